@@ -1,0 +1,100 @@
+/** From recommender feedback to preference examples: reward heads, sampling strategies, preference losses. */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { GenerationParameters } from "./llm.js";
+import type { Rng } from "./plugin.js";
+
+/** A text of a user with what the parser made of it. */
+export interface ScoredText {
+  readonly user: number;
+  readonly text: string;
+  /** Share of the asked aspects answered exactly once. */
+  readonly structureRate: number;
+}
+
+/** Texts to be rewarded, with the recommender's scores for each text's lists. */
+export interface RewardBatch {
+  readonly texts: readonly ScoredText[];
+  readonly lists: {
+    /** Index into `texts`. [lists] */
+    readonly text: Int32Array;
+    readonly length: number;
+    readonly scores: Float32Array; // [lists * length]
+    readonly labels: Uint8Array; // [lists * length]
+    /** Scores of the same lists with a neutral text; present when the head `needs` it. [lists * length] */
+    readonly neutral?: Float32Array;
+  };
+  readonly ties: TiePolicy;
+}
+export type TiePolicy = "expected" | "pessimistic" | "optimistic";
+export type RewardNeed = "neutral";
+
+/** Reward head: one number a text, higher is better. */
+export interface Reward {
+  readonly needs: readonly RewardNeed[];
+  /** @returns [texts]; NaN for a text none of whose lists has a relevant item. */
+  reward(batch: RewardBatch): Float64Array | Promise<Float64Array>;
+}
+
+/** One of the N texts of a user. */
+export interface SampledText {
+  readonly text: string;
+  readonly reward: number;
+  /** Completion tokens. */
+  readonly length: number;
+  /** Finished, and in the asked structure: only such a text may be chosen under the structure gate. */
+  readonly conforms: boolean;
+  /** "greedy" and "previous" texts come along only when a strategy `needs` them. */
+  readonly origin?: "sample" | "greedy" | "previous";
+}
+
+/** Indices into the samples of one user. */
+export interface PreferenceExample {
+  readonly chosen: number;
+  readonly rejected: readonly number[];
+}
+export interface Selection {
+  readonly examples: readonly PreferenceExample[];
+  /** Why nothing came out ("ties", "no-conforming", …), or null. */
+  readonly dropped: string | null;
+}
+
+/** Sampling strategy: how N texts are drawn, and which preference examples they make. */
+export interface SamplingStrategy {
+  /** N. */
+  readonly samples: number;
+  readonly generation: GenerationParameters;
+  readonly needs: readonly ("greedy" | "previous")[];
+  /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), or "many". */
+  readonly rejected: 0 | 1 | "many";
+  select(samples: readonly SampledText[], rng: Rng): Selection;
+}
+
+export type LossNeed = "reference" | "lengths" | "rewards" | "listwise" | "mismatched";
+
+/** One side of a batch. `Shape` is [pairs] for the chosen and [pairs, k] for the rejected texts. */
+export interface PreferenceSide<Shape> {
+  /** Sum of the completion's token log-probs under the policy, nats. */
+  readonly logProbs: Shape;
+  /** The same under the reference; present when the loss needs "reference". */
+  readonly reference?: Shape;
+  /** Completion tokens; present when the loss needs "lengths". */
+  readonly lengths?: Shape;
+  /** The recommender's reward; present when the loss needs "rewards". */
+  readonly rewards?: Shape;
+}
+export interface PreferenceBatch {
+  readonly chosen: PreferenceSide<Tensor1D>;
+  /** k is the same within a batch: the runner groups examples by it. */
+  readonly rejected: PreferenceSide<Tensor2D>;
+  /** Prompts joined with another user's completion (KTO's KL batch); present when the loss needs "mismatched". */
+  readonly mismatched?: PreferenceSide<Tensor1D>;
+}
+
+/** Preference loss (losses.md). */
+export interface PreferenceLoss {
+  readonly needs: readonly LossNeed[];
+  /** The scale of implicit rewards beta * (log pi - log ref) in the journal; absent where the loss has none. */
+  readonly beta?: number;
+  /** @returns the loss of each pair, [pairs], nats */
+  loss(batch: PreferenceBatch): Tensor1D;
+}

@@ -1,0 +1,90 @@
+/** LLM backends: what writes texts, and, where it can be tuned in this process, what its trainer needs. */
+import type { Tensor2D, Variable } from "@tensorflow/tfjs-core";
+
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+/** Sampling from the next-token distribution. Temperature 0 is greedy. */
+export interface GenerationParameters {
+  readonly temperature: number;
+  /** 0 = off. */
+  readonly topK: number;
+  /** 1 = off. */
+  readonly topP: number;
+  /** 0 = off; share of the most likely token's probability (arXiv 2407.01082). */
+  readonly minP: number;
+  /** Tokens of completion at most. */
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+}
+
+/** The N samples of one prompt; sample i's randomness depends on (seed, i) alone, never on the batch it ran in. */
+export interface GenerationRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly samples: number;
+  readonly seed: number;
+}
+export interface GeneratedText {
+  readonly text: string;
+  /** Completion tokens, the end token not counted. */
+  readonly tokens: number;
+  /** "stop": the model ended it or a stop string did; "length": cut by maxTokens (may not be chosen, keeps no end token). */
+  readonly finish: "stop" | "length";
+}
+
+export interface LlmBackend {
+  /**
+   * Which weights would answer now, adapter included: part of the cache key of every text.
+   * Changes after `prepare`, a tuning step or `restore`.
+   */
+  identity(): string;
+  /** Loads or, for `tiny`, trains the model on the corpus' texts. Called once before anything else. */
+  prepare(corpus: CorpusTexts): Promise<void>;
+  /** One array of `samples` texts a request, in order. `onText` hears of each finished request. */
+  generate(
+    requests: readonly GenerationRequest[],
+    parameters: GenerationParameters,
+    onDone?: (request: number) => void,
+  ): Promise<readonly (readonly GeneratedText[])[]>;
+  /** Present when this process can tune it. */
+  readonly policy?: TunablePolicy;
+}
+
+/** Texts that a model may learn its language from; none is of a valid, test or held-out user. */
+export interface CorpusTexts {
+  readonly dialogues: readonly { readonly messages: readonly ChatMessage[]; readonly completion: string }[];
+}
+
+/** One prompt and its completions as the trainer sees them: the prompt is computed once for all of them. */
+export interface TokenizedExample {
+  readonly prompt: Int32Array;
+  readonly completions: readonly Int32Array[];
+}
+
+/** A policy with a LoRA adapter on frozen weights (Hu et al. 2021, arXiv 2106.09685). */
+export interface TunablePolicy {
+  /** `ended`: append the end-of-turn token (a text cut by the token limit gets none). */
+  tokenize(messages: readonly ChatMessage[], completions: readonly { readonly text: string; readonly ended: boolean }[]): TokenizedExample;
+  /** Creates the adapter (B = 0, so the policy is unchanged) if there is none yet. */
+  attach(lora: LoraOptions, seed: number): void;
+  /** The adapter's trainable parameters. */
+  trainable(): readonly Variable[];
+  /**
+   * Differentiable log-probabilities of the completions, summed over their tokens.
+   * All examples have the same number of completions. @returns [examples, completions], nats
+   */
+  logProbs(examples: readonly TokenizedExample[]): Tensor2D;
+  /** The adapter's state, for checkpoints; empty when there is none. */
+  adapter(): Promise<AdapterState>;
+  restore(state: AdapterState): void;
+}
+export interface LoraOptions {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** Projections by their usual names: "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj". */
+  readonly targets: readonly string[];
+}
+export type AdapterState = Readonly<Record<string, { readonly shape: readonly number[]; readonly values: Float32Array }>>;

@@ -1,0 +1,86 @@
+import type { PluginKind } from "./kinds.js";
+
+/** A JSON Schema (draft 2020-12 as ajv reads it) of one plugin's options; see docs/plugin-guide.md for the extra keywords. */
+export interface OptionsSchema {
+  readonly type: "object";
+  readonly properties?: Readonly<Record<string, OptionSchema>>;
+  readonly required?: readonly string[];
+}
+
+/** One option. Its default and unit live here and nowhere else. */
+export interface OptionSchema {
+  readonly description?: string;
+  readonly default?: unknown;
+  /** Physical or statistical unit, for `rlrf describe` ("nats", "tokens", "milliseconds"). */
+  readonly unit?: string;
+  /** The option is itself a plugin reference of this kind; the plugin receives the built instance in its place. */
+  readonly pluginKind?: PluginKind;
+  /** The value is a secret: `{"env": "NAME"}` is the only form allowed, and it is redacted everywhere. */
+  readonly secret?: boolean;
+  /** Which entries of registry/assets.json the option needs: the value itself, or a list for each value. */
+  readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
+  readonly [keyword: string]: unknown;
+}
+
+/** Everything a plugin says of itself; the decorator carries it, `npm run registry` writes it into registry/plugins.json. */
+export interface PluginIdentity {
+  readonly kind: PluginKind;
+  /** kebab-case, unique in its kind, equal to the file's name. */
+  readonly name: string;
+  /** Semantic version; part of every cache key. */
+  readonly version: string;
+  /** One line. */
+  readonly summary: string;
+  /** Paper and equation, or the public definition that the plugin follows. */
+  readonly source: string;
+  /** No schema means no options. */
+  readonly options?: OptionsSchema;
+  /** `rlrf try` can feed it JSON: it is a pure function of its input. */
+  readonly pure?: boolean;
+}
+
+/** What can be injected into a plugin's constructor: nothing else is reachable. */
+export type Injectable = "options" | "logger" | "rng" | "assets" | "store" | "corpus" | "progress" | "engine";
+
+export type PluginClass<Product = object> = new (...injected: never[]) => Product;
+
+/** Products that hold tensors, handles or processes free them here; the kernel calls it in reverse order of creation. */
+export interface Disposable {
+  dispose(): void | Promise<void>;
+}
+
+export interface Logger {
+  info(message: string): void;
+  warn(code: string, message: string): void;
+}
+
+/** Reports progress of one task; shown with rate and time left on a terminal, as plain lines elsewhere. */
+export interface Progress {
+  start(label: string, total: number, unit: string): ProgressTask;
+}
+export interface ProgressTask {
+  advance(by?: number): void;
+  end(): void;
+}
+
+/** Finds (and fetches, when it must) the files of an entry of registry/assets.json. */
+export interface Assets {
+  /** @returns the folder that holds the verified files of the asset. @throws RLRF_ASSET_… */
+  folder(id: string): Promise<string>;
+}
+
+/** Seeded random numbers. The same seed gives the same stream on every machine. */
+export interface Rng {
+  /** Uniform in [0, 1). */
+  uniform(): number;
+  /** Uniform integer in [0, bound). */
+  below(bound: number): number;
+  /** Standard normal. */
+  normal(): number;
+  /** Shuffles in place (Fisher-Yates) and returns its argument. */
+  shuffle<T extends { length: number; [index: number]: unknown }>(items: T): T;
+  /** An independent stream named by labels; the parent's own stream is not consumed. */
+  derive(...labels: readonly (string | number)[]): Rng;
+  /** A 31-bit integer, for libraries that take a seed. */
+  seed(): number;
+}

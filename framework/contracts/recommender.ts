@@ -1,0 +1,83 @@
+/**
+ * The recommender R of method.md step 3, in three exchangeable parts: sequence encoder, adaptor, reranker.
+ * A plugin is a factory: `build` creates the parameters of one network in a scope, so that many recommenders
+ * (arms x seeds x folds) live side by side and each can be saved, restored and freed.
+ */
+import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Parameters } from "../tensor/parameters.js";
+
+/** How a forward pass runs. Dropout draws from `rng` and is off when not training. */
+export interface Mode {
+  readonly training: boolean;
+  /** A seed for the next stochastic op. */
+  nextSeed(): number;
+}
+
+/** Optimisation of one network, in the words of its paper. */
+export interface FitOptions {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  /** Epochs without improvement on valid users before the fit stops. */
+  readonly patience: number;
+}
+
+/** Sequence encoder: what the interactions before a list say, one feature vector for each candidate. */
+export interface SequenceEncoder {
+  /** Absent for encoders with nothing to learn (`none`). */
+  readonly fit?: FitOptions;
+  build(scope: Parameters, shape: { readonly items: number; readonly history: number }): EncoderNetwork;
+}
+export interface EncoderNetwork {
+  /** Features a candidate; 0 when the encoder says nothing. */
+  readonly width: number;
+  /**
+   * The encoder's own objective on training users' sequences (fitted before the reranker, then frozen and shared by all arms).
+   * @param sequences item numbers, left-padded with 0, [batch, history + 1]
+   */
+  loss(sequences: Tensor2D, mode: Mode): Scalar;
+  /** @param history [batch, history] left-padded with 0; @param candidates [batch, list]; @returns [batch, list, width] */
+  features(history: Tensor2D, candidates: Tensor2D, mode: Mode): Tensor3D;
+  /** Scores of every item as the next one, for full ranking. @returns [batch, items + 1]; column 0 is padding. */
+  scores(history: Tensor2D): Tensor2D;
+}
+
+/** Adaptor: joins the user's text to the items' texts (KAR's HEA and its rivals). */
+export interface Adaptor {
+  build(scope: Parameters, shape: AdaptorShape): AdaptorNetwork;
+}
+export interface AdaptorShape {
+  /** Aspects of the user's text, each a vector of its own. */
+  readonly aspects: number;
+  /** Width of the text encoder. */
+  readonly width: number;
+}
+export interface AdaptorNetwork {
+  /** Features a candidate. */
+  readonly features: number;
+  /** @param user [batch, aspects, width]; @param items [batch, list, width]; @returns [batch, list, features] */
+  adapt(user: Tensor3D, items: Tensor3D, mode: Mode): Tensor3D;
+}
+
+/** Reranker: scores the candidates of a list in each other's presence. */
+export interface Reranker {
+  readonly fit: FitOptions;
+  /** Width of the item-ID embedding that the reranker learns for each candidate. */
+  readonly embedding: number;
+  build(scope: Parameters, shape: { readonly width: number; readonly list: number }): RerankerNetwork;
+}
+export interface RerankerNetwork {
+  /** @param features [batch, list, width]; @returns scores (logits) [batch, list] */
+  score(features: Tensor3D, mode: Mode): Tensor2D;
+  /** Training loss from scores and labels, both [batch, list]. */
+  loss(scores: Tensor2D, labels: Tensor2D): Scalar;
+}
+
+/** Text encoder: frozen vectors of texts; results are cached by content. */
+export interface TextEncoder {
+  /** @returns row-major [texts, width]; all rows of one call have the same width. */
+  encode(texts: readonly string[]): Promise<{ readonly width: number; readonly vectors: Float32Array }>;
+}
+
+export type NamedTensors = Readonly<Record<string, Tensor>>;

@@ -1,0 +1,12 @@
+/** What a plugin may import, and all of it. */
+export * as tf from "@tensorflow/tfjs-core";
+export * from "./contracts/kinds.js";
+export type * from "./contracts/plugin.js";
+export type * from "./contracts/dataset.js";
+export type * from "./contracts/recommender.js";
+export type * from "./contracts/llm.js";
+export type * from "./contracts/feedback.js";
+export { RlrfError } from "./errors.js";
+export { assets, logger, options, plugin, progress, rng } from "./kernel/plugin.js";
+export { createRng } from "./rng.js";
+export { Parameters, type Initializer } from "./tensor/parameters.js";
