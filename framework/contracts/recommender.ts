@@ -53,11 +53,19 @@ export interface AdaptorShape {
   /** Width of the text encoder. */
   readonly width: number;
 }
+/**
+ * Three steps, so that a text is adapted once however many lists it meets: the recommender adapts the distinct users and
+ * items of a batch, gathers, and joins. `join(users(u), items(i))` is method.md's adapt(user, items).
+ */
 export interface AdaptorNetwork {
-  /** Features a candidate. */
+  /** Features a candidate after `join`. */
   readonly features: number;
-  /** @param user [batch, aspects, width]; @param items [batch, list, width]; @returns [batch, list, features] */
-  adapt(user: Tensor3D, items: Tensor3D, mode: Mode): Tensor3D;
+  /** @param texts [users, aspects, width]; @returns [users, aspects, adapted] */
+  users(texts: Tensor3D, mode: Mode): Tensor3D;
+  /** @param texts [items, width]; @returns [items, adapted] */
+  items(texts: Tensor2D, mode: Mode): Tensor2D;
+  /** @param users [batch, aspects, adapted]; @param items [batch, list, adapted]; @returns [batch, list, features] */
+  join(users: Tensor3D, items: Tensor3D): Tensor3D;
 }
 
 /** Reranker: scores the candidates of a list in each other's presence. */

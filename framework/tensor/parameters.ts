@@ -35,7 +35,9 @@ export class Parameters {
   }
 
   async state(): Promise<Record<string, { shape: number[]; values: Float32Array }>> {
-    const entries = [...this.variables].map(async ([name, variable]) => [name, { shape: variable.shape, values: (await variable.data()) as Float32Array }] as const);
+    const entries = [...this.variables].map(
+      async ([name, variable]) => [name, { shape: variable.shape, values: (await variable.data()) as Float32Array }] as const,
+    );
     return Object.fromEntries(await Promise.all(entries));
   }
 
@@ -43,7 +45,8 @@ export class Parameters {
   restore(state: Readonly<Record<string, { readonly shape: readonly number[]; readonly values: Float32Array }>>): void {
     for (const [name, variable] of this.variables) {
       const saved = state[name];
-      if (saved === undefined || saved.shape.join() !== variable.shape.join()) throw new Error(`no saved values of shape [${variable.shape}] for ${name}`);
+      if (saved === undefined || saved.shape.join() !== variable.shape.join())
+        throw new Error(`no saved values of shape [${variable.shape}] for ${name}`);
       tf.tidy(() => variable.assign(tf.tensor(saved.values, variable.shape, "float32")));
     }
   }
