@@ -1,0 +1,23 @@
+/**
+ * The form of a command's file: `export const register: Register = (program) => { program.command("name")… }`.
+ * Heavy imports (tensors, DuckDB, plugins) go inside the action, so that `--help` and the light commands stay quick.
+ */
+import { type Command, InvalidArgumentError } from "commander";
+
+export type Register = (program: Command) => void;
+
+/** `--set a.b=1 --set c=2` arrives as ["a.b=1", "c=2"]. */
+export function setOption(command: Command): Command {
+  return command.option("--set <path=value>", "override one value of the spec (repeatable)", collect, []);
+}
+export function jsonOption(command: Command): Command {
+  return command.option("--json", "print JSON");
+}
+export function quietOption(command: Command): Command {
+  return command.option("--quiet", "print results and errors only");
+}
+
+function collect(value: string, previous: readonly string[]): readonly string[] {
+  if (!value.includes("=")) throw new InvalidArgumentError("expected path=value, e.g. loss.options.beta=0.1");
+  return [...previous, value];
+}

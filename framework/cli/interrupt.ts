@@ -1,0 +1,22 @@
+/** Ctrl-C and termination: the first asks for a clean end, the second ends at once. */
+const controller = new AbortController();
+let listening = false;
+
+/** Aborted by the first SIGINT or SIGTERM. What takes long checks it between steps and throws `signal.reason`. */
+export function interruption(): AbortSignal {
+  if (!listening) {
+    listening = true;
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
+  }
+  return controller.signal;
+}
+
+function onSignal(name: string): void {
+  if (controller.signal.aborted) process.exit(130);
+  process.stderr.write(`${name}: ending cleanly; again to end at once\n`);
+  controller.abort(new DOMException(`ended by ${name}`, "AbortError"));
+}
+
+export function wasInterrupted(): boolean {
+  return controller.signal.aborted;
+}

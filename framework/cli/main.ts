@@ -1,0 +1,69 @@
+/** The `rlrf` command: finds the command's file, imports that one alone, and turns what happens into an exit status. */
+import { Command, CommanderError } from "commander";
+import { RlrfError } from "../errors.js";
+import type { Register } from "./command.js";
+import { wasInterrupted } from "./interrupt.js";
+
+/** Each is a file beside this one that exports `register` (command.ts). */
+export const commands = ["run", "check", "explain", "list", "describe", "try", "lists", "assets", "doctor", "sync"] as const;
+
+/**
+ * @param args the command line without node and script
+ * @returns 0 done, 1 failed, 2 the user's input is wrong, 130 interrupted
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  process.stdout.on("error", onStreamError);
+  process.stderr.on("error", onStreamError);
+  try {
+    const program = await createProgram(args);
+    await program.parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function createProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command("rlrf")
+    .description("Tune a language model with a recommender's own feedback (RLRF4Rec).")
+    .showHelpAfterError("(rlrf --help lists the commands)")
+    .exitOverride()
+    .action(() => program.help({ error: true }));
+  const wanted = commands.find((name) => name === args[0]);
+  for (const name of wanted === undefined ? commands : [wanted]) {
+    const { register } = (await import(`./${name}.js`)) as { register: Register };
+    register(program);
+  }
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (wasInterrupted()) return 130;
+  if (error instanceof RlrfError) {
+    process.stderr.write(`${error.message}\n`);
+    if (process.env.RLRF_DEBUG) console.error(error);
+    return error.exit;
+  }
+  const cause = error instanceof Error ? error.message : String(error);
+  const internal = new RlrfError(
+    "RLRF_INTERNAL",
+    { message: cause, hint: "report it with the output of RLRF_DEBUG=1 rlrf …" },
+    { cause: error },
+  );
+  process.stderr.write(`${internal.message}\n`);
+  if (process.env.RLRF_DEBUG) console.error(error);
+  return internal.exit;
+}
+
+/** `rlrf list | head` closes the pipe early: that is no fault. */
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+}
+
+/** Waits until what was printed has left this process. */
+export async function drain(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}

@@ -1,0 +1,28 @@
+/** What a command prints with. Results go to stdout; progress, warnings and errors to stderr. */
+import pc from "picocolors";
+import type { Logger } from "../contracts/plugin.js";
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+export function createLogger({ quiet = false }: { readonly quiet?: boolean } = {}): Logger {
+  return {
+    info: (message) => {
+      if (!quiet) process.stderr.write(`${message}\n`);
+    },
+    warn: (code, message) => void process.stderr.write(`${pc.yellow(code)}: ${message}\n`),
+  };
+}
+
+/** Columns as wide as their widest cell; numbers are given as text. */
+export function table(rows: readonly (readonly string[])[], alignRight: readonly number[] = []): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  const pad = (cell: string, i: number) => (alignRight.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0));
+  return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
+}
