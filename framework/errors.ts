@@ -4,6 +4,37 @@
  */
 export const errorCodes = {
   RLRF_INTERNAL: { exit: 1, summary: "A fault of rlrf4rec itself; please report it." },
+  RLRF_USAGE: { exit: 2, summary: "A command was called with arguments that it cannot use." },
+  RLRF_SPEC_FILE: { exit: 2, summary: "A spec cannot be read, or is too large." },
+  RLRF_SPEC_JSON: { exit: 2, summary: "Malformed JSON, a forbidden or repeated key, or nesting that is too deep; with line and column." },
+  RLRF_SPEC_EXTENDS: { exit: 2, summary: "`extends` runs in a circle, or is not the path of a spec." },
+  RLRF_SPEC_SET: { exit: 2, summary: "A `--set path=value` does not fit the spec." },
+  RLRF_SPEC_FAULTS: { exit: 2, summary: "Several faults in one spec; each is listed with a code of its own." },
+  RLRF_SPEC_UNKNOWN_KEY: { exit: 2, summary: "A key that the spec or a plugin's options do not have." },
+  RLRF_SPEC_MISSING: { exit: 2, summary: "A section or option that has to be there is missing." },
+  RLRF_SPEC_TYPE: { exit: 2, summary: "A value of the wrong type." },
+  RLRF_SPEC_VALUE: { exit: 2, summary: "A value of the right type that is not allowed." },
+  RLRF_SPEC_CONFLICT: { exit: 2, summary: "Sections that do not fit each other." },
+  RLRF_SPEC_SECRET: { exit: 2, summary: "A secret stands in the spec, or the environment variable that it names is not set." },
+  RLRF_REGISTRY_FILE: { exit: 1, summary: "A manifest of plugins cannot be read or is not in its form." },
+  RLRF_PLUGIN_UNKNOWN: { exit: 2, summary: "No plugin of this kind has this name." },
+  RLRF_PLUGIN_KIND: { exit: 2, summary: "There is no such kind of plugin." },
+  RLRF_PLUGIN_VERSION: { exit: 2, summary: "The registered version of a plugin is not in the range asked for, or the range is malformed." },
+  RLRF_PLUGIN_DUPLICATE: { exit: 2, summary: "Two manifests register a plugin of the same kind and name." },
+  RLRF_PLUGIN_SCHEMA: { exit: 1, summary: "A plugin's options schema is not a valid JSON Schema." },
+  RLRF_PLUGIN_IMPORT: { exit: 1, summary: "A plugin's module cannot be imported." },
+  RLRF_PLUGIN_STALE: { exit: 1, summary: "The registry does not describe the plugin as it is: run `npm run build`." },
+  RLRF_PLUGIN_INJECTION: { exit: 1, summary: "A plugin's constructor asks for something that the kernel does not give." },
+  RLRF_PLUGIN_CONSTRUCTOR: { exit: 1, summary: "A plugin's constructor threw." },
+  RLRF_PLUGIN_DISPOSE: { exit: 1, summary: "Plugins failed while they were disposed of." },
+  RLRF_TRY_IMPURE: { exit: 2, summary: "`rlrf try` takes pure plugins: losses, sampling strategies and metric rewards." },
+  RLRF_TRY_INPUT: { exit: 2, summary: "The input of `rlrf try` is not of the form that the plugin's kind takes." },
+  RLRF_ENGINE_UNKNOWN: { exit: 2, summary: "The tensor engine asked for is none of auto, tensorflow, wasm and cpu." },
+  RLRF_ENGINE_UNAVAILABLE: { exit: 1, summary: "The tensor engine that was forced cannot start on this machine." },
+  RLRF_ENGINE_SETUP: { exit: 1, summary: "TensorFlow could not be bound to this Node; what was tried is listed." },
+  RLRF_LOCK_TIMEOUT: { exit: 1, summary: "Another process held a set-up lock for too long." },
+  RLRF_COMMAND_FAILED: { exit: 1, summary: "A program that the set-up needs (python, pip, g++, …) failed, is missing or took too long." },
+  RLRF_ARCHIVE_BAD: { exit: 1, summary: "A downloaded zip or wheel is damaged, or is not what it should be." },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;
@@ -32,7 +63,8 @@ export class RlrfError extends Error {
   }
 }
 
-function formatFault(code: ErrorCode, { message, where, expected, hint }: Fault): string {
+/** The lines in which every fault is shown. */
+export function formatFault(code: ErrorCode, { message, where, expected, hint }: Fault): string {
   return [
     `${code}: ${message}`,
     ...(where === undefined ? [] : [`  where     ${where}`]),

@@ -1,0 +1,160 @@
+/**
+ * JSON (RFC 8259) with what a spec's messages need and JSON.parse does not tell: line and column of every value and of the
+ * first fault, duplicate keys, a bound on depth. Keys that could reach a prototype are refused.
+ */
+import { RlrfError } from "../errors.js";
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface JsonDocument {
+  readonly value: Json;
+  /** Where each value starts, by JSON pointer ("" is the document). */
+  readonly positions: ReadonlyMap<string, Position>;
+}
+
+export const maxDepth = 64;
+export const forbiddenKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+
+/** One more step of a JSON pointer (RFC 6901). */
+export function child(pointer: string, key: string | number): string {
+  return `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** @param source names the text in messages: a file or an argument. @throws RLRF_SPEC_JSON */
+export function parseJson(text: string, source: string): JsonDocument {
+  return new Parser(text.startsWith("\uFEFF") ? text.slice(1) : text, source).document();
+}
+
+class Parser {
+  private at = 0;
+  private readonly positions = new Map<string, Position>();
+  private line = 1;
+  private lineStart = 0;
+  private lineEnd: number;
+
+  constructor(
+    private readonly text: string,
+    private readonly source: string,
+  ) {
+    this.lineEnd = this.endOfLine(0);
+  }
+
+  document(): JsonDocument {
+    const value = this.value("", 0);
+    this.space();
+    if (this.at < this.text.length) throw this.fault("text after the end of the JSON value", "nothing more");
+    return { value, positions: this.positions };
+  }
+
+  private value(pointer: string, depth: number): Json {
+    this.space();
+    if (depth > maxDepth) throw this.fault(`nested deeper than ${maxDepth} levels`, `at most ${maxDepth} levels`);
+    this.positions.set(pointer, this.position());
+    const first = this.text[this.at];
+    if (first === "{") return this.object(pointer, depth);
+    if (first === "[") return this.array(pointer, depth);
+    if (first === '"') return this.string();
+    for (const [word, value] of [["true", true], ["false", false], ["null", null]] as const) if (this.take(word)) return value;
+    return this.number();
+  }
+
+  private object(pointer: string, depth: number): Json {
+    const object: { [key: string]: Json } = {};
+    this.at++;
+    if (this.closes("}")) return object;
+    do {
+      this.space();
+      if (this.text[this.at] !== '"') throw this.fault("no key here", 'a key in double quotes, or "}" right after the last value');
+      const start = this.at;
+      const key = this.string();
+      if (forbiddenKeys.has(key)) throw this.fault(`the key ${JSON.stringify(key)} is not allowed`, "any other key", start);
+      if (Object.hasOwn(object, key)) throw this.fault(`the key ${JSON.stringify(key)} stands twice in one object`, "each key once", start);
+      this.space();
+      if (!this.take(":")) throw this.fault(`no ":" after the key ${JSON.stringify(key)}`, '":"');
+      object[key] = this.value(child(pointer, key), depth + 1);
+    } while (this.continues("}"));
+    return object;
+  }
+
+  private array(pointer: string, depth: number): Json {
+    const array: Json[] = [];
+    this.at++;
+    if (this.closes("]")) return array;
+    do array.push(this.value(child(pointer, array.length), depth + 1));
+    while (this.continues("]"));
+    return array;
+  }
+
+  private closes(end: "}" | "]"): boolean {
+    this.space();
+    return this.take(end);
+  }
+
+  /** After a value: a comma goes on, the closing bracket ends. */
+  private continues(end: "}" | "]"): boolean {
+    if (this.closes(end)) return false;
+    if (!this.take(",")) throw this.fault("the value ended, but neither it nor the text goes on", `"," or "${end}"`);
+    return true;
+  }
+
+  private string(): string {
+    const start = this.at;
+    const raw = match(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y, this.text, start);
+    if (raw === undefined) throw this.fault("a string that does not end on its line or has a wrong escape", "a JSON string");
+    this.at += raw.length;
+    return JSON.parse(raw) as string;
+  }
+
+  private number(): number {
+    const raw = match(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y, this.text, this.at);
+    const value = Number(raw);
+    if (raw === undefined || !Number.isFinite(value)) throw this.fault(`no JSON value here${this.found()}`, "a JSON value");
+    this.at += raw.length;
+    return value;
+  }
+
+  private found(): string {
+    const word = match(/[^\s,{}[\]":]+|./y, this.text, this.at);
+    return word === undefined ? " (the text ends)" : `: ${JSON.stringify(word.slice(0, 40))}`;
+  }
+
+  private take(word: string): boolean {
+    if (!this.text.startsWith(word, this.at)) return false;
+    this.at += word.length;
+    return true;
+  }
+
+  private space(): void {
+    for (let c = this.text[this.at]; c === " " || c === "\n" || c === "\r" || c === "\t"; c = this.text[this.at]) this.at++;
+  }
+
+  /** Positions are asked for in rising order (besides faults, which end the parse), so that the lines are counted once. */
+  private position(at = this.at): Position {
+    while (this.lineEnd < at) {
+      this.line++;
+      this.lineStart = this.lineEnd + 1;
+      this.lineEnd = this.endOfLine(this.lineStart);
+    }
+    return { line: this.line, column: at - this.lineStart + 1 };
+  }
+
+  private endOfLine(from: number): number {
+    const end = this.text.indexOf("\n", from);
+    return end < 0 ? this.text.length : end;
+  }
+
+  private fault(message: string, expected: string, at = this.at): RlrfError {
+    const { line, column } = this.position(at);
+    return new RlrfError("RLRF_SPEC_JSON", { message: `malformed JSON: ${message}`, where: `${this.source}:${line}:${column}`, expected });
+  }
+}
+
+function match(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0];
+}
