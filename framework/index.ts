@@ -7,6 +7,6 @@ export type * from "./contracts/recommender.js";
 export type * from "./contracts/llm.js";
 export type * from "./contracts/feedback.js";
 export { RlrfError } from "./errors.js";
-export { assets, logger, options, plugin, progress, rng } from "./kernel/plugin.js";
+export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";
 export { createRng } from "./rng.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";

@@ -21,8 +21,7 @@ export function createLogger({ quiet = false }: { readonly quiet?: boolean } = {
 
 /** Columns as wide as their widest cell; numbers are given as text. */
 export function table(rows: readonly (readonly string[])[], alignRight: readonly number[] = []): string {
-  const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
   const pad = (cell: string, i: number) => (alignRight.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0));
   return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
 }

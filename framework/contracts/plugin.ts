@@ -40,7 +40,7 @@ export interface PluginIdentity {
 }
 
 /** What can be injected into a plugin's constructor: nothing else is reachable. */
-export type Injectable = "options" | "logger" | "rng" | "assets" | "store" | "corpus" | "progress" | "engine";
+export type Injectable = "options" | "logger" | "rng" | "assets" | "store" | "progress" | "engine";
 
 export type PluginClass<Product = object> = new (...injected: never[]) => Product;
 

@@ -34,3 +34,7 @@ export const logger = inject("logger");
 export const rng = inject("rng");
 export const assets = inject("assets");
 export const progress = inject("progress");
+/** The store of what is computed already (store/store.ts). */
+export const store = inject("store");
+/** Which tensor engine runs, and why (EngineInfo). */
+export const engine = inject("engine");

@@ -1,0 +1,63 @@
+/** From a registry entry to the plugin's class: imports that one module, and makes sure that it is what the registry says. */
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
+import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
+import { isClass, sourceDigest } from "./manifest.js";
+import { identityOf } from "./plugin.js";
+import type { PluginEntry } from "./registry.js";
+
+const identityKeys = [
+  "kind",
+  "name",
+  "version",
+  "summary",
+  "source",
+  "options",
+  "pure",
+] as const satisfies readonly (keyof PluginIdentity)[];
+
+/** @throws RLRF_PLUGIN_IMPORT, RLRF_PLUGIN_STALE */
+export async function loadPlugin(entry: PluginEntry): Promise<PluginClass> {
+  if (existsSync(entry.file) && (await sourceDigest(entry.file)) !== entry.sha256)
+    throw stale(entry, "its source has changed since the registry was written");
+  let module: object;
+  try {
+    module = (await import(pathToFileURL(entry.module).href)) as object;
+  } catch (cause) {
+    throw new RlrfError(
+      "RLRF_PLUGIN_IMPORT",
+      {
+        message: `${entry.kind}/${entry.name} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`,
+        where: entry.module,
+        hint: existsSync(entry.module) ? "mend what the module throws or imports" : "`npm run build` compiles the plugins",
+      },
+      { cause },
+    );
+  }
+  const found = Object.values(module)
+    .filter(isClass)
+    .find((candidate) => {
+      const identity = identityOf(candidate);
+      return identity?.kind === entry.kind && identity.name === entry.name;
+    });
+  if (found === undefined) throw stale(entry, "its module exports no class under that decorator");
+  const identity = identityOf(found);
+  const differs = identityKeys.find((key) => !isDeepStrictEqual(asJson(identity?.[key]), entry[key]));
+  if (differs !== undefined) throw stale(entry, `its "${differs}" is not the registry's`);
+  return found;
+}
+
+/** As it would stand in the manifest. */
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
+function stale(entry: PluginEntry, why: string): RlrfError {
+  return new RlrfError("RLRF_PLUGIN_STALE", {
+    message: `stale registry: ${entry.kind}/${entry.name}: ${why}`,
+    where: `${entry.module}, registered in ${entry.manifest}`,
+    hint: "`npm run build` compiles the plugins, `npm run registry` describes them anew",
+  });
+}
