@@ -4,6 +4,18 @@
  */
 export const errorCodes = {
   RLRF_INTERNAL: { exit: 1, summary: "A fault of rlrf4rec itself; please report it." },
+  RLRF_DISK_FULL: { exit: 1, summary: "No space is left where a file had to be written; what was finished is kept." },
+  RLRF_FILE_MISSING: { exit: 2, summary: "A file that was to be read is not there." },
+  RLRF_FILE_DENIED: { exit: 1, summary: "A file or folder cannot be read or written by this user." },
+  RLRF_FILE_BROKEN: { exit: 1, summary: "A JSON or JSONL file does not parse." },
+  RLRF_FILE_IO: { exit: 1, summary: "The operating system failed to read or write a file." },
+  RLRF_TENSORS_BROKEN: { exit: 1, summary: "A safetensors file is damaged or contradicts itself." },
+  RLRF_TENSORS_DTYPE: { exit: 1, summary: "A tensor on disk has another type than the reader can use." },
+  RLRF_STORE_CORRUPT: { exit: 1, summary: "Warning: a cached file does not match its checksum; it was discarded and is made again." },
+  RLRF_RUN_NAME: { exit: 2, summary: "A run's name cannot be the name of a folder." },
+  RLRF_RUN_BUSY: { exit: 1, summary: "Another living process writes the same run." },
+  RLRF_RUN_UNWRITABLE: { exit: 1, summary: "The folder of the run cannot be made or written." },
+  RLRF_RUN_TAKEN: { exit: 1, summary: "The lock of the run was taken over by another process while this one was stalled." },
   RLRF_USAGE: { exit: 2, summary: "A command was called with arguments that it cannot use." },
   RLRF_SPEC_FILE: { exit: 2, summary: "A spec cannot be read, or is too large." },
   RLRF_SPEC_JSON: { exit: 2, summary: "Malformed JSON, a forbidden or repeated key, or nesting that is too deep; with line and column." },
@@ -35,6 +47,9 @@ export const errorCodes = {
   RLRF_LOCK_TIMEOUT: { exit: 1, summary: "Another process held a set-up lock for too long." },
   RLRF_COMMAND_FAILED: { exit: 1, summary: "A program that the set-up needs (python, pip, g++, …) failed, is missing or took too long." },
   RLRF_ARCHIVE_BAD: { exit: 1, summary: "A downloaded zip or wheel is damaged, or is not what it should be." },
+  RLRF_TEXT_WIDTH: { exit: 2, summary: "A text encoder's vectors are not all of one width." },
+  RLRF_TEXT_NOT_FINITE: { exit: 1, summary: "A text encoder gave a vector with NaN or infinity in it." },
+  RLRF_TEXT_MODEL: { exit: 2, summary: "The files of a text encoder's model are missing or cannot be read." },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;
