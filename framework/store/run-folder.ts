@@ -1,0 +1,65 @@
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { RlrfError } from "../errors.js";
+import { fileError } from "./files.js";
+import { Lock } from "./lock.js";
+
+/** runs/ID: everything a run shows, written by one process at a time. */
+export class RunFolder {
+  private constructor(
+    readonly id: string,
+    readonly folder: string,
+    private readonly lock: Lock,
+  ) {}
+
+  /** @throws RLRF_RUN_NAME, RLRF_RUN_BUSY (a living process has it), RLRF_RUN_UNWRITABLE, RLRF_DISK_FULL */
+  static async open(root: string, id: string): Promise<RunFolder> {
+    const folder = resolve(root, checkRunId(id));
+    const lock = await Lock.take(join(folder, "lock")).catch((cause: unknown) => {
+      const { code, fault } = fileError(cause, folder, "write");
+      if (code === "RLRF_DISK_FULL") throw new RlrfError(code, fault, { cause });
+      throw new RlrfError(
+        "RLRF_RUN_UNWRITABLE",
+        { ...fault, where: folder, hint: "make it writable for this user, or choose another folder for runs" },
+        { cause },
+      );
+    });
+    if (lock instanceof Lock) return new RunFolder(id, folder, lock);
+    throw new RlrfError("RLRF_RUN_BUSY", {
+      message: `run ${id} is being written by process ${lock.process.split("-")[0] || "unknown"} on ${lock.machine} since ${lock.since}`,
+      where: folder,
+      hint: `wait for it or stop it; if it is surely gone, delete ${join(folder, "lock")}`,
+    });
+  }
+
+  /** A path inside the folder. @throws RLRF_RUN_TAKEN when another process has taken the run over */
+  path(...parts: readonly string[]): string {
+    if (this.lock.taken)
+      throw new RlrfError("RLRF_RUN_TAKEN", {
+        message: `another process has taken over run ${this.id}: this one seemed dead for minutes`,
+        where: this.folder,
+        hint: "let the other one finish; nothing more is written here",
+      });
+    return insideOf(this.folder, join(...parts));
+  }
+
+  /** Lets the next process have it. A killed process need not: its lock counts for nothing. */
+  async close(): Promise<void> {
+    await this.lock.release();
+  }
+}
+
+/** @throws RLRF_INTERNAL when the path leaves the folder */
+export function insideOf(folder: string, path: string): string {
+  const full = resolve(folder, path);
+  const inner = relative(folder, full);
+  if (inner !== ".." && !inner.startsWith("../") && !inner.startsWith("..\\") && !isAbsolute(inner)) return full;
+  throw new RlrfError("RLRF_INTERNAL", { message: `${path} lies outside the run folder`, where: folder });
+}
+
+function checkRunId(id: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/.test(id)) return id;
+  throw new RlrfError("RLRF_RUN_NAME", {
+    message: `"${id}" cannot name a run`,
+    expected: "at most 128 letters, digits, . _ - and a letter or digit first",
+  });
+}
