@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { RlrfError } from "../errors.js";
+
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until the program and its children are killed. */
+  readonly limit: number;
+  /** What the program is needed for; completes "… is needed to". */
+  readonly purpose: string;
+  readonly hint?: string;
+}
+
+/** Everything it printed is kept up to this many characters from the end: the error is there. */
+const kept = 8_000;
+
+/**
+ * Runs a program to its end, without a shell and without input.
+ * @returns its standard output
+ * @throws RLRF_COMMAND_FAILED with the last lines of its output
+ */
+export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true, // a process group of its own, so that its children end with it
+    });
+    let output = "";
+    let all = "";
+    let timedOut = false;
+    child.stdout.on("data", (chunk) => {
+      output += chunk;
+      all = (all + chunk).slice(-kept);
+    });
+    child.stderr.on("data", (chunk) => (all = (all + chunk).slice(-kept)));
+    const kill = () => killGroup(child.pid);
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, options.limit);
+    process.once("exit", kill);
+    const settle = (failure?: string) => {
+      clearTimeout(timer);
+      process.off("exit", kill);
+      if (failure === undefined) resolve(output);
+      else reject(commandError(program, args, failure, all, options));
+    };
+    child.on("error", (error: NodeJS.ErrnoException) => settle(error.code === "ENOENT" ? "is not installed" : error.message));
+    child.on("close", (code, signal) => {
+      if (timedOut) settle(`did not end within ${options.limit / 1000} s`);
+      else settle(code === 0 ? undefined : `ended with ${signal ?? `exit code ${code}`}`);
+    });
+  });
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+}
+
+function commandError(program: string, args: readonly string[], failure: string, output: string, options: CommandOptions): RlrfError {
+  const tail = output.trim().split("\n").slice(-12).join("\n").trim();
+  return new RlrfError("RLRF_COMMAND_FAILED", {
+    message: `${program} ${failure}${tail === "" ? "" : `; it printed last:\n${tail.replace(/^/gm, "    ")}`}`,
+    where: [program, ...args].join(" "),
+    expected: `${program} is needed to ${options.purpose}`,
+    ...(options.hint === undefined ? {} : { hint: options.hint }),
+  });
+}
