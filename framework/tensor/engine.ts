@@ -129,6 +129,7 @@ function muted(load: () => void): void {
 }
 
 async function startWasm(): Promise<Omit<EngineInfo, "reason">> {
+  require("@tensorflow/tfjs"); // the only build for Node that registers the gradients; tfjs-node-gpu loads it too
   const { version_wasm: version } = await import("@tensorflow/tfjs-backend-wasm");
   await registerWasmKernels();
   // tfjs uses one thread in Node; a WebAssembly memory ends at 2 GB here, and going beyond it aborts the process.
@@ -136,6 +137,7 @@ async function startWasm(): Promise<Omit<EngineInfo, "reason">> {
 }
 
 async function startCpu(): Promise<Omit<EngineInfo, "reason">> {
+  require("@tensorflow/tfjs"); // the gradients, as above
   const { version_cpu: version } = await import("@tensorflow/tfjs-backend-cpu");
   registerCpuKernels();
   return { name: "cpu", version, devices: ["CPU:0"], threads: 1, memory: null };
