@@ -1,9 +1,13 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { runCommand } from "./command.js";
+import { withLock } from "./lock.js";
+import { home } from "./paths.js";
 
-const hint = "install Python 3.11 with pip (Debian: python3 python3-pip python3-venv), or set RLRF_PYTHON to another interpreter";
+const hint = "install Python 3.11 with pip and venv (Debian: python3 python3-pip python3-venv), or set RLRF_PYTHON to another interpreter";
 
 /** The Python interpreter that set-up steps use: RLRF_PYTHON, or the first that answers. @throws RLRF_COMMAND_FAILED */
 export async function findPython(): Promise<string> {
@@ -68,4 +72,42 @@ export async function withWheel<T>(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * A virtual environment with exactly these packages, made once and kept in home()/python.
+ * @param name what it is for, as part of the folder's name: "mlflow"
+ * @param requirements pinned: "mlflow==3.17.0"
+ * @returns the path of its interpreter
+ * @throws RLRF_COMMAND_FAILED when Python or the package index fails, or it takes longer than `limit` milliseconds
+ */
+export async function pythonEnvironment(name: string, requirements: readonly string[], limit = 15 * 60_000): Promise<string> {
+  const python = await findPython();
+  const version = await runCommand(python, ["-c", "import sys; print(sys.executable, sys.version)"], {
+    limit: 20_000,
+    purpose: `make "${name}"`,
+  });
+  const key = createHash("sha256")
+    .update([version, ...requirements].join("\n"))
+    .digest("hex")
+    .slice(0, 12);
+  const folder = join(home(), "python", `${name}-${key}`);
+  const interpreter = join(folder, "bin", "python");
+  // An environment's scripts hold its path, so it is made in place; this file, written last, says that it is whole.
+  const whole = join(folder, "requirements.txt");
+  if (existsSync(whole)) return interpreter;
+  await withLock(`${folder}.lock`, async () => {
+    if (existsSync(whole)) return;
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    const purpose = `make the Python environment "${name}" (${requirements.join(", ")})`;
+    await runCommand(python, ["-m", "venv", folder], { limit: 120_000, purpose, hint });
+    await runCommand(interpreter, ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", ...requirements], {
+      limit,
+      purpose,
+      hint: "is the package index reachable from this machine?",
+    });
+    await writeFile(whole, `${requirements.join("\n")}\n`);
+  });
+  return interpreter;
 }
