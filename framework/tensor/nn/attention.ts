@@ -1,0 +1,62 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Parameters } from "../parameters.js";
+import { dense } from "./dense.js";
+import { withGradient } from "./with-gradient.js";
+
+/** What may not be attended to gets this added to its score. */
+const never = -1e9;
+
+/**
+ * softmax(q kᵀ / √d + mask) v (Vaswani et al. 2017, arXiv 1706.03762, eq. 1), with its gradient in closed form: the row sums that softmax's
+ * gradient needs are those of dy * output (Dao et al. 2022, arXiv 2205.14135, appendix B.2), so the big matrix is passed over twice, not four times.
+ * @param q [heads, batch, queries, d]; @param k, @param v [heads, batch, keys, d]
+ * @param mask added to the scores, broadcast to [batch, queries, keys]; no gradient reaches it
+ */
+export function scaledDotProductAttention(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, mask?: tf.Tensor): tf.Tensor4D {
+  const scale = 1 / Math.sqrt(q.shape[3]);
+  return withGradient([q, k, v], (q, k, v) => {
+    const scores = tf.matMul(tf.mul(q, scale), k, false, true); // [heads, batch, queries, keys]
+    const weights = tf.softmax(mask ? tf.add(scores, mask) : scores);
+    const value = tf.matMul(weights, v) as tf.Tensor4D;
+    return { value, saved: [q, k, v, weights, value], gradients: (dy, ...saved) => attentionGradients(dy, saved, scale) };
+  });
+}
+
+function attentionGradients(dy: tf.Tensor, saved: tf.Tensor[], scale: number): tf.Tensor[] {
+  const [q, k, v, weights, value] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const rowSums = tf.sum(tf.mul(dy, value), -1, true); // [heads, batch, queries, 1]
+  const dScores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), rowSums));
+  return [tf.mul(tf.matMul(dScores, k), scale), tf.mul(tf.matMul(dScores, q, true, false), scale), tf.matMul(weights, dy, true, false)];
+}
+
+/**
+ * Multi-head self-attention.
+ * @returns x [batch, length, width], mask (added to the scores, broadcast to [batch, length, length]) -> [batch, length, width]
+ */
+export function selfAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
+  if (width % heads !== 0) throw new RangeError(`${heads} heads do not divide a width of ${width}`);
+  const projection = (name: string) => dense(scope.scope(name), { inputs: width, outputs: width });
+  const [query, key, value, output] = [projection("query"), projection("key"), projection("value"), projection("output")];
+  const split = (x: tf.Tensor3D): tf.Tensor4D => {
+    const [batch, length] = x.shape;
+    if (heads === 1) return tf.reshape(x, [1, batch, length, width]);
+    return tf.transpose(tf.reshape(x, [batch, length, heads, width / heads]), [2, 0, 1, 3]);
+  };
+  return (x: tf.Tensor3D, mask?: tf.Tensor): tf.Tensor3D => {
+    const attended = scaledDotProductAttention(split(query(x)), split(key(x)), split(value(x)), mask);
+    const joined = heads === 1 ? attended : tf.transpose(attended, [1, 2, 0, 3]);
+    return output(tf.reshape(joined, x.shape));
+  };
+}
+
+/** A mask under which a position attends to itself and to what is before it. [length, length] */
+export function causalMask(length: number): tf.Tensor2D {
+  const mask = new Float32Array(length * length);
+  for (let row = 0; row < length; row++) mask.fill(never, row * length + row + 1, (row + 1) * length);
+  return tf.tensor2d(mask, [length, length]);
+}
+
+/** A mask that hides padding (0) from everyone. @param ids [batch, length]; @returns [batch, 1, length] */
+export function paddingMask(ids: tf.Tensor2D): tf.Tensor3D {
+  return tf.tidy(() => tf.expandDims(tf.mul(tf.cast(tf.equal(ids, 0), "float32"), never), 1) as tf.Tensor3D);
+}

@@ -1,0 +1,41 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Mode } from "../../contracts/recommender.js";
+import { createRng } from "../../rng.js";
+
+const poolSize = 1 << 21;
+const pools = new Map<number, Float32Array>();
+
+/**
+ * Inverted dropout (Srivastava et al. 2014): zero with probability `rate`, else divided by 1 - rate; the identity outside training.
+ * tfjs draws its random tensors in JavaScript, number by number, which would cost more than the layers around; so each mask
+ * is a window, at a random offset, of one long mask drawn once a rate.
+ */
+export function dropout<Rank extends tf.Tensor>(x: Rank, rate: number, mode: Mode): Rank {
+  if (!mode.training || rate === 0) return x;
+  return tf.mul(x, tf.tensor(maskOf(x.size, rate, mode), x.shape, "float32")) as Rank;
+}
+
+function maskOf(size: number, rate: number, mode: Mode): Float32Array {
+  const pool = poolOf(rate);
+  // At least half of the pool's length of freedom; longer masks are joined from several windows.
+  if (size <= poolSize / 2) return window(pool, size, mode);
+  const mask = new Float32Array(size);
+  for (let at = 0; at < size; at += poolSize / 2) mask.set(window(pool, Math.min(poolSize / 2, size - at), mode), at);
+  return mask;
+}
+
+function window(pool: Float32Array, size: number, mode: Mode): Float32Array {
+  const offset = mode.nextSeed() % (poolSize - size + 1);
+  return pool.subarray(offset, offset + size);
+}
+
+function poolOf(rate: number): Float32Array {
+  const known = pools.get(rate);
+  if (known) return known;
+  if (!(rate > 0 && rate < 1)) throw new RangeError(`dropout rate ${rate} is not in [0, 1)`);
+  const rng = createRng("dropout", rate);
+  const pool = new Float32Array(poolSize);
+  for (let i = 0; i < poolSize; i++) pool[i] = rng.uniform() < rate ? 0 : 1 / (1 - rate);
+  pools.set(rate, pool);
+  return pool;
+}

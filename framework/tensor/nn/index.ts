@@ -1,0 +1,11 @@
+/** Layers as functions over a scope of parameters: `const layer = dense(scope, shape)` creates, `layer(x)` computes. */
+export { relu } from "./activations.js";
+export { causalMask, paddingMask, scaledDotProductAttention, selfAttention } from "./attention.js";
+export { dense, mlp, type DenseShape } from "./dense.js";
+export { dropout } from "./dropout.js";
+export { embedding, type Embedding } from "./embedding.js";
+export { heUniform, ones, truncatedNormal, xavierUniform, zeros } from "./initialisers.js";
+export { binaryCrossEntropy, listwiseSoftmax, softmaxCrossEntropy } from "./losses.js";
+export { evaluating, training } from "./mode.js";
+export { layerNorm } from "./norm.js";
+export { transformerBlock, type BlockShape } from "./transformer.js";

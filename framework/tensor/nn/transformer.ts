@@ -1,0 +1,33 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Mode } from "../../contracts/recommender.js";
+import type { Parameters } from "../parameters.js";
+import { selfAttention } from "./attention.js";
+import { mlp } from "./dense.js";
+import { dropout } from "./dropout.js";
+import { layerNorm } from "./norm.js";
+
+export interface BlockShape {
+  readonly width: number;
+  readonly heads: number;
+  /** Inner width of the feed-forward layers. */
+  readonly inner: number;
+  readonly dropout: number;
+  /** Where the sums are normalised: "pre" = x + g(norm(x)), "post" = norm(x + g(x)). */
+  readonly norm: "pre" | "post";
+}
+
+/** One transformer block: self-attention, then two position-wise dense layers, each with dropout, residual and layer norm. */
+export function transformerBlock(scope: Parameters, shape: BlockShape) {
+  const { width, inner } = shape;
+  const attend = selfAttention(scope.scope("attention"), shape);
+  const feed = mlp(scope.scope("feedForward"), width, [inner, width], shape.dropout);
+  const norms = [layerNorm(scope.scope("attentionNorm"), width), layerNorm(scope.scope("feedForwardNorm"), width)] as const;
+  const residual = (x: tf.Tensor3D, layer: (x: tf.Tensor3D) => tf.Tensor3D, norm: (typeof norms)[number], mode: Mode): tf.Tensor3D =>
+    shape.norm === "pre"
+      ? (tf.add(x, dropout(layer(norm(x)), shape.dropout, mode)) as tf.Tensor3D)
+      : norm(tf.add(x, dropout(layer(x), shape.dropout, mode)) as tf.Tensor3D);
+  return (x: tf.Tensor3D, mode: Mode, mask?: tf.Tensor): tf.Tensor3D => {
+    const attended = residual(x, (value) => attend(value, mask), norms[0], mode);
+    return residual(attended, (value) => feed(value, mode), norms[1], mode);
+  };
+}

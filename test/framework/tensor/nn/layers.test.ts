@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
+import { createRng } from "../../../../framework/rng.js";
+import * as nn from "../../../../framework/tensor/nn/index.js";
+import { Parameters } from "../../../../framework/tensor/parameters.js";
+import { useEngine } from "../../../support/engine.js";
+import { checkGradients, close, variable, withoutLeak } from "../../../support/tensors.js";
+
+const random = (shape: number[], seed: number, scale = 1) => {
+  const rng = createRng("test", seed);
+  return tf.tensor(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal() * scale),
+    shape,
+  );
+};
+/** Weighs every output differently, so that no entry's gradient can hide in a sum. */
+const probe = (x: tf.Tensor): tf.Scalar => tf.sum(tf.mul(x, random(x.shape, 99)));
+
+/** Gradients of all parameters and of the input. */
+function checkLayer(build: (scope: Parameters) => (x: tf.Tensor) => tf.Tensor, inputShape: number[]): void {
+  withoutLeak(() => {
+    const parameters = new Parameters(createRng("layer"));
+    const layer = build(parameters);
+    const x = variable(() => random(inputShape, 1));
+    // away from the initial zeros and ones, at which some gradients vanish
+    for (const [i, each] of [...parameters.all.values()].entries())
+      tf.tidy(() => each.assign(tf.add(each, random(each.shape, i + 2, 0.3))));
+    checkGradients([x, ...parameters.all.values()], () => probe(layer(x)));
+    parameters.dispose();
+    x.dispose();
+  });
+}
+
+/** The layer's output for parameters given by name. */
+function forward(
+  build: (scope: Parameters) => (x: tf.Tensor) => tf.Tensor,
+  values: Record<string, number[]>,
+  x: () => tf.Tensor,
+): number[] {
+  return withoutLeak(() => {
+    const parameters = new Parameters(createRng("layer"));
+    const layer = build(parameters);
+    parameters.restore(
+      Object.fromEntries([...parameters.all].map(([name, { shape }]) => [name, { shape, values: Float32Array.from(values[name] ?? []) }])),
+    );
+    const out = tf.tidy(() => [...layer(x()).dataSync()]);
+    parameters.dispose();
+    return out;
+  });
+}
+
+describe("nn layers", () => {
+  useEngine();
+
+  describe("dense", () => {
+    it("is x W + b over the last dimension", () => {
+      const build = (scope: Parameters) => nn.dense(scope, { inputs: 2, outputs: 3 });
+      const out = forward(build, { weights: [1, 2, 3, 4, 5, 6], biases: [0.5, 0, -1] }, () => tf.tensor3d([[[1, 1]], [[2, -1]]]));
+      close(out, [5.5, 7, 8, -1.5, -1, -1]);
+    });
+    it("has right gradients", () => checkLayer((scope) => nn.dense(scope, { inputs: 3, outputs: 4 }), [2, 5, 3]));
+    it("stacks with ReLU between", () => {
+      const build = (scope: Parameters) => {
+        const layer = nn.mlp(scope, 1, [2, 1]);
+        return (x: tf.Tensor) => layer(x, nn.evaluating);
+      };
+      const values = { "layer0/weights": [1, -1], "layer0/biases": [0, 0], "layer1/weights": [10, 100], "layer1/biases": [1] };
+      close(
+        forward(build, values, () => tf.tensor2d([[2], [-3]])),
+        [21, 301],
+      );
+      checkLayer(
+        (scope) => {
+          const layer = nn.mlp(scope, 3, [5, 4, 2]);
+          return (x) => layer(x, nn.evaluating);
+        },
+        [4, 3],
+      );
+    });
+  });
+
+  describe("embedding", () => {
+    it("looks rows up, and sums the gradients of a row looked up twice", () =>
+      withoutLeak(() => {
+        const parameters = new Parameters(createRng("e"));
+        const look = nn.embedding(parameters, { count: 4, width: 2 });
+        tf.tidy(() => {
+          const ids = tf.tensor2d([[3, 1, 3]], [1, 3], "int32");
+          const { grads } = tf.variableGrads(() =>
+            tf.sum(
+              tf.mul(
+                look(ids),
+                tf.tensor3d([
+                  [
+                    [1, 2],
+                    [3, 4],
+                    [10, 20],
+                  ],
+                ]),
+              ),
+            ),
+          );
+          close(grads[look.table.name] as tf.Tensor, [0, 0, 3, 4, 0, 0, 11, 22]);
+        });
+        checkGradients([look.table], () => probe(tf.square(look(tf.tensor1d([2, 2, 0], "int32")))));
+        parameters.dispose();
+      }));
+  });
+
+  describe("layerNorm", () => {
+    it("standardises the last dimension, then scales and shifts", () => {
+      const build = (scope: Parameters) => nn.layerNorm(scope, 4, 0);
+      const out = forward(build, { gain: [1, 1, 2, 2], bias: [0, 0, 0, 1] }, () =>
+        tf.tensor2d([
+          [1, 1, 3, 3],
+          [0, 8, 0, 8],
+        ]),
+      );
+      close(out, [-1, -1, 2, 3, -1, 1, -2, 3]);
+    });
+    it("has right gradients", () => checkLayer((scope) => nn.layerNorm(scope, 5), [2, 3, 5]));
+  });
+
+  describe("dropout", () => {
+    it("is the identity outside training", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const x = random([3, 4], 1);
+          assert.equal(nn.dropout(x, 0.5, nn.evaluating), x);
+          assert.equal(nn.dropout(x, 0, nn.training(createRng("d"))), x);
+        }),
+      ));
+    it("zeroes a share, scales the rest, differs by step, repeats by seed", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const x = tf.ones([200, 100]);
+          const draw = (mode = nn.training(createRng("d"))) =>
+            [nn.dropout(x, 0.2, mode), nn.dropout(x, 0.2, mode)].map((t) => t.dataSync());
+          const [one, two] = draw() as [Float32Array, Float32Array];
+          assert.ok(one.every((value) => value === 0 || Math.abs(value - 1.25) < 1e-6));
+          const kept = one.filter((value) => value > 0).length / one.length;
+          assert.ok(Math.abs(kept - 0.8) < 0.015, `kept ${kept}`);
+          assert.notDeepEqual(one, two);
+          assert.deepEqual(draw(), [one, two]);
+        }),
+      ));
+    it("covers tensors longer than its window", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const x = tf.ones([3_000_000]);
+          const mean = tf.mean(nn.dropout(x, 0.5, nn.training(createRng("d")))).dataSync()[0] as number;
+          assert.ok(Math.abs(mean - 1) < 0.01, `mean ${mean}`);
+        }),
+      ));
+    it("passes the gradient where it passed the value", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const mode = nn.training(createRng("d"));
+          let out: tf.Tensor | undefined;
+          const gradient = tf.grad((x) => {
+            out = tf.keep(nn.dropout(x, 0.5, mode));
+            return tf.sum(out);
+          })(tf.ones([100]));
+          assert.deepEqual(gradient.dataSync(), out?.dataSync());
+          out?.dispose();
+        }),
+      ));
+    it("refuses a rate that is none", () => assert.throws(() => nn.dropout(tf.scalar(1), 1, nn.training(createRng("d"))), RangeError));
+  });
+
+  describe("attention", () => {
+    it("weighs values as computed by hand, one head", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          // d = 1; scores of the one query: ln 1, ln 3 -> weights 1/4, 3/4
+          const q = tf.tensor4d([1], [1, 1, 1, 1]);
+          const k = tf.tensor4d([0, Math.log(3)], [1, 1, 2, 1]);
+          const v = tf.tensor4d([8, 4], [1, 1, 2, 1]);
+          close(nn.scaledDotProductAttention(q, k, v), [5]);
+          close(nn.scaledDotProductAttention(q, k, v, tf.tensor2d([[-1e9, 0]])), [4]);
+        }),
+      ));
+    it("has right gradients for q, k and v, with a mask", () =>
+      withoutLeak(() => {
+        const [q, k, v] = [1, 2, 3].map((seed) => variable(() => random([2, 2, 3, 4], seed))) as [tf.Variable, tf.Variable, tf.Variable];
+        checkGradients([q, k, v], () =>
+          probe(
+            nn.scaledDotProductAttention(
+              q as tf.Tensor as tf.Tensor4D,
+              k as tf.Tensor as tf.Tensor4D,
+              v as tf.Tensor as tf.Tensor4D,
+              nn.causalMask(3),
+            ),
+          ),
+        );
+        tf.dispose([q, k, v]);
+      }));
+    for (const heads of [1, 2])
+      it(`self-attention with ${heads} head(s) has right gradients`, () =>
+        checkLayer(
+          (scope) => {
+            const layer = nn.selfAttention(scope, { width: 4, heads });
+            return (x) => layer(x as tf.Tensor3D, nn.causalMask(3));
+          },
+          [2, 3, 4],
+        ));
+    it("two heads equal two attentions of half the width", () =>
+      withoutLeak(() => {
+        const parameters = new Parameters(createRng("h"));
+        const layer = nn.selfAttention(parameters, { width: 4, heads: 2 });
+        tf.tidy(() => {
+          const x = random([2, 3, 4], 5) as tf.Tensor3D;
+          const weights = (name: string) => parameters.all.get(`${name}/weights`) as unknown as tf.Tensor2D;
+          const project = (name: string) => tf.reshape(tf.matMul(tf.reshape(x, [6, 4]), weights(name)), [2, 3, 4]);
+          const half = (t: tf.Tensor, head: number) => tf.reshape(tf.slice(t, [0, 0, head * 2], [2, 3, 2]), [1, 2, 3, 2]) as tf.Tensor4D;
+          const heads = [0, 1].map((head) =>
+            nn.scaledDotProductAttention(half(project("query"), head), half(project("key"), head), half(project("value"), head)),
+          );
+          const expected = tf.matMul(tf.reshape(tf.concat(heads, 3), [6, 4]), weights("output"));
+          close(layer(x), expected.dataSync());
+        });
+        parameters.dispose();
+      }));
+    it("does not look ahead under the causal mask, nor at padding under the padding mask", () =>
+      withoutLeak(() => {
+        const parameters = new Parameters(createRng("c"));
+        const layer = nn.selfAttention(parameters, { width: 4, heads: 1 });
+        tf.tidy(() => {
+          const x = random([1, 3, 4], 5) as tf.Tensor3D;
+          const changed = tf.concat([tf.slice(x, [0, 0, 0], [1, 2, 4]), random([1, 1, 4], 6)], 1) as tf.Tensor3D;
+          const firstTwo = (t: tf.Tensor) => tf.slice(t, [0, 0, 0], [1, 2, 4]).dataSync();
+          assert.deepEqual(firstTwo(layer(x, nn.causalMask(3))), firstTwo(layer(changed, nn.causalMask(3))));
+          const padded = nn.paddingMask(tf.tensor2d([[7, 9, 0]], [1, 3], "int32"));
+          assert.deepEqual(firstTwo(layer(x, padded)), firstTwo(layer(changed, padded)));
+        });
+        parameters.dispose();
+      }));
+    it("refuses heads that do not divide the width", () =>
+      assert.throws(() => nn.selfAttention(new Parameters(createRng("x")), { width: 4, heads: 3 }), RangeError));
+  });
+
+  for (const norm of ["pre", "post"] as const)
+    it(`a ${norm}-norm transformer block has right gradients`, () =>
+      checkLayer(
+        (scope) => {
+          const block = nn.transformerBlock(scope, { width: 4, heads: 2, inner: 6, dropout: 0.5, norm });
+          return (x) => block(x as tf.Tensor3D, nn.evaluating);
+        },
+        [2, 3, 4],
+      ));
+});
