@@ -1,0 +1,89 @@
+/** How sure a figure is: intervals and paired tests over users, corrected for many comparisons. Users whose value is NaN are left out. */
+import { createRng } from "../rng.js";
+import { mean } from "./aggregate.js";
+
+export interface Interval {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+}
+export interface BootstrapOptions {
+  readonly seed: number;
+  /** Default 2,000. */
+  readonly resamples?: number;
+  /** Default 0.95. */
+  readonly level?: number;
+}
+
+/** Percentile bootstrap over users (Efron 1979). @param values one a user */
+export function bootstrapInterval(values: ArrayLike<number>, { seed, resamples = 2000, level = 0.95 }: BootstrapOptions): Interval {
+  const present = Float64Array.from(values).filter((value) => !Number.isNaN(value));
+  const users = present.length;
+  const rng = createRng("bootstrap", seed);
+  const means = new Float64Array(resamples);
+  for (let sample = 0; sample < resamples; sample++) {
+    let sum = 0;
+    for (let i = 0; i < users; i++) sum += present[rng.below(users)] as number;
+    means[sample] = sum / users;
+  }
+  means.sort();
+  return { mean: mean(present), low: quantile(means, (1 - level) / 2), high: quantile(means, (1 + level) / 2) };
+}
+
+/** Linear between order statistics (Hyndman & Fan 1996, type 7). */
+function quantile(sorted: Float64Array, share: number): number {
+  const position = share * (sorted.length - 1);
+  const below = Math.floor(position);
+  const low = sorted[below] as number;
+  const high = sorted[Math.min(below + 1, sorted.length - 1)] as number;
+  return low + (position - below) * (high - low);
+}
+
+export interface PairedTest {
+  /** Mean over users of a - b. */
+  readonly difference: number;
+  /** Two-sided; at least 1 / (permutations + 1). */
+  readonly p: number;
+  /** Users that have both values. */
+  readonly users: number;
+}
+export interface PairedTestOptions {
+  readonly seed: number;
+  /** Default 10,000. */
+  readonly permutations?: number;
+}
+
+/**
+ * Fisher's randomisation test on paired values: under the null hypothesis each user's difference might as well have the other sign.
+ * p = (1 + permutations at least as far from 0) / (1 + permutations), so that it is never 0 (Phipson & Smyth 2010).
+ * @param a one value a user @param b likewise
+ */
+export function pairedRandomisationTest(a: ArrayLike<number>, b: ArrayLike<number>, { seed, permutations = 10_000 }: PairedTestOptions): PairedTest {
+  const differences = Float64Array.from(a, (value, user) => value - (b[user] as number)).filter((difference) => !Number.isNaN(difference));
+  const observed = differences.reduce((sum, difference) => sum + difference, 0);
+  // Sums that are equal in exact arithmetic must count as equal, whatever the order of their additions rounds to.
+  const reached = Math.abs(observed) - 1e-12 * differences.reduce((sum, difference) => sum + Math.abs(difference), 0);
+  const rng = createRng("randomisation", seed);
+  let asFar = 0;
+  for (let permutation = 0; permutation < permutations; permutation++) {
+    let sum = 0;
+    for (let i = 0; i < differences.length; i += 31) {
+      const end = Math.min(i + 31, differences.length);
+      for (let user = i, signs = rng.seed(); user < end; user++, signs >>>= 1) sum += signs & 1 ? (differences[user] as number) : -(differences[user] as number);
+    }
+    if (Math.abs(sum) >= reached) asFar++;
+  }
+  return { difference: observed / differences.length, p: (1 + asFar) / (1 + permutations), users: differences.length };
+}
+
+/** Holm's step-down correction (1979). @returns corrected p-values, in the order given */
+export function holm(pValues: readonly number[]): number[] {
+  const corrected = new Array<number>(pValues.length);
+  let largest = 0;
+  const order = [...pValues.keys()].sort((a, b) => (pValues[a] as number) - (pValues[b] as number));
+  for (const [rank, index] of order.entries()) {
+    largest = Math.max(largest, Math.min(1, (pValues.length - rank) * (pValues[index] as number)));
+    corrected[index] = largest;
+  }
+  return corrected;
+}
