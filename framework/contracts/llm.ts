@@ -22,6 +22,8 @@ export interface GenerationParameters {
 
 /** The N samples of one prompt; sample i's randomness depends on (seed, i) alone, never on the batch it ran in. */
 export interface GenerationRequest {
+  /** Raw id of the user whom the prompt is about: what `replay` finds its texts by, and what messages name. */
+  readonly user: string;
   readonly messages: readonly ChatMessage[];
   readonly samples: number;
   readonly seed: number;
@@ -48,8 +50,20 @@ export interface LlmBackend {
     parameters: GenerationParameters,
     onDone?: (request: number) => void,
   ): Promise<readonly (readonly GeneratedText[])[]>;
+  /**
+   * What `prepare` made, present where that takes long (`tiny`): a caller may keep it and hand it to `restoreState` in place of `prepare`.
+   * It belongs to the plugin's options and the corpus; adapters are not in it.
+   */
+  state?(): Promise<LlmState>;
+  restoreState?(state: LlmState): void;
   /** Present when this process can tune it. */
   readonly policy?: TunablePolicy;
+}
+
+export interface LlmState {
+  /** Plain JSON. */
+  readonly description: Readonly<Record<string, unknown>>;
+  readonly tensors: AdapterState;
 }
 
 /** Texts that a model may learn its language from; none is of a valid, test or held-out user. */
@@ -73,9 +87,11 @@ export interface TunablePolicy {
   trainable(): readonly Variable[];
   /**
    * Differentiable log-probabilities of the completions, summed over their tokens.
-   * All examples have the same number of completions. @returns [examples, completions], nats
+   * All examples have the same number of completions.
+   * @param dropoutSeed draws the adapter's dropout masks of one training pass; absent = no dropout
+   * @returns [examples, completions], nats
    */
-  logProbs(examples: readonly TokenizedExample[]): Tensor2D;
+  logProbs(examples: readonly TokenizedExample[], dropoutSeed?: number): Tensor2D;
   /** The adapter's state, for checkpoints; empty when there is none. */
   adapter(): Promise<AdapterState>;
   restore(state: AdapterState): void;

@@ -1,0 +1,67 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { DecoderConfig } from "./config.js";
+import { normalise, rotate, swiglu } from "./ops.js";
+import type { Rotation } from "./rotary.js";
+import type { DecoderWeights, LayerWeights, Projection } from "./weights.js";
+
+/** What the layers see: every token of every sequence is a row, so that all projections are plain matrix products. */
+export interface DecoderInput {
+  readonly tokens: tf.Tensor1D; // int32 [rows]
+  readonly rotation: Rotation;
+}
+
+/**
+ * Attention among the rows, which alone knows how rows make sequences.
+ * @param query [rows, heads, headDim], scaled by 1 / sqrt(headDim); @param key and value [rows, kvHeads, headDim]; @returns [rows, heads * headDim]
+ */
+export type Attend = (layer: number, query: tf.Tensor3D, key: tf.Tensor3D, value: tf.Tensor3D) => tf.Tensor2D;
+
+/** A low-rank addition to a projection of a layer; null where there is none. [rows, in] -> [rows, out] */
+export type Delta = (layer: number, projection: Projection, input: tf.Tensor2D) => tf.Tensor2D | null;
+
+/** Hidden states before the last norm, [rows, hidden]. Pure; call it inside a tidy or on a tape. */
+export function decode(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  input: DecoderInput,
+  attend: Attend,
+  delta: Delta = () => null,
+): tf.Tensor2D {
+  let residual = tf.gather(weights.embedding, input.tokens) as tf.Tensor2D; // [rows, hidden]
+  weights.layers.forEach((layer, index) => {
+    const project = (projection: Projection, x: tf.Tensor2D): tf.Tensor2D => {
+      const base: tf.Tensor2D = tf.matMul(x, layer[projection]);
+      const added = delta(index, projection, x);
+      return added === null ? base : tf.add(base, added);
+    };
+    const { query, key, value } = queryKeyValue(config, layer, project("qkv", norm(config, residual, layer.inputNorm)), input.rotation);
+    residual = tf.add(residual, project("out", attend(index, query, key, value)));
+    residual = tf.add(residual, project("down", swiglu(project("gateUp", norm(config, residual, layer.postNorm)))));
+  });
+  return residual;
+}
+
+/** Logits of chosen rows of `decode`'s result: [rows, hidden] -> [rows, vocabulary]. */
+export function logits(config: DecoderConfig, weights: DecoderWeights, hidden: tf.Tensor2D): tf.Tensor2D {
+  const normed = norm(config, hidden, weights.norm);
+  return weights.head === undefined ? tf.matMul(normed, weights.embedding, false, true) : tf.matMul(normed, weights.head);
+}
+
+function norm(config: DecoderConfig, x: tf.Tensor2D, gain: tf.Tensor1D): tf.Tensor2D {
+  return tf.mul(normalise(x, config.normEpsilon), gain);
+}
+
+function queryKeyValue(config: DecoderConfig, layer: LayerWeights, projected: tf.Tensor2D, rotation: Rotation) {
+  const { heads, kvHeads, headDim } = config;
+  const biased = layer.qkvBias === undefined ? projected : tf.add(projected, layer.qkvBias);
+  const byHead = tf.reshape(biased, [-1, heads + 2 * kvHeads, headDim]) as tf.Tensor3D;
+  const normed = layer.qkNorm === undefined ? byHead : normQueriesAndKeys(config, byHead, layer.qkNorm);
+  const [query, key, value] = tf.split(rotate(normed, rotation), [heads, kvHeads, kvHeads], 1) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+  return { query, key, value };
+}
+
+function normQueriesAndKeys(config: DecoderConfig, x: tf.Tensor3D, gain: tf.Tensor2D): tf.Tensor3D {
+  const { heads, kvHeads, normEpsilon } = config;
+  const [queryKey, value] = tf.split(x, [heads + kvHeads, kvHeads], 1) as [tf.Tensor3D, tf.Tensor3D];
+  return tf.concat([tf.mul(normalise(queryKey, normEpsilon), gain) as tf.Tensor3D, value], 1);
+}

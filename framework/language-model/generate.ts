@@ -1,0 +1,242 @@
+/** Texts for many prompts at once: prompts computed once for their samples, finished ones replaced by waiting ones block by block. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { GeneratedText, GenerationParameters, GenerationRequest } from "../contracts/llm.js";
+import { RlrfError } from "../errors.js";
+import { createRng } from "../rng.js";
+import { KeyValueCache, type Prefixes } from "./cache.js";
+import { type ChatCodec, stopBytes } from "./chat.js";
+import type { DecoderConfig } from "./config.js";
+import { type Attend, decode, logits } from "./decoder.js";
+import { Lane } from "./lane.js";
+import { attendWithin } from "./packed.js";
+import type { Rotary } from "./rotary.js";
+import { TokenSampler } from "./sampler.js";
+import type { DecoderWeights } from "./weights.js";
+
+/** A decoder that can write: weights with any adapter already merged in. */
+export interface Writer {
+  readonly config: DecoderConfig;
+  readonly weights: DecoderWeights;
+  readonly rotary: Rotary;
+  readonly codec: ChatCodec;
+}
+
+/** How work is cut; it changes speed and memory, not what is written. */
+export interface Batching {
+  /** Samples written at once. */
+  readonly rows: number;
+  /** Tokens between two looks at which prompts are finished. */
+  readonly block: number;
+  /** Prompt tokens computed at once. */
+  readonly prefill: number;
+}
+
+/** Samples of one prompt in one slot at most. */
+const mostLanes = 16;
+
+/** Some samples of one request; they share the prompt's keys. */
+interface Group {
+  readonly request: number;
+  readonly prompt: Int32Array;
+  readonly lanes: readonly Lane[];
+}
+
+export async function generate(
+  writer: Writer,
+  requests: readonly GenerationRequest[],
+  parameters: GenerationParameters,
+  batching: Batching,
+  onDone: (request: number) => void = () => {},
+): Promise<readonly (readonly GeneratedText[])[]> {
+  const lanes = Math.max(1, Math.min(mostLanes, batching.rows, ...requests.map(({ samples }) => samples)));
+  const groups = requests.map((request, index) => groupsOf(writer, request, index, parameters, lanes));
+  // Longest prompts first: what is admitted later fits where a longer prompt was, and neighbours need little padding.
+  const waiting = groups.flat().sort((a, b) => b.prompt.length - a.prompt.length || a.request - b.request);
+  const batch = new GenerationBatch(writer, parameters, lanes, batching);
+  const left = groups.map((own) => own.length);
+  try {
+    while (waiting.length > 0 || batch.busy) {
+      for (const { request } of batch.exchange(waiting)) {
+        left[request] = (left[request] as number) - 1;
+        if (left[request] === 0) onDone(request);
+      }
+      for (let step = 0; step < batching.block && !batch.finished; step++) batch.step();
+      await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
+    }
+  } finally {
+    batch.dispose();
+  }
+  return groups.map((own) => own.flatMap((group) => group.lanes.map((lane) => lane.result())));
+}
+
+function groupsOf(
+  { codec, config }: Writer,
+  request: GenerationRequest,
+  index: number,
+  { maxTokens, stop }: GenerationParameters,
+  lanes: number,
+): readonly Group[] {
+  const prompt = codec.prompt(request.messages);
+  if (prompt.length + maxTokens > config.context) throw contextError(prompt.length, maxTokens, config.context, `the prompt of user ${request.user}`);
+  const stops = stopBytes(stop);
+  const samples = Array.from({ length: request.samples }, (_, i) => new Lane(codec, maxTokens, stops, createRng(request.seed, "sample", i)));
+  return Array.from({ length: Math.ceil(samples.length / lanes) }, (_, i) => ({
+    request: index,
+    prompt,
+    lanes: samples.slice(i * lanes, (i + 1) * lanes),
+  }));
+}
+
+export function contextError(prompt: number, completion: number, context: number, where: string): RlrfError {
+  return new RlrfError("RLRF_LLM_CONTEXT", {
+    message: `a prompt of ${prompt} tokens and a completion of ${completion} do not fit the model's context`,
+    where,
+    expected: `at most ${context} tokens together`,
+    hint: "shorten the window (protocol.window) or the prompt's items, lower maxTokens, or give the model a longer context",
+  });
+}
+
+/** The slots that are being written, and their memory. */
+class GenerationBatch {
+  private slots: Group[] = [];
+  private readonly cache: KeyValueCache;
+  private readonly capacity: number;
+  private readonly sampler: TokenSampler;
+
+  constructor(
+    private readonly writer: Writer,
+    private readonly parameters: GenerationParameters,
+    private readonly lanes: number,
+    private readonly batching: Batching,
+  ) {
+    this.cache = new KeyValueCache(writer.config, lanes);
+    this.capacity = Math.max(1, Math.floor(batching.rows / lanes));
+    this.sampler = new TokenSampler(writer.config.vocabulary, parameters);
+  }
+
+  get busy(): boolean {
+    return this.slots.length > 0;
+  }
+
+  /** Every sample of every slot is written. */
+  get finished(): boolean {
+    return this.slots.every(isDone);
+  }
+
+  /** Takes finished groups out and waiting ones in. @returns the finished ones */
+  exchange(waiting: Group[]): readonly Group[] {
+    const done = this.slots.filter(isDone);
+    const kept = this.slots.flatMap((group, slot) => (isDone(group) ? [] : [slot]));
+    const admitted = waiting.splice(0, this.capacity - kept.length);
+    this.slots = [...kept.map((slot) => this.slots[slot] as Group), ...admitted];
+    if (this.slots.length > 0) this.cache.rearrange(kept, admitted.length === 0 ? null : this.prefill(admitted));
+    return done;
+  }
+
+  /** Computes the prompts of new groups, each once, and draws the first token of their lanes. */
+  private prefill(groups: readonly Group[]): Prefixes {
+    const length = Math.max(...groups.map(({ prompt }) => prompt.length));
+    const atOnce = Math.max(1, Math.floor(this.batching.prefill / length));
+    const parts: Prefixes["layers"][] = [];
+    for (let from = 0; from < groups.length; from += atOnce) {
+      const some = groups.slice(from, from + atOnce);
+      const { layers, choices } = this.computePrompts(some, length);
+      parts.push(layers);
+      some.forEach(({ lanes }, row) => {
+        for (const lane of lanes) lane.accept(choices(row, lane));
+      });
+    }
+    const layers = tf.tidy(() =>
+      this.writer.weights.layers.map((_, layer) => ({
+        key: tf.keep(tf.concat(parts.map((part) => part[layer]?.key as tf.Tensor), 0)),
+        value: tf.keep(tf.concat(parts.map((part) => part[layer]?.value as tf.Tensor), 0)),
+      })),
+    );
+    for (const part of parts) tf.dispose(part.flatMap(({ key, value }) => [key, value]));
+    return { layers, lengths: groups.map(({ prompt }) => prompt.length) };
+  }
+
+  private computePrompts(groups: readonly Group[], length: number) {
+    const { config, weights, rotary } = this.writer;
+    const { kvHeads, headDim } = config;
+    const count = groups.length;
+    const tokens = new Int32Array(count * length);
+    groups.forEach(({ prompt }, row) => {
+      tokens.set(prompt, row * length);
+    });
+    const rotation = rotary.at(Int32Array.from(tokens, (_, at) => at % length));
+    const layers: Prefixes["layers"][number][] = [];
+    const chosen = tf.tidy(() => {
+      const within = attendWithin(config, count, length, causalMask(length));
+      const keepKeys: Attend = (layer, query, key, value) => {
+        const byHead = (x: tf.Tensor3D) => tf.keep(tf.transpose(tf.reshape(x, [count, length, kvHeads, headDim]), [0, 2, 1, 3]));
+        layers.push({ key: byHead(key), value: byHead(value) });
+        return within(layer, query, key, value);
+      };
+      const states = decode(config, weights, { tokens: tf.tensor1d(tokens, "int32"), rotation }, keepKeys);
+      const ends = tf.tensor1d(groups.map(({ prompt }, row) => row * length + prompt.length - 1), "int32");
+      return this.distribution(tf.gather(states, ends) as tf.Tensor2D);
+    });
+    tf.dispose([rotation.cos, rotation.sin]);
+    return { layers, choices: this.choose(chosen) };
+  }
+
+  /** One more token for every lane. */
+  step(): void {
+    const { config, weights, rotary } = this.writer;
+    const rows = this.slots.length * this.lanes;
+    const tokens = new Int32Array(rows);
+    const positions = new Int32Array(rows);
+    const next = this.cache.positions();
+    this.slots.forEach(({ lanes }, slot) => {
+      for (let lane = 0; lane < this.lanes; lane++) {
+        tokens[slot * this.lanes + lane] = lanes[lane]?.last ?? 0;
+        positions[slot * this.lanes + lane] = next[slot] as number;
+      }
+    });
+    const rotation = rotary.at(positions);
+    const chosen = tf.tidy(() => {
+      const input = { tokens: tf.tensor1d(tokens, "int32"), rotation };
+      return this.distribution(decode(config, weights, input, this.cache.attend));
+    });
+    tf.dispose([rotation.cos, rotation.sin]);
+    this.cache.advance();
+    const choices = this.choose(chosen);
+    this.slots.forEach(({ lanes }, slot) => {
+      lanes.forEach((lane, index) => {
+        if (!lane.done) lane.accept(choices(slot * this.lanes + index, lane));
+      });
+    });
+  }
+
+  /** The most likely tokens [rows] when greedy, else the probabilities [rows, vocabulary]. */
+  private distribution(states: tf.Tensor2D): tf.Tensor {
+    const { config, weights } = this.writer;
+    const scores = logits(config, weights, states);
+    const { temperature } = this.parameters;
+    if (temperature === 0) return tf.argMax(scores, 1);
+    return tf.softmax(temperature === 1 ? scores : tf.div(scores, temperature));
+  }
+
+  private choose(distribution: tf.Tensor): (row: number, lane: Lane) => number {
+    const values = distribution.dataSync();
+    distribution.dispose();
+    if (this.parameters.temperature === 0) return (row) => values[row] as number;
+    return (row, lane) => this.sampler.pick(values as Float32Array, row, lane.rng.uniform());
+  }
+
+  dispose(): void {
+    this.cache.dispose();
+  }
+}
+
+function isDone(group: Group): boolean {
+  return group.lanes.every((lane) => lane.done);
+}
+
+/** [1, 1, length, length]; padding stands on the right, so that no token of a prompt ever sees it. */
+function causalMask(length: number): tf.Tensor4D {
+  const mask = new Float32Array(length * length);
+  for (let row = 0; row < length; row++) mask.fill(-1e9, row * length + row + 1, (row + 1) * length);
+  return tf.tensor4d(mask, [1, 1, length, length]);
+}

@@ -1,0 +1,168 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { AdapterState, LoraOptions } from "../contracts/llm.js";
+import { RlrfError } from "../errors.js";
+import { createRng } from "../rng.js";
+import { type Initializer, Parameters } from "../tensor/parameters.js";
+import type { DecoderConfig } from "./config.js";
+import type { Delta } from "./decoder.js";
+import type { DecoderWeights, Projection } from "./weights.js";
+
+/** One part of a fused projection, under its usual name, with its columns. */
+interface Part {
+  readonly name: string;
+  readonly from: number;
+  readonly width: number;
+}
+
+export const projectionNames = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
+
+function projections(config: DecoderConfig): Record<Projection, { readonly inputs: number; readonly width: number; readonly parts: readonly Part[] }> {
+  const { hidden, heads, kvHeads, headDim, intermediate } = config;
+  const fuse = (inputs: number, widths: readonly (readonly [string, number])[]) => {
+    let width = 0;
+    const parts = widths.map(([name, columns]) => {
+      width += columns;
+      return { name, from: width - columns, width: columns };
+    });
+    return { inputs, width, parts };
+  };
+  return {
+    qkv: fuse(hidden, [
+      ["q_proj", heads * headDim],
+      ["k_proj", kvHeads * headDim],
+      ["v_proj", kvHeads * headDim],
+    ]),
+    out: fuse(heads * headDim, [["o_proj", hidden]]),
+    gateUp: fuse(hidden, [
+      ["gate_proj", intermediate],
+      ["up_proj", intermediate],
+    ]),
+    down: fuse(intermediate, [["down_proj", hidden]]),
+  };
+}
+
+/** kaiming_uniform(a = sqrt 5), what PEFT initialises A with: uniform within 1 / sqrt(inputs). */
+const kaiming: Initializer = (shape, rng) => {
+  const bound = 1 / Math.sqrt(shape[0] as number);
+  return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => bound * (2 * rng.uniform() - 1));
+};
+const zeros: Initializer = (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1));
+
+interface Pieces {
+  readonly part: Part;
+  readonly down: tf.Variable; // A [in, rank]
+  readonly up: tf.Variable; // B [rank, width]
+}
+
+/**
+ * A low-rank adapter (Hu et al. 2021, arXiv 2106.09685): W x + (alpha / rank) B A dropout(x) on chosen projections.
+ * B starts at 0, so a new adapter changes nothing. Projections that are fused stay fused: A's stand side by side, B's on a block diagonal.
+ */
+export class LoraAdapter {
+  private readonly parameters: Parameters;
+  private readonly layers: readonly ReadonlyMap<Projection, readonly Pieces[]>[];
+  private readonly shapes: ReturnType<typeof projections>;
+
+  constructor(
+    config: DecoderConfig,
+    readonly options: LoraOptions,
+    seed: number,
+  ) {
+    const unknown = options.targets.filter((target) => !(projectionNames as readonly string[]).includes(target));
+    if (unknown.length > 0 || options.targets.length === 0) {
+      throw new RlrfError("RLRF_LORA_TARGET", {
+        message: unknown.length > 0 ? `no projection is called ${unknown.join(", ")}` : "an adapter without projections has nothing to learn",
+        where: "alignment.lora.targets",
+        expected: projectionNames.join(", "),
+      });
+    }
+    this.parameters = new Parameters(createRng(seed, "lora"));
+    this.shapes = projections(config);
+    this.layers = Array.from({ length: config.layers }, (_, layer) => this.createLayer(this.parameters.scope(`layers.${layer}`)));
+  }
+
+  private createLayer(scope: Parameters): ReadonlyMap<Projection, readonly Pieces[]> {
+    const { rank, targets } = this.options;
+    const entries = (Object.keys(this.shapes) as Projection[]).map((projection): [Projection, Pieces[]] => {
+      const { inputs, parts } = this.shapes[projection];
+      const chosen = parts.filter((part) => targets.includes(part.name));
+      const create = (part: Part): Pieces => ({
+        part,
+        down: scope.create(`${part.name}.lora_A`, [inputs, rank], kaiming),
+        up: scope.create(`${part.name}.lora_B`, [rank, part.width], zeros),
+      });
+      return [projection, chosen.map(create)];
+    });
+    return new Map(entries.filter(([, pieces]) => pieces.length > 0));
+  }
+
+  get variables(): readonly tf.Variable[] {
+    return [...this.parameters.all.values()];
+  }
+
+  /** Additions to the projections. @param dropoutSeed draws the dropout masks of one pass; absent = no dropout */
+  delta(dropoutSeed?: number): Delta {
+    return (layer, projection, input) => {
+      const factors = this.factors(layer, projection);
+      if (factors === null) return null;
+      const kept = dropoutSeed === undefined ? input : dropout(input, this.options.dropout, `${dropoutSeed}/${layer}/${projection}`);
+      return tf.matMul(tf.matMul(kept, factors.down), factors.up);
+    };
+  }
+
+  /** Weights with the adapter added in, for generation. The caller disposes `merged`, the matrices that are new. */
+  merge(weights: DecoderWeights): { readonly weights: DecoderWeights; readonly merged: readonly tf.Tensor[] } {
+    const merged: tf.Tensor[] = [];
+    const layers = weights.layers.map((layer, index) => {
+      const changed: Partial<Record<Projection, tf.Tensor2D>> = {};
+      for (const projection of this.layers[index]?.keys() ?? []) {
+        const sum = tf.tidy(() => {
+          const factors = this.factors(index, projection);
+          return factors === null ? tf.clone(layer[projection]) : tf.add(layer[projection], tf.matMul(factors.down, factors.up));
+        }) as tf.Tensor2D;
+        merged.push(sum);
+        changed[projection] = sum;
+      }
+      return { ...layer, ...changed };
+    });
+    return { weights: { ...weights, layers }, merged };
+  }
+
+  /** [in, rank * parts] and [rank * parts, width], the scale in the second. */
+  private factors(layer: number, projection: Projection): { readonly down: tf.Tensor2D; readonly up: tf.Tensor2D } | null {
+    const pieces = this.layers[layer]?.get(projection);
+    if (pieces === undefined) return null;
+    const { width } = this.shapes[projection];
+    const scale = this.options.alpha / this.options.rank;
+    const downs = pieces.map(({ down }) => down as tf.Tensor as tf.Tensor2D);
+    const ups = pieces.map(({ part, up }) => {
+      const columns: [number, number] = [part.from, width - part.from - part.width];
+      return tf.pad(tf.mul(up, scale) as tf.Tensor2D, [[0, 0], columns]);
+    });
+    return downs.length === 1
+      ? { down: downs[0] as tf.Tensor2D, up: ups[0] as tf.Tensor2D }
+      : { down: tf.concat(downs, 1), up: tf.concat(ups, 0) };
+  }
+
+  state(): Promise<AdapterState> {
+    return this.parameters.state();
+  }
+
+  restore(state: AdapterState): void {
+    this.parameters.restore(state);
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+  }
+}
+
+/** Zeroes a share of the inputs and scales up the others. The mask is drawn here: tfjs draws its own number by number through a slow generator. */
+function dropout(x: tf.Tensor2D, rate: number, seed: string): tf.Tensor2D {
+  if (rate === 0) return x;
+  const rng = createRng(seed);
+  const mask = new Float32Array(x.size);
+  const kept = 1 / (1 - rate);
+  for (let i = 0; i < mask.length; i++) if (rng.uniform() >= rate) mask[i] = kept;
+  return tf.mul(x, tf.tensor2d(mask, x.shape));
+}

@@ -1,0 +1,100 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { createHash } from "node:crypto";
+import type {
+  AdapterState,
+  ChatMessage,
+  GeneratedText,
+  GenerationParameters,
+  GenerationRequest,
+  LoraOptions,
+  TokenizedExample,
+  TunablePolicy,
+} from "../contracts/llm.js";
+import { type ChatCodec, tokenizeExample } from "./chat.js";
+import { type DecoderConfig, parameterCount } from "./config.js";
+import { type Batching, contextError, generate } from "./generate.js";
+import { LoraAdapter } from "./lora.js";
+import { pack, packedLogProbs } from "./packed.js";
+import { Rotary } from "./rotary.js";
+import type { DecoderWeights } from "./weights.js";
+
+/** A decoder with a language: generates, and is tuned through a LoRA adapter on its frozen weights. What `tiny` and real checkpoints share. */
+export class LanguageModel implements TunablePolicy {
+  private readonly rotary: Rotary;
+  private lora: { readonly adapter: LoraAdapter; readonly options: LoraOptions } | undefined;
+
+  constructor(
+    readonly config: DecoderConfig,
+    readonly weights: DecoderWeights,
+    readonly codec: ChatCodec,
+    private readonly batching: Batching = defaultBatching(config),
+  ) {
+    this.rotary = new Rotary(config);
+  }
+
+  async generate(
+    requests: readonly GenerationRequest[],
+    parameters: GenerationParameters,
+    onDone?: (request: number) => void,
+  ): Promise<readonly (readonly GeneratedText[])[]> {
+    const { config, codec, rotary } = this;
+    // Added in once, an adapter costs nothing a token.
+    const { weights, merged } = this.lora?.adapter.merge(this.weights) ?? { weights: this.weights, merged: [] };
+    try {
+      return await generate({ config, weights, rotary, codec }, requests, parameters, this.batching, onDone);
+    } finally {
+      for (const tensor of merged) tensor.dispose();
+    }
+  }
+
+  tokenize(messages: readonly ChatMessage[], completions: readonly { readonly text: string; readonly ended: boolean }[]): TokenizedExample {
+    const example = tokenizeExample(this.codec, messages, completions);
+    const longest = Math.max(0, ...example.completions.map(({ length }) => length));
+    if (example.prompt.length + longest > this.config.context)
+      throw contextError(example.prompt.length, longest, this.config.context, "a training example");
+    return example;
+  }
+
+  attach(options: LoraOptions, seed: number): void {
+    this.lora ??= { adapter: new LoraAdapter(this.config, options, seed), options };
+  }
+
+  trainable(): readonly tf.Variable[] {
+    return this.lora?.adapter.variables ?? [];
+  }
+
+  logProbs(examples: readonly TokenizedExample[], dropoutSeed?: number): tf.Tensor2D {
+    return packedLogProbs(this.config, this.weights, this.rotary, pack(examples), this.lora?.adapter.delta(dropoutSeed));
+  }
+
+  async adapter(): Promise<AdapterState> {
+    return (await this.lora?.adapter.state()) ?? {};
+  }
+
+  restore(state: AdapterState): void {
+    if (Object.keys(state).length === 0) {
+      this.lora?.adapter.dispose();
+      this.lora = undefined;
+    } else if (this.lora === undefined) throw new Error("an adapter's state is restored after `attach`");
+    else this.lora.adapter.restore(state);
+  }
+
+  /** Names the adapter's present values; "" without one. */
+  adapterHash(): string {
+    if (this.lora === undefined) return "";
+    const hash = createHash("sha256").update(JSON.stringify([this.lora.options.alpha, this.lora.options.rank]));
+    for (const variable of this.trainable()) hash.update(variable.dataSync<"float32">());
+    return hash.digest("hex");
+  }
+
+  dispose(): void {
+    this.lora?.adapter.dispose();
+    this.rotary.dispose();
+  }
+}
+
+/** Many rows hide what an operation costs by itself; few keep a large model's keys in memory. */
+function defaultBatching(config: DecoderConfig): Batching {
+  const large = parameterCount(config) > 2e7;
+  return { rows: large ? 64 : 640, block: 16, prefill: large ? 2048 : 8192 };
+}

@@ -1,0 +1,123 @@
+/** Training's view of prompts with several completions: one row an example, the prompt computed once for all of them. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { TokenizedExample } from "../contracts/llm.js";
+import { type DecoderConfig, groupSize } from "./config.js";
+import { type Attend, type Delta, decode, logits } from "./decoder.js";
+import { targetLogProbs } from "./ops.js";
+import type { Rotary } from "./rotary.js";
+import type { DecoderWeights } from "./weights.js";
+
+/** Examples side by side: `prompt completion_1 … completion_k padding`, the positions of each completion going on from the prompt's. */
+export interface PackedBatch {
+  readonly rows: number;
+  /** Tokens a row, padded. */
+  readonly length: number;
+  readonly tokens: Int32Array; // [rows * length]
+  readonly positions: Int32Array; // [rows * length]
+  /** 0 where a token may look, else far below. [rows, length, length] */
+  readonly mask: Float32Array;
+  /** Flat positions whose hidden state predicts a token that counts. [targets] */
+  readonly sources: Int32Array;
+  readonly targets: Int32Array; // [targets]
+  /** Which sum a target belongs to: row * sums + completion. [targets] */
+  readonly segments: Int32Array;
+  /** Sums a row: its completions, and the prompt's own when asked for (the last). */
+  readonly sums: number;
+}
+
+const hidden = -1e9;
+
+/** @param withPrompt the prompt's own tokens are counted too, as one more sum */
+export function pack(examples: readonly TokenizedExample[], withPrompt = false): PackedBatch {
+  const lengths = examples.map(({ prompt, completions }) => completions.reduce((sum, { length }) => sum + length, prompt.length));
+  const rows = examples.length;
+  const length = Math.max(...lengths);
+  const completions = examples[0]?.completions.length ?? 0;
+  const sums = completions + (withPrompt ? 1 : 0);
+  const tokens = new Int32Array(rows * length);
+  const positions = new Int32Array(rows * length);
+  const mask = new Float32Array(rows * length * length).fill(hidden);
+  const sources: number[] = [];
+  const targets: number[] = [];
+  const segments: number[] = [];
+  const count = (source: number, target: number, segment: number) => {
+    sources.push(source);
+    targets.push(target);
+    segments.push(segment);
+  };
+  examples.forEach((example, row) => {
+    if (example.completions.length !== completions) throw new Error("examples of one batch have the same number of completions");
+    const first = row * length;
+    const { prompt } = example;
+    const see = (at: number, from: number, to: number) => mask.fill(0, (first + at) * length + from, (first + at) * length + to);
+    prompt.forEach((token, at) => {
+      tokens[first + at] = token;
+      positions[first + at] = at;
+      see(at, 0, at + 1);
+      if (withPrompt && at > 0) count(first + at - 1, token, row * sums + completions);
+    });
+    let start = prompt.length;
+    example.completions.forEach((completion, index) => {
+      completion.forEach((token, offset) => {
+        const at = start + offset;
+        tokens[first + at] = token;
+        positions[first + at] = prompt.length + offset;
+        see(at, 0, prompt.length);
+        see(at, start, at + 1);
+        // The first token follows the prompt, whichever completion it belongs to.
+        count(first + (offset === 0 ? prompt.length : at) - 1, token, row * sums + index);
+      });
+      start += completion.length;
+    });
+    for (let at = start; at < length; at++) see(at, at, at + 1); // padding sees itself: a row of nothing has no softmax
+  });
+  return {
+    rows,
+    length,
+    tokens,
+    positions,
+    mask,
+    sources: Int32Array.from(sources),
+    targets: Int32Array.from(targets),
+    segments: Int32Array.from(segments),
+    sums,
+  };
+}
+
+/** Sums of log-probs of the packed completions, [rows, sums], nats. Differentiable; call it inside a tidy or on a tape. */
+export function packedLogProbs(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  rotary: Rotary,
+  batch: PackedBatch,
+  delta?: Delta,
+): tf.Tensor2D {
+  const { rows, length, sums } = batch;
+  const mask = tf.tensor4d(batch.mask, [rows, 1, length, length]);
+  const input = { tokens: tf.tensor1d(batch.tokens, "int32"), rotation: rotary.at(batch.positions) };
+  const states = decode(config, weights, input, attendWithin(config, rows, length, mask), delta); // [rows * length, hidden]
+  const predicting = tf.gather(states, tf.tensor1d(batch.sources, "int32")) as tf.Tensor2D; // [targets, hidden]
+  const logProbs = targetLogProbs(logits(config, weights, predicting), tf.tensor1d(batch.targets, "int32")); // [targets]
+  // A product with the 0/1 matrix of memberships: an exact sum whose gradient every engine has.
+  const membership = new Float32Array(rows * sums * batch.targets.length);
+  batch.segments.forEach((segment, target) => {
+    membership[segment * batch.targets.length + target] = 1;
+  });
+  const member = tf.tensor2d(membership, [rows * sums, batch.targets.length]);
+  return tf.reshape(tf.matMul(member, tf.expandDims(logProbs, 1)), [rows, sums]);
+}
+
+/** Attention within each of `rows` sequences of `length` tokens. @param mask [rows, 1, length, length], added to the scores */
+export function attendWithin(config: DecoderConfig, rows: number, length: number, mask: tf.Tensor4D): Attend {
+  const { heads, kvHeads, headDim } = config;
+  const group = groupSize(config);
+  const byHead = (x: tf.Tensor3D, count: number) => tf.transpose(tf.reshape(x, [rows, length, count, headDim]), [0, 2, 1, 3]);
+  return (_layer, query, key, value) => {
+    // Queries of a group share a key head: their rows are stacked, so that keys are never repeated.
+    const stacked = tf.reshape(byHead(query, heads), [rows, kvHeads, group * length, headDim]);
+    const scores = tf.reshape(tf.matMul(stacked, byHead(key, kvHeads), false, true), [rows, heads, length, length]);
+    const weights = tf.reshape(tf.softmax(tf.add(scores, mask)), [rows, kvHeads, group * length, length]);
+    const mixed = tf.reshape(tf.matMul(weights, byHead(value, kvHeads)), [rows, heads, length, headDim]);
+    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows * length, heads * headDim]) as tf.Tensor2D;
+  };
+}

@@ -1,0 +1,105 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Initializer, Parameters } from "../tensor/parameters.js";
+import { type DecoderConfig, qkvWidth } from "./config.js";
+
+/** Weights in the form the decoder multiplies with: projections fused, [in, out]. */
+export interface DecoderWeights {
+  readonly embedding: tf.Tensor2D; // [vocabulary, hidden]
+  readonly layers: readonly LayerWeights[];
+  readonly norm: tf.Tensor1D; // [hidden]
+  /** Absent when the head is tied to the embedding. */
+  readonly head?: tf.Tensor2D; // [hidden, vocabulary]
+}
+export interface LayerWeights {
+  readonly inputNorm: tf.Tensor1D; // [hidden]
+  readonly qkv: tf.Tensor2D; // [hidden, (heads + 2 * kvHeads) * headDim]
+  readonly qkvBias?: tf.Tensor1D;
+  readonly qkNorm?: tf.Tensor2D; // [heads + kvHeads, headDim]
+  readonly out: tf.Tensor2D; // [heads * headDim, hidden]
+  readonly postNorm: tf.Tensor1D; // [hidden]
+  readonly gateUp: tf.Tensor2D; // [hidden, 2 * intermediate]
+  readonly down: tf.Tensor2D; // [intermediate, hidden]
+}
+
+/** The four matrices of a layer that LoRA may add to. */
+export type Projection = "qkv" | "out" | "gateUp" | "down";
+
+const gaussian =
+  (deviation: number): Initializer =>
+  (shape, rng) =>
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => deviation * rng.normal());
+const ones: Initializer = (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1);
+const zeros: Initializer = (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1));
+
+/** Trainable weights, initialised as GPT-2's: N(0, 0.02), those that write into the residual divided by sqrt(2 * layers). */
+export function createWeights(config: DecoderConfig, parameters: Parameters): DecoderWeights {
+  const { vocabulary, hidden, layers, heads, kvHeads, headDim, intermediate } = config;
+  const inner = gaussian(0.02);
+  const residual = gaussian(0.02 / Math.sqrt(2 * layers));
+  const matrix = (scope: Parameters, name: string, rows: number, columns: number, initializer = inner) =>
+    scope.create(name, [rows, columns], initializer) as tf.Tensor as tf.Tensor2D;
+  const vector = (scope: Parameters, name: string, length: number, initializer = ones) =>
+    scope.create(name, [length], initializer) as tf.Tensor as tf.Tensor1D;
+  const layer = (scope: Parameters): LayerWeights => ({
+    inputNorm: vector(scope, "inputNorm", hidden),
+    qkv: matrix(scope, "qkv", hidden, qkvWidth(config)),
+    ...(config.qkvBias && { qkvBias: vector(scope, "qkvBias", qkvWidth(config), zeros) }),
+    ...(config.qkNorm && { qkNorm: matrix(scope, "qkNorm", heads + kvHeads, headDim, ones) }),
+    out: matrix(scope, "out", heads * headDim, hidden, residual),
+    postNorm: vector(scope, "postNorm", hidden),
+    gateUp: matrix(scope, "gateUp", hidden, 2 * intermediate),
+    down: matrix(scope, "down", intermediate, hidden, residual),
+  });
+  return {
+    embedding: matrix(parameters, "embedding", vocabulary, hidden),
+    layers: Array.from({ length: layers }, (_, index) => layer(parameters.scope(`layers.${index}`))),
+    norm: vector(parameters, "norm", hidden),
+    ...(!config.tiedHead && { head: matrix(parameters, "head", hidden, vocabulary) }),
+  };
+}
+
+/** One tensor of a checkpoint in the published layout: matrices are [out, in]. */
+export interface CheckpointTensor {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** Frozen weights from a checkpoint under Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`, …); the caller disposes them. */
+export function weightsFromCheckpoint(config: DecoderConfig, read: (name: string) => CheckpointTensor): DecoderWeights {
+  const load = (name: string): tf.Tensor => {
+    const { shape, values } = read(name);
+    return tf.tensor(values, [...shape], "float32");
+  };
+  const vector = (name: string) => load(name) as tf.Tensor1D;
+  const fused = (names: readonly string[]) =>
+    tf.tidy(() => tf.transpose(tf.concat(names.map((name) => load(`${name}.weight`) as tf.Tensor2D), 0))) as tf.Tensor2D;
+  const layer = (index: number): LayerWeights => {
+    const prefix = `model.layers.${index}`;
+    const attention = `${prefix}.self_attn`;
+    const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
+    return {
+      inputNorm: vector(`${prefix}.input_layernorm.weight`),
+      qkv: fused(qkv),
+      ...(config.qkvBias && { qkvBias: tf.tidy(() => tf.concat(qkv.map((name) => vector(`${name}.bias`)))) }),
+      ...(config.qkNorm && { qkNorm: headNorms(config, vector(`${attention}.q_norm.weight`), vector(`${attention}.k_norm.weight`)) }),
+      out: fused([`${attention}.o_proj`]),
+      postNorm: vector(`${prefix}.post_attention_layernorm.weight`),
+      gateUp: fused([`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`]),
+      down: fused([`${prefix}.mlp.down_proj`]),
+    };
+  };
+  return {
+    embedding: load("model.embed_tokens.weight") as tf.Tensor2D,
+    layers: Array.from({ length: config.layers }, (_, index) => layer(index)),
+    norm: vector("model.norm.weight"),
+    ...(!config.tiedHead && { head: fused(["lm_head"]) }),
+  };
+}
+
+/** One row of gains a head, so that queries and keys are normed together. */
+function headNorms({ heads, kvHeads, headDim }: DecoderConfig, query: tf.Tensor1D, key: tf.Tensor1D): tf.Tensor2D {
+  const rows = (gain: tf.Tensor1D, count: number) => tf.tile(tf.reshape(gain, [1, headDim]), [count, 1]);
+  const norms = tf.tidy(() => tf.concat([rows(query, heads), rows(key, kvHeads)], 0));
+  tf.dispose([query, key]);
+  return norms as tf.Tensor2D;
+}
