@@ -27,7 +27,7 @@ export const errorCodes = {
   RLRF_RUN_TAKEN: { exit: 1, summary: "The lock of the run was taken over by another process while this one was stalled." },
   RLRF_USAGE: { exit: 2, summary: "A command was called with arguments that it cannot use." },
   RLRF_SPEC_FILE: { exit: 2, summary: "A spec cannot be read, or is too large." },
-  RLRF_SPEC_JSON: { exit: 2, summary: "Malformed JSON, a forbidden or repeated key, or nesting that is too deep; with line and column." },
+  RLRF_JSON: { exit: 2, summary: "Malformed JSON, a forbidden or repeated key, or nesting that is too deep; with line and column." },
   RLRF_SPEC_EXTENDS: { exit: 2, summary: "`extends` runs in a circle, or is not the path of a spec." },
   RLRF_SPEC_SET: { exit: 2, summary: "A `--set path=value` does not fit the spec." },
   RLRF_SPEC_FAULTS: { exit: 2, summary: "Several faults in one spec; each is listed with a code of its own." },

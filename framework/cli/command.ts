@@ -21,3 +21,10 @@ function collect(value: string, previous: readonly string[]): readonly string[] 
   if (!value.includes("=")) throw new InvalidArgumentError("expected path=value, e.g. loss.options.beta=0.1");
   return [...previous, value];
 }
+
+/** A command has printed what is wrong, and only its status is left to tell. */
+export class AlreadyReported extends Error {
+  constructor(readonly status: number) {
+    super(`status ${status}`);
+  }
+}

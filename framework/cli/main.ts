@@ -1,7 +1,7 @@
 /** The `rlrf` command: finds the command's file, imports that one alone, and turns what happens into an exit status. */
 import { Command, CommanderError } from "commander";
 import { RlrfError } from "../errors.js";
-import type { Register } from "./command.js";
+import { AlreadyReported, type Register } from "./command.js";
 import { wasInterrupted } from "./interrupt.js";
 
 /** Each is a file beside this one that exports `register` (command.ts). */
@@ -41,6 +41,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (wasInterrupted()) return 130;
+  if (error instanceof AlreadyReported) return error.status;
   if (error instanceof RlrfError) {
     process.stderr.write(`${error.message}\n`);
     if (process.env.RLRF_DEBUG) console.error(error);

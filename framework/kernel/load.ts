@@ -1,10 +1,9 @@
 /** From a registry entry to the plugin's class: imports that one module, and makes sure that it is what the registry says. */
 import { existsSync } from "node:fs";
-import { pathToFileURL } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
-import { isClass, sourceDigest } from "./manifest.js";
+import { importModule, isClass, sourceDigest } from "./manifest.js";
 import { identityOf } from "./plugin.js";
 import type { PluginEntry } from "./registry.js";
 
@@ -22,20 +21,7 @@ const identityKeys = [
 export async function loadPlugin(entry: PluginEntry): Promise<PluginClass> {
   if (existsSync(entry.file) && (await sourceDigest(entry.file)) !== entry.sha256)
     throw stale(entry, "its source has changed since the registry was written");
-  let module: object;
-  try {
-    module = (await import(pathToFileURL(entry.module).href)) as object;
-  } catch (cause) {
-    throw new RlrfError(
-      "RLRF_PLUGIN_IMPORT",
-      {
-        message: `${entry.kind}/${entry.name} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`,
-        where: entry.module,
-        hint: existsSync(entry.module) ? "mend what the module throws or imports" : "`npm run build` compiles the plugins",
-      },
-      { cause },
-    );
-  }
+  const module = await importModule(entry.module, `${entry.kind}/${entry.name}`);
   const found = Object.values(module)
     .filter(isClass)
     .find((candidate) => {

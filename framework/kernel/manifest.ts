@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pluginKinds } from "../contracts/kinds.js";
 import type { PluginClass } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
 import { identityOf } from "./plugin.js";
 import type { Manifest, ManifestEntry } from "./registry.js";
 
@@ -17,7 +18,7 @@ export async function describePlugins(sources: string, built: string, target: st
   const plugins: ManifestEntry[] = [];
   for (const file of await typescriptFiles(sources)) {
     const module = join(built, relative(sources, file).replace(/\.ts$/, ".js"));
-    const exports = Object.values((await import(pathToFileURL(module).href)) as object);
+    const exports = Object.values(await importModule(module, relative(target, file)));
     for (const identity of exports.filter(isClass).map(identityOf)) {
       if (identity === undefined) continue;
       const paths = { module: portable(relative(target, module)), file: portable(relative(target, file)) };
@@ -27,6 +28,23 @@ export async function describePlugins(sources: string, built: string, target: st
   const kinds = Object.keys(pluginKinds);
   plugins.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || (a.name < b.name ? -1 : 1));
   return { plugins };
+}
+
+/** @throws RLRF_PLUGIN_IMPORT */
+export async function importModule(module: string, name: string): Promise<object> {
+  try {
+    return (await import(pathToFileURL(module).href)) as object;
+  } catch (cause) {
+    throw new RlrfError(
+      "RLRF_PLUGIN_IMPORT",
+      {
+        message: `${name} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`,
+        where: module,
+        hint: existsSync(module) ? "mend what the module throws or imports" : "`npm run build` compiles the plugins",
+      },
+      { cause },
+    );
+  }
 }
 
 /** sha256 of a plugin's source and of everything it imports by a relative path: what its results depend on besides the framework. */

@@ -31,7 +31,7 @@ export interface PluginEntry extends ManifestEntry {
 
 /** The manifests of this package and of RLRF_PLUGINS (paths, separated as in PATH). */
 export function manifestPaths(): readonly string[] {
-  const more = (process.env["RLRF_PLUGINS"] ?? "").split(delimiter).filter((path) => path !== "");
+  const more = (process.env.RLRF_PLUGINS ?? "").split(delimiter).filter((path) => path !== "");
   return [join(packageRoot, "registry", "plugins.json"), ...more.map((path) => resolve(path))];
 }
 
@@ -116,6 +116,13 @@ export function pluginKind(text: string): PluginKind {
     expected: `one of: ${kinds.join(", ")}`,
     ...(meant === undefined ? {} : { hint: `did you mean "${meant}"?` }),
   });
+}
+
+/** "loss/dpo", "loss/@team/losses/my-dpo". @throws RLRF_USAGE, RLRF_PLUGIN_KIND */
+export function splitId(id: string): [kind: PluginKind, name: string] {
+  const slash = id.indexOf("/");
+  if (slash < 0) throw new RlrfError("RLRF_USAGE", { message: `"${id}" names no plugin`, expected: "KIND/NAME, e.g. loss/dpo" });
+  return [pluginKind(id.slice(0, slash)), id.slice(slash + 1)];
 }
 
 async function readManifest(path: string): Promise<readonly PluginEntry[]> {

@@ -1,0 +1,41 @@
+import { RlrfError } from "../errors.js";
+import { AlreadyReported, jsonOption, type Register, setOption } from "./command.js";
+import { print, printJson } from "./terminal.js";
+
+interface Verdict {
+  readonly file: string;
+  readonly ok: boolean;
+  readonly name?: string;
+  readonly hash?: string;
+  readonly faults?: readonly unknown[];
+}
+
+/** `rlrf check SPEC…`: whether the specs are valid; every fault of every one. Nothing is loaded or run. */
+export const register: Register = (program) => {
+  const command = program.command("check").description("validate specs and show every fault").argument("<spec...>");
+  setOption(jsonOption(command)).action(async (files: readonly string[], { json, set }: { json?: boolean; set: readonly string[] }) => {
+    const verdicts: Verdict[] = [];
+    for (const file of files) verdicts.push(await check(file, set, json === true));
+    if (json) printJson(verdicts);
+    if (verdicts.some((verdict) => !verdict.ok)) throw new AlreadyReported(2);
+  });
+};
+
+async function check(file: string, set: readonly string[], json: boolean): Promise<Verdict> {
+  const [{ readSpec }, { resolveSpec }, { Registry }] = await Promise.all([
+    import("../spec/read.js"),
+    import("../spec/resolve.js"),
+    import("../kernel/registry.js"),
+  ]);
+  const registry = await Registry.read();
+  try {
+    const { spec, hash } = resolveSpec(await readSpec(file, set), registry);
+    if (!json) print(`ok  ${file}  ${spec.name}  ${hash.slice(0, 12)}`);
+    return { file, ok: true, name: spec.name, hash };
+  } catch (error) {
+    if (!(error instanceof RlrfError) || error.exit !== 2) throw error;
+    if (!json) process.stderr.write(`${error.message}\n\n`);
+    const { SpecFaults } = await import("../spec/faults.js");
+    return { file, ok: false, faults: error instanceof SpecFaults ? error.faults : [{ code: error.code, ...error.fault }] };
+  }
+}

@@ -1,0 +1,39 @@
+import type { PluginEntry } from "../kernel/registry.js";
+import type { Register } from "./command.js";
+import { jsonOption } from "./command.js";
+import { print, printJson } from "./terminal.js";
+
+/** `rlrf describe KIND/NAME`: what a plugin is, and its options with defaults and units. */
+export const register: Register = (program) => {
+  const command = program.command("describe").description("show a plugin's summary, source and options").argument("<kind/name>");
+  jsonOption(command).action(async (id: string, { json }: { json?: boolean }) => {
+    const { Registry, splitId } = await import("../kernel/registry.js");
+    const entry = (await Registry.read()).find(...splitId(id));
+    if (json) printJson(entry);
+    else print(await describe(entry));
+  });
+};
+
+async function describe(entry: PluginEntry): Promise<string> {
+  const { expectation } = await import("../spec/expectation.js");
+  const required = new Set(entry.options?.required ?? []);
+  const options = Object.entries(entry.options?.properties ?? {}).flatMap(([name, schema]) => {
+    const { description, default: fallback, ...rest } = schema;
+    const state = fallback !== undefined ? `default ${JSON.stringify(fallback)}` : required.has(name) ? "required" : "may be left out";
+    const takes =
+      schema.pluginKind !== undefined
+        ? `a plugin of kind ${schema.pluginKind}`
+        : schema.secret === true
+          ? 'a secret: {"env": "NAME"}'
+          : expectation(rest);
+    return [`  ${name}: ${takes}; ${state}`, ...(description === undefined ? [] : [`      ${description}`])];
+  });
+  return [
+    `${entry.kind}/${entry.name} ${entry.version}`,
+    entry.summary,
+    `source   ${entry.source}`,
+    `module   ${entry.module}`,
+    "",
+    ...(options.length === 0 ? ["no options"] : ["options", ...options]),
+  ].join("\n");
+}

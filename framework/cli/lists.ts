@@ -1,0 +1,48 @@
+/** `rlrf lists SPEC --out FILE`: the prepared lists, for readers outside of this framework. */
+import type { Dataset } from "../contracts/dataset.js";
+import { jsonOption, quietOption, type Register, setOption } from "./command.js";
+import { createLogger, print, printJson } from "./terminal.js";
+
+interface ListsOptions {
+  readonly out: string;
+  readonly set: readonly string[];
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export const register: Register = (program) => {
+  const command = program
+    .command("lists")
+    .description("write the lists that a spec prepares: a line each, with user, part, window, history, candidates and labels")
+    .argument("<spec>", "a spec")
+    .requiredOption("--out <file>", "the JSON lines to write");
+  jsonOption(quietOption(setOption(command))).action(writeLists);
+};
+
+async function writeLists(file: string, { out, set, json = false, quiet = false }: ListsOptions): Promise<void> {
+  const { readSpec } = await import("../spec/read.js");
+  const { resolveSpec } = await import("../spec/resolve.js");
+  const { Registry } = await import("../kernel/registry.js");
+  const { Assembler } = await import("../kernel/assemble.js");
+  const { prepare, digestOf } = await import("../data/prepare.js");
+  const { listLines } = await import("../data/lists.js");
+  const { createAssets } = await import("../setup/assets.js");
+  const { createProgress } = await import("./progress.js");
+  const { writeJsonLines } = await import("../store/files.js");
+  const registry = await Registry.read();
+  const { spec } = resolveSpec(await readSpec(file, set), registry);
+  const logger = createLogger({ quiet });
+  const progress = createProgress({ quiet });
+  const assembler = new Assembler(registry, { logger, progress, assets: createAssets({ logger, progress }) });
+  try {
+    const { product } = await assembler.build<Dataset>("dataset", spec.dataset, spec.protocol.seed, "/dataset");
+    // The reward's folds decide who scores whom, which no line speaks of.
+    const data = await prepare(product, spec.protocol, { folds: 0 });
+    await writeJsonLines(out, listLines(data, spec.protocol.history));
+    const digest = digestOf(data);
+    if (json) printJson({ file: out, digest, counts: data.counts });
+    else if (!quiet) print(`${data.lists.count} lists of ${data.users.length} users in ${out}`);
+  } finally {
+    await assembler.dispose();
+  }
+}

@@ -1,0 +1,148 @@
+/** From a resolved spec to the parts of a run: the plugins that it names, loaded, given what they ask for, and built inside out. */
+import type { Dataset } from "../contracts/dataset.js";
+import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
+import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import type { LlmBackend } from "../contracts/llm.js";
+import type { Assets, Logger, Progress } from "../contracts/plugin.js";
+import type { Adaptor, Reranker, SequenceEncoder, TextEncoder } from "../contracts/recommender.js";
+import { RlrfError } from "../errors.js";
+import { createRng } from "../rng.js";
+import { annotated, substitute } from "../spec/options.js";
+import type { PluginReference, Spec } from "../spec/types.js";
+import { hashOf } from "../store/hash.js";
+import type { Store } from "../store/store.js";
+import type { EngineInfo } from "../tensor/engine.js";
+import { RunContainer } from "./container.js";
+import { loadPlugin } from "./load.js";
+import type { Registry } from "./registry.js";
+
+/** What the plugins of a run may ask for, besides their options and random numbers. */
+export interface Services {
+  readonly logger: Logger;
+  readonly progress: Progress;
+  readonly assets: Assets;
+  readonly engine?: EngineInfo;
+  readonly store?: Store;
+}
+
+export interface Assembly {
+  readonly dataset: Dataset;
+  readonly encoder: SequenceEncoder;
+  readonly adaptor: Adaptor;
+  readonly reranker: Reranker;
+  readonly textEncoder: TextEncoder;
+  readonly llm?: LlmBackend;
+  readonly reward?: Reward;
+  readonly sampling?: SamplingStrategy;
+  readonly loss?: PreferenceLoss;
+  /** Section -> hash of the plugin's name, version, options and source, and of those of the plugins within: part of cache keys. */
+  readonly identities: Readonly<Record<string, string>>;
+  /** Frees every part, last created first. */
+  dispose(): Promise<void>;
+}
+
+export interface Built<Product> {
+  readonly product: Product;
+  readonly identity: string;
+}
+
+/** Builds plugins of one run, in one container. */
+export class Assembler {
+  private readonly container: RunContainer;
+
+  constructor(
+    private readonly registry: Registry,
+    services: Services,
+  ) {
+    this.container = new RunContainer({ ...services });
+  }
+
+  /**
+   * @param reference resolved: its options are complete and valid
+   * @param pointer where the reference stands; names its stream of random numbers
+   */
+  async build<Product extends object>(
+    kind: PluginKind,
+    reference: PluginReference,
+    seed: number,
+    pointer: string,
+  ): Promise<Built<Product>> {
+    const entry = this.registry.find(kind, reference.plugin, reference.version, pointer);
+    const plugin = await loadPlugin(entry);
+    const inner: Built<object>[] = [];
+    const replacements = new Map<string, unknown>();
+    for (const { schema, pointer: at, value } of annotated(entry.options, reference.options, "pluginKind")) {
+      if (schema.pluginKind === undefined) continue;
+      const built = await this.build<object>(schema.pluginKind, value as PluginReference, seed, `${pointer}/options${at}`);
+      inner.push(built);
+      replacements.set(at, built.product);
+    }
+    for (const { pointer: at, value } of annotated(entry.options, reference.options, "secret"))
+      replacements.set(at, secret(value as { readonly env: string }, `${pointer}/options${at}`));
+    const product = this.container.create(`${kind}/${entry.name}`, plugin, {
+      options: substitute(reference.options, replacements),
+      rng: createRng("plugin", pointer, seed),
+    }) as Product;
+    const { name, version, sha256 } = entry;
+    const identity = hashOf({ kind, name, version, sha256, options: reference.options, inner: inner.map((built) => built.identity) });
+    return { product, identity };
+  }
+
+  dispose(): Promise<void> {
+    return this.container.dispose();
+  }
+}
+
+/** @throws coded errors of loading, injection and construction, and RLRF_SPEC_CONFLICT; what was built by then is freed */
+export async function assemble(spec: Spec, registry: Registry, services: Services): Promise<Assembly> {
+  const assembler = new Assembler(registry, services);
+  const products: Record<string, object> = {};
+  const identities: Record<string, string> = {};
+  try {
+    for (const [kind, { section }] of Object.entries(pluginKinds)) {
+      const reference = spec[section];
+      if (reference === undefined) continue;
+      const seed = section === "llm" ? (spec.llm?.seed ?? 0) : spec.protocol.seed;
+      const built = await assembler.build<object>(kind as PluginKind, reference, seed, `/${section}`);
+      products[section] = built.product;
+      identities[section] = built.identity;
+    }
+    const assembly = { ...products, identities, dispose: () => assembler.dispose() } as unknown as Assembly; // the envelope requires the rest
+    mustFit(spec, assembly);
+    return assembly;
+  } catch (error) {
+    await assembler.dispose().catch((failure: RlrfError) => services.logger.warn(failure.code, failure.fault.message));
+    throw error;
+  }
+}
+
+/** What only the plugins themselves can tell of whether they go together. */
+function mustFit({ alignment }: Spec, { llm, loss, sampling }: Assembly): void {
+  if (alignment !== undefined && llm !== undefined && !("policy" in llm))
+    throw conflict("/llm", "this LLM writes texts but cannot be tuned", 'one with a policy, or no "alignment"');
+  if (loss === undefined || sampling === undefined) return;
+  const listwise = loss.needs.includes("listwise");
+  if (listwise && sampling.rejected !== "many")
+    throw conflict(
+      "/sampling",
+      `the loss compares a chosen text with several, but the sampling strategy gives ${sampling.rejected}`,
+      "a strategy with many rejected texts",
+    );
+  if (!listwise && sampling.rejected === "many")
+    throw conflict("/loss", "the sampling strategy gives several rejected texts, but the loss takes pairs", 'a loss that needs "listwise"');
+}
+
+function conflict(where: string, message: string, expected: string): RlrfError {
+  return new RlrfError("RLRF_SPEC_CONFLICT", { message, where, expected });
+}
+
+function secret({ env }: { readonly env: string }, where: string): string {
+  const value = process.env[env];
+  if (value === undefined || value === "")
+    throw new RlrfError("RLRF_SPEC_SECRET", {
+      message: `the environment variable ${env} is not set`,
+      where,
+      expected: `the secret in ${env}`,
+    });
+  return value;
+}

@@ -1,0 +1,58 @@
+/** `npm run registry`: writes what follows from the plugins' decorators and from the table of errors. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { pluginKinds } from "../contracts/kinds.js";
+import { errorCodes } from "../errors.js";
+import { packageRoot } from "../setup/paths.js";
+import { editorSchema } from "../spec/editor-schema.js";
+import { describePlugins } from "./manifest.js";
+import type { Manifest } from "./registry.js";
+
+/** Every generated file: its path in the package, and its text. */
+export async function generate(root = packageRoot): Promise<ReadonlyMap<string, string>> {
+  const manifest = await describePlugins(join(root, "plugins"), join(root, "dist", "plugins"), join(root, "registry"));
+  return new Map([
+    ["registry/plugins.json", json(manifest)],
+    ["registry/experiment.schema.json", json(editorSchema(manifest.plugins))],
+    ["registry/catalogue.md", catalogue(manifest)],
+    ["docs/errors.md", errorsPage()],
+  ]);
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function catalogue({ plugins }: Manifest): string {
+  const parts = Object.keys(pluginKinds).flatMap((kind) => {
+    const own = plugins.filter((plugin) => plugin.kind === kind);
+    if (own.length === 0) return [];
+    const rows = own.map(({ name, version, summary, source }) => `| \`${name}\` | ${version} | ${cell(summary)} | ${cell(source)} |`);
+    return [`\n## ${kind}\n`, "| name | version | what | source |", "|---|---|---|---|", ...rows];
+  });
+  return `${["# Plugins", "", "Written by `npm run registry`. `rlrf describe KIND/NAME` shows a plugin's options.", ...parts].join("\n")}\n`;
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(errorCodes).map(([code, { exit, summary }]) => `| \`${code}\` | ${exit} | ${cell(summary)} |`);
+  const intro = [
+    "# Errors",
+    "",
+    "Written by `npm run registry` from framework/errors.ts. A command ends with status 2 when the user's input is wrong and with 1 when it failed for",
+    "another reason; 130 after Ctrl-C. `RLRF_DEBUG=1` adds the stack.",
+    "",
+  ];
+  return `${[...intro, "| code | status | meaning |", "|---|---|---|", ...rows].join("\n")}\n`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const [path, text] of await generate()) {
+    await mkdir(dirname(join(packageRoot, path)), { recursive: true });
+    await writeFile(join(packageRoot, path), text);
+    console.log(path);
+  }

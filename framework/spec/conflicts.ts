@@ -1,0 +1,115 @@
+/** What the sections of a spec ask of each other, as far as the spec alone tells. */
+import type { Arm, Spec } from "./types.js";
+import type { PlainFault } from "./validate.js";
+
+interface Rule {
+  readonly pointer: string;
+  readonly broken: boolean;
+  readonly message: string;
+  readonly expected: string;
+}
+
+const tolerance = 1e-9;
+
+export function conflicts(spec: Spec): readonly PlainFault[] {
+  const rules = [...protocolRules(spec), ...metricRules(spec), ...armRules(spec), ...alignmentRules(spec), ...promptRules(spec)];
+  return rules
+    .filter(({ broken }) => broken)
+    .map(({ pointer, message, expected }) => ({ code: "RLRF_SPEC_CONFLICT", pointer, message, expected }));
+}
+
+function protocolRules({ protocol, alignment }: Spec): readonly Rule[] {
+  const sum = protocol.split.reduce((a, b) => a + b, 0);
+  const tuned = alignment !== undefined;
+  return [
+    {
+      pointer: "/protocol/split",
+      broken: Math.abs(sum - 1) > tolerance,
+      message: `the shares of protocol.split sum to ${Number(sum.toFixed(6))}`,
+      expected: "a sum of 1",
+    },
+    {
+      pointer: "/protocol/split",
+      broken: protocol.folds === 0 && protocol.split.some((share) => share === 0),
+      message: "protocol.split leaves a part without users",
+      expected: "train, valid and test shares above 0",
+    },
+    {
+      pointer: "/protocol/align",
+      broken: protocol.folds > 0 && tuned && protocol.align === 0,
+      message: "with protocol.folds every user is tested, so none is left to tune on",
+      expected: "protocol.align above 0, or protocol.folds = 0",
+    },
+    {
+      pointer: "/protocol/align",
+      broken: protocol.folds === 0 && protocol.align > 0,
+      message: "protocol.align has no effect without protocol.folds",
+      expected: "protocol.folds of 2 or more, or protocol.align = 0",
+    },
+    {
+      pointer: "/protocol/positives",
+      broken: protocol.positives >= protocol.listLength,
+      message: `${protocol.positives} of ${protocol.listLength} candidates come from the user, which leaves no negative`,
+      expected: "protocol.positives below protocol.listLength",
+    },
+  ];
+}
+
+function metricRules({ protocol }: Spec): readonly Rule[] {
+  return protocol.metrics.map((metric, i) => ({
+    pointer: `/protocol/metrics/${i}`,
+    broken: Number(metric.split("@")[1]) > protocol.listLength,
+    message: `${metric} looks further than a list of ${protocol.listLength}`,
+    expected: "a cut-off of at most protocol.listLength",
+  }));
+}
+
+const armNeeds: Readonly<Partial<Record<Arm, readonly ("llm" | "sampling" | "reward")[]>>> = {
+  llm: ["llm", "sampling"],
+  "best-of-N": ["llm", "sampling", "reward"],
+};
+
+function armRules(spec: Spec): readonly Rule[] {
+  return spec.arms.flatMap((arm, i) =>
+    (armNeeds[arm] ?? []).map((section) => ({
+      pointer: `/arms/${i}`,
+      broken: spec[section] === undefined,
+      message: `the arm "${arm}" needs the section "${section}", which the spec does not have`,
+      expected: `a section "${section}", or no arm "${arm}"`,
+    })),
+  );
+}
+
+function alignmentRules(spec: Spec): readonly Rule[] {
+  const needed = ["llm", "reward", "sampling", "loss"] as const;
+  return [
+    ...needed.map((section) => ({
+      pointer: "/alignment",
+      broken: spec.alignment !== undefined && spec[section] === undefined,
+      message: `alignment needs the section "${section}", which the spec does not have`,
+      expected: `a section "${section}", or no "alignment"`,
+    })),
+    {
+      pointer: "/loss",
+      broken: spec.loss !== undefined && spec.alignment === undefined,
+      message: "the loss has no effect without alignment",
+      expected: 'a section "alignment", or no "loss"',
+    },
+    ...(["sampling", "reward"] as const).map((section) => ({
+      pointer: `/${section}`,
+      broken: spec[section] !== undefined && spec.llm === undefined,
+      message: `${section} has no effect without an LLM`,
+      expected: `a section "llm", or no "${section}"`,
+    })),
+  ];
+}
+
+function promptRules({ prompt }: Spec): readonly Rule[] {
+  const names = prompt.aspects.map(({ name }) => name.toLowerCase());
+  return prompt.aspects.map(({ name }, i) => ({
+    pointer: `/prompt/aspects/${i}/name`,
+    broken: names.indexOf(name.toLowerCase()) < i,
+    message: `the aspect "${name}" is asked for twice`,
+    expected: "each aspect once",
+  }));
+}

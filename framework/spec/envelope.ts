@@ -1,0 +1,277 @@
+/**
+ * The JSON Schema of a spec, besides the options of its plugins. Every default of a spec stands here and nowhere else.
+ * A description says what a property is; a unit what its number counts.
+ */
+import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import type { Aspect } from "./types.js";
+
+/** `"aspects": ["Genre"]` is short for the whole aspect. `year` is answered by decade. */
+export const knownAspects: Readonly<Record<string, Aspect>> = {
+  Genre: { name: "Genre", from: "genres", of: "liked", top: 3 },
+  Period: { name: "Period", from: "year", of: "liked", top: 2 },
+  Avoids: { name: "Avoids", from: "genres", of: "disliked", top: 2 },
+};
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const seed = { type: "integer", minimum: 0, maximum: 2 ** 31 - 1, unit: "seed" } as const;
+const share = { type: "number", minimum: 0, maximum: 1 } as const;
+const positive = { type: "integer", minimum: 1 } as const;
+const count = { type: "integer", minimum: 0 } as const;
+
+function closed(description: string, properties: Readonly<Record<string, Schema>>, more: Schema = {}): Schema {
+  return { type: "object", description, properties, additionalProperties: false, ...more };
+}
+
+const protocol = closed("How users are split, and how windows and lists are cut from their interactions.", {
+  window: {
+    ...positive,
+    default: 15,
+    unit: "interactions",
+    description: "Knowledge window: the first min(ceil(n/2), window) interactions of a user may reach a prompt.",
+  },
+  history: {
+    ...positive,
+    default: 50,
+    unit: "interactions",
+    description: "Interactions before a list that the sequence encoder sees, at most.",
+  },
+  listLength: { type: "integer", minimum: 2, default: 10, unit: "items", description: "Candidates in a list." },
+  positives: {
+    ...positive,
+    default: 4,
+    unit: "interactions",
+    description: "Consecutive interactions that a list is cut from, at most; the rest is negatives.",
+  },
+  ties: {
+    enum: ["expected", "pessimistic", "optimistic"],
+    default: "expected",
+    description: "Ranking metrics of tied scores: the mean over the orders of the tied items, or the worst or best order.",
+  },
+  seed: { ...seed, default: 1, description: "Of the split, the negatives and the order of the lists." },
+  split: {
+    type: "array",
+    prefixItems: [share, share, share],
+    items: false,
+    minItems: 3,
+    default: [0.8, 0.1, 0.1],
+    unit: "share of users",
+    description: "Shares of train, valid and test users; used when `folds` is 0. They sum to 1.",
+  },
+  align: {
+    ...share,
+    exclusiveMaximum: 1,
+    default: 0,
+    unit: "share of users",
+    description: "Users whose texts are sampled and tuned on, set apart from those of the folds; used with `folds`.",
+  },
+  folds: {
+    ...count,
+    not: { const: 1 },
+    maximum: 100,
+    default: 0,
+    unit: "folds",
+    description: "Cross-validation folds over the users outside `align`, so that each is tested once; 0 = one split.",
+  },
+  metrics: {
+    type: "array",
+    items: { type: "string", pattern: "^(?:ndcg|map)@[1-9][0-9]*$" },
+    minItems: 1,
+    uniqueItems: true,
+    default: ["ndcg", "map"].flatMap((metric) => [1, 3, 5, 7].map((k) => `${metric}@${k}`)),
+    description: "Metrics reported for each arm: ndcg@k and map@k.",
+  },
+  relevantAbove: {
+    type: "number",
+    unit: "rating",
+    description: "An interaction is relevant when its rating is above this; the dataset's own threshold when left out.",
+  },
+});
+
+const aspect = closed(
+  "One aspect that the prompt asks for, and the item field that the template (no LLM) answers it from.",
+  {
+    name: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9 _-]{0,39}$", description: "What stands before the colon in the answer's line." },
+    from: { type: "string", minLength: 1, description: "Field of the items, e.g. genres; a year is answered by its decade." },
+    of: {
+      enum: ["liked", "disliked"],
+      default: "liked",
+      description: "Whether the field is counted over relevant or over other items of the window.",
+    },
+    top: { ...positive, default: 3, unit: "values", description: "How many of the most frequent values the template names." },
+  },
+  { required: ["name", "from"] },
+);
+
+const prompt = closed(
+  "What the LLM is asked for each user.",
+  {
+    aspects: {
+      type: "array",
+      items: aspect,
+      minItems: 1,
+      description: `The aspects of the answer, a line each. Short forms: ${Object.keys(knownAspects).join(", ")}.`,
+    },
+    template: { enum: ["movies", "items"], default: "items", description: "Wording of the prompt." },
+    items: { enum: ["title", "title+genres"], default: "title", description: "How an item of the window is written." },
+  },
+  { required: ["aspects"] },
+);
+
+const lora = closed(
+  "The adapter that is trained on the frozen LLM (arXiv 2106.09685).",
+  {
+    rank: { ...positive, default: 8, unit: "dimensions", description: "Rank of the two factors." },
+    alpha: {
+      type: "number",
+      exclusiveMinimum: 0,
+      default: 16,
+      unit: "factor",
+      description: "The adapter's output is scaled by alpha / rank.",
+    },
+    dropout: { ...share, exclusiveMaximum: 1, default: 0, unit: "probability", description: "Dropout on the adapter's input." },
+    targets: {
+      type: "array",
+      items: { enum: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] },
+      minItems: 1,
+      uniqueItems: true,
+      default: ["q_proj", "k_proj", "v_proj", "o_proj"],
+      description: "Projections that get an adapter.",
+    },
+  },
+  { default: {} },
+);
+
+const epochs = { ...positive, unit: "epochs" } as const;
+const learningRate = { type: "number", exclusiveMinimum: 0, unit: "step size" } as const;
+
+const warmup = closed(
+  "Supervised stage before iteration 1: metadata texts of train users, written in the structure. null = none, as in the paper.",
+  {
+    epochs: { ...epochs, default: 1, description: "Passes over the texts." },
+    learningRate: { ...learningRate, default: 2e-4, description: "Peak learning rate of AdamW." },
+    batchSize: { ...positive, default: 8, unit: "texts", description: "Texts in a step." },
+    users: { ...positive, default: 240, unit: "users", description: "Train users whose texts are learnt from, at most." },
+  },
+  { type: ["object", "null"], default: null },
+);
+
+const alignment = closed("The loop of sampling, pairing and preference tuning; without it nothing is tuned.", {
+  iterations: { ...positive, default: 2, unit: "iterations", description: "T: how often the loop runs." },
+  epochs: { ...epochs, default: 1, description: "Passes over the pairs of an iteration." },
+  batchSize: { ...positive, default: 2, unit: "pairs", description: "Pairs in one forward and backward pass." },
+  accumulate: { ...positive, default: 8, unit: "batches", description: "Batches whose gradients are added before one step." },
+  learningRate: { ...learningRate, default: 5e-5, description: "Peak learning rate of AdamW." },
+  weightDecay: { type: "number", minimum: 0, default: 0, unit: "share per step", description: "Decoupled weight decay of AdamW." },
+  clip: { type: "number", minimum: 0, default: 1, unit: "norm", description: "Global gradient norm at most; 0 = off." },
+  schedule: { enum: ["constant", "linear", "cosine"], default: "cosine", description: "How the learning rate falls after its rise." },
+  rise: { ...share, default: 0.1, unit: "share of steps", description: "Steps in which the learning rate rises." },
+  lora,
+  structure: {
+    enum: ["gate", "reward", "off"],
+    default: "gate",
+    description: "How the asked structure is taught: pairs of its own beside gated reward pairs, as a part of the reward, or not.",
+  },
+  structureWeight: {
+    ...share,
+    default: 0.2,
+    unit: "weight",
+    description: "w in (1 - w) * reward + w * structure rate; used with structure = reward.",
+  },
+  structureShare: { ...share, default: 0.2, unit: "share of pairs", description: "Structure pairs at most; used with structure = gate." },
+  accept: {
+    enum: ["if-better", "always"],
+    default: "if-better",
+    description: "Whether an iteration is kept only when the held-out users' mean sampled reward rises.",
+  },
+  onReject: {
+    enum: ["continue", "stop"],
+    default: "continue",
+    description: "After an iteration that was not accepted: go on from the previous policy, or stop.",
+  },
+  deaf: {
+    enum: ["stop", "continue"],
+    default: "stop",
+    description: "When the hearing test fails, that is the recommender's ranking does not depend on the text.",
+  },
+  heldOut: {
+    ...share,
+    exclusiveMaximum: 1,
+    default: 0.2,
+    unit: "share of align users",
+    description: "Align users that make no pairs: the iteration is judged on them.",
+  },
+  users: { ...count, default: 0, unit: "users", description: "Align users that are sampled, at most; 0 = all." },
+  warmup,
+});
+
+const sectionDescriptions: Readonly<Record<PluginKind, string>> = {
+  dataset: "Where the interactions come from.",
+  encoder: "Sequence encoder: what the interactions before a list say. `none` leaves the word to the texts.",
+  adaptor: "Joins the user's text to the items' texts.",
+  reranker: "Scores the candidates of a list in each other's presence.",
+  "text-encoder": "Turns texts into vectors.",
+  llm: "Writes the users' texts.",
+  reward: "Turns the recommender's ranking into one number a text.",
+  sampling: "How N texts are drawn for a user, and which pairs they make.",
+  loss: "Preference loss.",
+};
+
+function section(kind: PluginKind): Schema {
+  const properties = {
+    plugin: { type: "string", minLength: 1, description: `Name of the ${kind} (rlrf list ${kind}).` },
+    version: { type: "string", description: "Range of versions, e.g. ^1.2; whatever is registered when left out." },
+    options: { type: "object", default: {}, description: `Options of the plugin (rlrf describe ${kind}/NAME).` },
+    ...(kind === "llm" ? { seed: { ...seed, default: 1, description: "Of the LLM's sampling." } } : {}),
+  };
+  return closed(sectionDescriptions[kind], properties, { required: ["plugin"] });
+}
+
+const kinds = Object.entries(pluginKinds) as [PluginKind, (typeof pluginKinds)[PluginKind]][];
+
+export const envelope = closed(
+  "An experiment of rlrf4rec.",
+  {
+    $schema: { type: "string", description: "Where an editor finds this schema; not read otherwise." },
+    name: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description: "Names the run's folder and its MLflow run." },
+    seeds: {
+      type: "array",
+      items: seed,
+      minItems: 1,
+      uniqueItems: true,
+      default: [1],
+      unit: "seeds",
+      description: "Of the recommender: every arm is trained and tested once for each.",
+    },
+    engine: {
+      enum: ["auto", "tensorflow", "wasm", "cpu"],
+      default: "auto",
+      description: "Tensor engine; auto takes the fastest that works here.",
+    },
+    ...Object.fromEntries(kinds.map(([kind, { section: name }]) => [name, section(kind)])),
+    protocol,
+    prompt,
+    alignment,
+    arms: {
+      type: "array",
+      items: { enum: ["id-only", "item-only", "metadata", "llm", "best-of-N", "shuffled", "swapped"] },
+      minItems: 1,
+      uniqueItems: true,
+      description: "What is compared: who speaks for the user, and the controls.",
+    },
+    tracking: closed(
+      "Where the run is tracked besides its own folder.",
+      {
+        experiment: { type: "string", minLength: 1, default: "rlrf4rec", description: "MLflow experiment." },
+        uri: {
+          type: ["string", "null"],
+          pattern: "^https?://",
+          default: null,
+          description: "MLflow server; null = the journal only, for rlrf sync.",
+        },
+      },
+      { default: {} },
+    ),
+  },
+  { required: ["name", "protocol", "prompt", "arms", ...kinds.filter(([, kind]) => kind.required).map(([, kind]) => kind.section)] },
+);

@@ -1,0 +1,72 @@
+/** `--set loss.options.beta=0.1`: one value of a spec, by its path. */
+import { RlrfError } from "../errors.js";
+import { child, forbiddenKeys, type Json, parseJson } from "./json.js";
+import { forget, isObject, type SpecSource } from "./origins.js";
+
+/** @throws RLRF_SPEC_SET */
+export function applyOverride(spec: SpecSource, argument: string): SpecSource {
+  const equals = argument.indexOf("=");
+  const path = argument.slice(0, Math.max(equals, 0));
+  const keys = path.split(".");
+  if (keys.includes("")) throw wrong(path, "it has no path", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
+  const forbidden = keys.find((key) => forbiddenKeys.has(key));
+  if (forbidden !== undefined) throw wrong(path, `the key "${forbidden}" is not allowed`, "any other key");
+  const value = parseValue(argument.slice(equals + 1), path);
+
+  const origins = new Map(spec.origins);
+  const changed = structuredClone(spec.value);
+  let [place, pointer] = [changed, ""];
+  for (const [depth, key] of keys.entries()) {
+    const last = depth === keys.length - 1;
+    if (last && key === "plugin") forgetOptions(place, value, pointer, origins);
+    place = step(place, key, path, last ? value : undefined);
+    pointer = child(pointer, key);
+  }
+  forget(origins, pointer);
+  for (const at of pointersOf(value, pointer)) origins.set(at, { kind: "set", path });
+  return { name: spec.name, value: changed, origins };
+}
+
+/** JSON where it is JSON; a bare word is a string, so that `--set loss.plugin=ipo` needs no quotes within quotes. */
+function parseValue(text: string, path: string): Json {
+  const structured = /^\s*[[{"]/.test(text);
+  try {
+    return parseJson(text, `--set ${path}`).value;
+  } catch (cause) {
+    if (structured) throw cause;
+    return text;
+  }
+}
+
+/** Goes into `place` at `key`, where it puts `value` if there is one, and a new object if there is nothing. */
+function step(place: Json, key: string, path: string, value?: Json): Json {
+  if (Array.isArray(place)) {
+    const index = Number(key);
+    if (!/^\d+$/.test(key) || index > place.length)
+      throw wrong(path, `"${key}" is no place in a list of ${place.length}`, `an index from 0 to ${place.length} (which appends)`);
+    place[index] = value === undefined ? (place[index] ?? {}) : value;
+    return place[index];
+  }
+  if (!isObject(place)) throw wrong(path, `"${key}" would be inside ${JSON.stringify(place)}`, "a path through objects and lists");
+  const next = value === undefined ? (place[key] ?? {}) : value;
+  place[key] = next;
+  return next;
+}
+
+/** Options and version belong to the plugin that they were written for. */
+function forgetOptions(reference: Json, plugin: Json, pointer: string, origins: SpecSource["origins"]): void {
+  if (!isObject(reference) || reference.plugin === plugin) return;
+  for (const key of ["options", "version"]) {
+    delete reference[key];
+    forget(origins, child(pointer, key));
+  }
+}
+
+function pointersOf(value: Json, pointer: string): string[] {
+  if (typeof value !== "object" || value === null) return [pointer];
+  return [pointer, ...Object.entries(value).flatMap(([key, item]) => pointersOf(item, child(pointer, key)))];
+}
+
+function wrong(path: string, message: string, expected: string): RlrfError {
+  return new RlrfError("RLRF_SPEC_SET", { message, where: `--set ${path}`, expected });
+}
