@@ -86,15 +86,13 @@ function borrow(kernelName: string, kernelFunc: tf.KernelFunc, lender: CpuBacken
     backendName: "wasm",
     kernelFunc: ({ inputs, attrs, backend }) => {
       const wasm = backend as WasmBackend;
-      const lent: Inputs = Object.fromEntries(
-        Object.entries(inputs as Inputs).map(([name, tensor]) => [
-          name,
-          lender.makeTensorInfo(tensor.shape, tensor.dtype, wasm.typedArrayFromHeap(tensor).slice()),
-        ]),
-      );
-      const outputs = [
-        kernelFunc({ inputs: lent as tf.NamedTensorInfoMap, backend: lender, ...(attrs === undefined ? {} : { attrs }) }),
-      ].flat();
+      const lend = (tensor: tf.TensorInfo) => lender.makeTensorInfo(tensor.shape, tensor.dtype, wasm.typedArrayFromHeap(tensor).slice());
+      // Kernels of any number of inputs take an array, the others an object.
+      const lent = Array.isArray(inputs)
+        ? inputs.map(lend)
+        : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, lend(x)]));
+      const borrowed = { inputs: lent as tf.NamedTensorInfoMap, backend: lender, ...(attrs === undefined ? {} : { attrs }) };
+      const outputs = [kernelFunc(borrowed)].flat();
       const results = outputs.map((output) =>
         wasm.makeOutput(output.shape, output.dtype, undefined, lender.data.get(output.dataId).values),
       );
