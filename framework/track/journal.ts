@@ -1,0 +1,180 @@
+/** runs/ID/journal.jsonl: what a run tells of itself, kept on disk before anything else happens to it. */
+import { randomUUID } from "node:crypto";
+import fs from "node:fs"; // the default export, so that tests can make one call fail
+import { dirname } from "node:path";
+import type { Logger } from "../contracts/plugin.js";
+import { fileError, linesOf } from "../store/files.js";
+import type { JournalEvent } from "./events.js";
+
+export const journalName = "journal.jsonl";
+
+/** An event without its time. */
+export type NewEvent = JournalEvent extends infer Event ? (Event extends JournalEvent ? Omit<Event, "time"> : never) : never;
+
+/**
+ * Appends events. Each is written before `append` returns (some microseconds, no sync, no network), so kill -9 loses none of them.
+ * A resumed run tells again what it told before; what the journal has already is left out.
+ */
+export class Journal {
+  /** The key of the experiment's own run: a journal keeps it for life. */
+  readonly key: string;
+  private readonly known = new Map<string, string>();
+  private readonly descriptor: number;
+  private position: number;
+
+  /** @throws RLRF_DISK_FULL, RLRF_FILE_DENIED */
+  constructor(
+    readonly path: string,
+    run: { readonly name: string; readonly experiment: string },
+  ) {
+    try {
+      fs.mkdirSync(dirname(path), { recursive: true });
+      this.descriptor = fs.openSync(path, "a+");
+      const text = fs.readFileSync(path, "utf8");
+      const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+      this.position = Buffer.byteLength(whole, "utf8");
+      // A line torn by a kill: whoever wrote it did not get to the next statement, and will tell it again.
+      if (whole.length < text.length) fs.ftruncateSync(this.descriptor, this.position);
+      for (const event of parseLines(whole)) this.remember(event);
+    } catch (error) {
+      throw fileError(error, path, "write");
+    }
+    const key = this.known.get(rootSlot);
+    this.key = key ?? randomUUID();
+    if (key === undefined)
+      this.append({ event: "run", key: this.key, name: run.name, kind: "experiment", parent: null, experiment: run.experiment });
+    else this.append({ event: "resume", key });
+  }
+
+  append(event: NewEvent): void {
+    const news = this.newsOf(event);
+    if (news === null) return;
+    const stamped = { ...news, time: Date.now() } as JournalEvent;
+    const bytes = Buffer.from(`${JSON.stringify(stamped)}\n`, "utf8");
+    try {
+      for (let done = 0; done < bytes.length; ) done += fs.writeSync(this.descriptor, bytes, done);
+      this.position += bytes.length;
+    } catch (error) {
+      // Part of the line may be there; the next must not be joined to it.
+      try {
+        fs.ftruncateSync(this.descriptor, this.position);
+      } catch {
+        // The disk is what failed: the first error says so.
+      }
+      throw fileError(error, this.path, "write");
+    }
+    this.remember(stamped);
+  }
+
+  close(): void {
+    try {
+      fs.fsyncSync(this.descriptor);
+    } catch (error) {
+      throw fileError(error, this.path, "write");
+    } finally {
+      fs.closeSync(this.descriptor);
+    }
+  }
+
+  /** What of the event the journal does not have yet, or null. */
+  private newsOf(event: NewEvent): NewEvent | null {
+    const news = slotsOf(event).filter(([slot, value]) => this.known.get(slot) !== value);
+    if (event.event === "artifact" || event.event === "resume") return event; // a file may have changed under its name
+    if (news.length === 0) return null;
+    if (event.event === "params") return { ...event, params: pick(event.params, news) };
+    if (event.event === "metrics") return { ...event, metrics: pick(event.metrics, news) };
+    if (event.event === "tags") return { ...event, tags: pick(event.tags, news) };
+    return event;
+  }
+
+  private remember(event: NewEvent): void {
+    for (const [slot, value] of slotsOf(event)) this.known.set(slot, value);
+  }
+}
+
+const rootSlot = "root";
+
+type Slot = readonly [slot: string, value: string, name: string];
+
+/** Where each value of an event belongs: a later value for the same slot is news only if it differs. */
+function slotsOf(event: NewEvent): Slot[] {
+  const { key } = event;
+  const each = (values: Readonly<Record<string, unknown>>, kind: string): Slot[] =>
+    Object.entries(values).map(([name, value]) => [JSON.stringify([key, kind, name]), JSON.stringify(value), name]);
+  switch (event.event) {
+    case "run":
+      return [[JSON.stringify([key]), "run", ""], ...(event.parent === null ? [[rootSlot, key, ""] as const] : [])];
+    case "resume":
+      return [[JSON.stringify([key, "status"]), "RUNNING", ""]];
+    case "finish":
+      return [[JSON.stringify([key, "status"]), event.status, ""]];
+    case "params":
+      return each(event.params, "param");
+    case "tags":
+      return each(event.tags, "tag");
+    case "metrics":
+      return each(event.metrics, `metric ${event.step}`);
+    case "artifact":
+      return [];
+  }
+}
+
+function pick<Value>(values: Readonly<Record<string, Value>>, slots: readonly Slot[]): Record<string, Value> {
+  return Object.fromEntries(slots.map(([, , name]) => [name, values[name] as Value]));
+}
+
+function* parseLines(text: string): Generator<JournalEvent> {
+  for (const line of text.split("\n")) {
+    const event = parseEvent(line);
+    if (event !== null) yield event;
+  }
+}
+
+/** Enough of a check that what reads the journal does not stumble; the schema says the rest. */
+function parseEvent(line: string): JournalEvent | null {
+  try {
+    const event = JSON.parse(line) as JournalEvent | null;
+    return typeof event?.event === "string" && typeof event.key === "string" && Number.isSafeInteger(event.time) ? event : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Reads a journal while it is being written. */
+export class JournalReader {
+  /** Bytes that were read and committed. */
+  private offset = 0;
+  private warned = false;
+
+  constructor(
+    readonly path: string,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * The next events, at most `limit`, whole lines only; `commit` makes the following call go on behind them, and until then it gives the same ones.
+   * @throws RLRF_FILE_MISSING
+   */
+  async next(limit: number): Promise<{ readonly events: readonly JournalEvent[]; readonly more: boolean; commit(): void }> {
+    const events: JournalEvent[] = [];
+    let { offset } = this;
+    let bad = 0;
+    let more = false;
+    for await (const line of linesOf(this.path, this.offset)) {
+      if (!line.ended) break;
+      if (events.length >= limit) {
+        more = true;
+        break;
+      }
+      const event = parseEvent(line.text);
+      if (event === null) bad++;
+      else events.push(event);
+      offset = line.end;
+    }
+    if (bad > 0 && !this.warned) {
+      this.warned = true;
+      this.logger.warn("RLRF_JOURNAL_BROKEN", `${this.path}: ${bad} line(s) that are no events were left out`);
+    }
+    return { events, more, commit: () => void (this.offset = offset) };
+  }
+}

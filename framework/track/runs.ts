@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { RlrfError } from "../errors.js";
+import { readJson } from "../store/files.js";
+import { journalName } from "./journal.js";
+import { trackingUri } from "./tracking.js";
+
+/**
+ * The folders of runs that have a journal.
+ * @param names of runs in `root`, or folders; none = every run in `root`
+ * @throws RLRF_RUN_UNKNOWN
+ */
+export async function findRuns(root: string, names: readonly string[]): Promise<string[]> {
+  const hasJournal = (folder: string) => existsSync(join(folder, journalName));
+  const all = (await readdir(root).catch(() => [])).filter((name) => hasJournal(join(root, name))).sort();
+  if (names.length === 0 && all.length > 0) return all.map((name) => join(root, name));
+  if (names.length === 0)
+    throw new RlrfError("RLRF_RUN_UNKNOWN", { message: "there are no runs", where: root, hint: "name a run's folder, or give --runs" });
+  return names.map((name) => {
+    const found = [join(root, name), name].find(hasJournal);
+    if (found !== undefined) return found;
+    throw new RlrfError("RLRF_RUN_UNKNOWN", {
+      message: `there is no run "${name}"`,
+      where: root,
+      expected: all.length === 0 ? "a folder with a journal.jsonl" : `one of ${all.join(", ")}`,
+    });
+  });
+}
+
+/** @throws RLRF_TRACK_URI when nothing names a server */
+export async function trackingUriOf(folder: string, wanted: string | undefined): Promise<string> {
+  const specPath = join(folder, "spec.json");
+  const spec = existsSync(specPath) ? await readJson<{ tracking?: { uri?: string | null } } | null>(specPath) : null;
+  const uri = trackingUri(wanted, spec?.tracking?.uri);
+  if (uri !== null) return uri;
+  throw new RlrfError("RLRF_TRACK_URI", {
+    message: "no MLflow server is named",
+    expected: "--to URI, tracking.uri in the spec, or MLFLOW_TRACKING_URI",
+    hint: "`npm run mlflow` starts a local one and prints its URI",
+  });
+}
