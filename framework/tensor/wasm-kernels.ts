@@ -5,7 +5,6 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 
-type Inputs = Readonly<Record<string, tf.TensorInfo>>;
 type Values = Float32Array | Int32Array | Uint8Array;
 
 /** What is used of tfjs-backend-wasm's BackendWasm. */
@@ -90,7 +89,7 @@ function borrow(kernelName: string, kernelFunc: tf.KernelFunc, lender: CpuBacken
       // Kernels of any number of inputs take an array, the others an object.
       const lent = Array.isArray(inputs)
         ? inputs.map(lend)
-        : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, lend(x)]));
+        : Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, lend(x as tf.TensorInfo)]));
       const borrowed = { inputs: lent as tf.NamedTensorInfoMap, backend: lender, ...(attrs === undefined ? {} : { attrs }) };
       const outputs = [kernelFunc(borrowed)].flat();
       const results = outputs.map((output) =>
