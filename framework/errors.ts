@@ -81,6 +81,7 @@ export const errorCodes = {
   RLRF_DATA_DATABASE: { exit: 1, summary: "DuckDB failed." },
   RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K." },
   RLRF_METRIC_NAN: { exit: 1, summary: "A score to be ranked is not a number." },
+  RLRF_ALIGN_REJECTED: { exit: 1, summary: "A warning: an iteration did not raise the sampled reward of held-out users, and its policy was dropped." },
   RLRF_REWARD_DEAF: { exit: 1, summary: "The recommender's ranking does not depend on what the users' texts say, so its reward would be noise." },
   RLRF_REWARD_FLAT: { exit: 1, summary: "No preference example came out of the sampled texts: there is nothing to tune on." },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string }>;

@@ -1,0 +1,156 @@
+import type { ItemRecord, PreparedData } from "../contracts/dataset.js";
+import type { Progress } from "../contracts/plugin.js";
+import type { TextEncoder } from "../contracts/recommender.js";
+import { RlrfError } from "../errors.js";
+import { hashOf } from "../store/hash.js";
+import { titleOf, valuesOf } from "./prompt.js";
+import { aspectText, type ParsedText } from "./structure.js";
+
+/** Texts given to the encoder at once: a kill loses at most the vectors of these. */
+const textsAtOnce = 512;
+
+/** What vectors are kept in between runs: a text's hash to its vector, base64 of little-endian float32. */
+export interface VectorLog {
+  get(key: string): string | undefined;
+  put(key: string, value: string): void;
+  close(): void | Promise<void>;
+}
+
+/** A frozen text encoder that encodes each distinct text once, ever. */
+export class VectorCache {
+  private readonly vectors = new Map<string, Float32Array>();
+  private widthSeen: number | undefined;
+
+  constructor(
+    private readonly encoder: TextEncoder,
+    private readonly log: VectorLog,
+  ) {}
+
+  /** @param identity names the encoder and its options: vectors of different encoders never meet */
+  static async open(store: { log(name: string): Promise<VectorLog> }, encoder: TextEncoder, identity: string): Promise<VectorCache> {
+    return new VectorCache(encoder, await store.log(`vectors-${hashOf(identity).slice(0, 16)}`));
+  }
+
+  /** @returns row-major [texts, width]; @throws RLRF_TEXT_WIDTH, RLRF_TEXT_NOT_FINITE */
+  async encode(texts: readonly string[], progress?: Progress): Promise<{ readonly width: number; readonly vectors: Float32Array }> {
+    await this.fill(texts, progress);
+    const width = this.widthSeen ?? 0;
+    const rows = new Float32Array(texts.length * width);
+    for (const [row, text] of texts.entries()) rows.set(this.vectors.get(text) ?? [], row * width);
+    return { width, vectors: rows };
+  }
+
+  /** Zero before anything was encoded. */
+  get width(): number {
+    return this.widthSeen ?? 0;
+  }
+
+  async close(): Promise<void> {
+    await this.log.close();
+  }
+
+  private async fill(texts: readonly string[], progress?: Progress): Promise<void> {
+    const missing = [...new Set(texts)].filter((text) => !this.vectors.has(text) && !this.recall(text));
+    if (missing.length === 0) return;
+    const task = progress?.start("text vectors", missing.length, "texts");
+    try {
+      for (let from = 0; from < missing.length; from += textsAtOnce) {
+        const some = missing.slice(from, from + textsAtOnce);
+        const { width, vectors } = await this.encoder.encode(some);
+        if (vectors.length !== some.length * width) throw wrongWidth(vectors.length / some.length, width);
+        for (const [row, text] of some.entries()) this.keep(text, vectors.slice(row * width, (row + 1) * width));
+        task?.advance(some.length);
+      }
+    } finally {
+      task?.end();
+    }
+  }
+
+  /** Takes a vector that an earlier run kept. */
+  private recall(text: string): boolean {
+    const kept = this.log.get(hashOf(text));
+    if (kept === undefined) return false;
+    this.accept(text, fromBase64(kept));
+    return true;
+  }
+
+  private keep(text: string, vector: Float32Array): void {
+    this.accept(text, vector);
+    this.log.put(hashOf(text), toBase64(vector));
+  }
+
+  private accept(text: string, vector: Float32Array): void {
+    const width = this.widthSeen ?? vector.length;
+    if (vector.length !== width || width === 0) throw wrongWidth(vector.length, width);
+    if (!vector.every(Number.isFinite))
+      throw new RlrfError("RLRF_TEXT_NOT_FINITE", {
+        message: "The text encoder gave a vector with NaN or infinity in it.",
+        where: `the text ${JSON.stringify(text.slice(0, 80))}`,
+        expected: "finite numbers",
+        hint: "Check the encoder's model file (rlrf assets) and its options.",
+      });
+    this.widthSeen = width;
+    this.vectors.set(text, vector);
+  }
+}
+
+/**
+ * Each aspect's answer, encoded by itself: a vector of the whole text would blur likes and dislikes.
+ * @returns [texts, aspects, width]; an aspect without an answer is a zero vector
+ */
+export async function userVectors(
+  texts: readonly ParsedText[],
+  aspects: readonly string[],
+  cache: VectorCache,
+  progress?: Progress,
+): Promise<Float32Array> {
+  const said = texts.flatMap(({ values }) =>
+    aspects.map((name) => (Object.hasOwn(values, name) ? aspectText(name, values[name] ?? "") : null)),
+  );
+  const { width, vectors } = await cache.encode(
+    said.filter((text) => text !== null),
+    progress,
+  );
+  const rows = new Float32Array(said.length * (width || cache.width));
+  let next = 0;
+  for (const [row, text] of said.entries()) if (text !== null) rows.set(vectors.subarray(next * width, ++next * width), row * width);
+  return rows;
+}
+
+/** @returns [items + 1, width]; row 0 is padding, zeros */
+export async function itemVectors(
+  data: PreparedData,
+  cache: VectorCache,
+  progress?: Progress,
+): Promise<{ readonly width: number; readonly vectors: Float32Array }> {
+  const { width, vectors } = await cache.encode(data.items.slice(1).map(itemText), progress);
+  const rows = new Float32Array(vectors.length + width);
+  rows.set(vectors, width);
+  return { width, vectors: rows };
+}
+
+/** An item in the words that users' aspects are made of: "Heat (1995). genres: Action, Crime". */
+export function itemText(item: ItemRecord): string {
+  const described = Object.entries(item.fields)
+    .filter(([field]) => field !== "year")
+    .map(([field, value]) => [field, valuesOf(value)] as const)
+    .filter(([, values]) => values.length > 0);
+  return [titleOf(item), ...described.map(([field, values]) => `${field}: ${values.join(", ")}`)].join(". ");
+}
+
+function wrongWidth(got: number, expected: number): RlrfError {
+  return new RlrfError("RLRF_TEXT_WIDTH", {
+    message: `The text encoder gave a vector of width ${got}.`,
+    expected: expected === 0 ? "at least one number a text" : `width ${expected}, as of all other texts`,
+    hint: "One run uses one encoder of one width; after changing a model's files under the same name, give the plugin a new version or empty the store.",
+  });
+}
+
+function toBase64(vector: Float32Array): string {
+  return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
+}
+
+function fromBase64(text: string): Float32Array {
+  const bytes = Uint8Array.from(Buffer.from(text, "base64"));
+  return new Float32Array(bytes.buffer, 0, Math.floor(bytes.byteLength / 4));
+}

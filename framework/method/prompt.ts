@@ -1,0 +1,81 @@
+import type { ItemRecord, PreparedData } from "../contracts/dataset.js";
+import type { ChatMessage } from "../contracts/llm.js";
+import type { Prompt } from "../spec/types.js";
+
+/** The words in which a template speaks of its domain. */
+const templates = {
+  movies: { person: "viewer", things: "movies" },
+  items: { person: "user", things: "items" },
+} as const satisfies Record<Prompt["template"], { person: string; things: string }>;
+
+const genders: Readonly<Record<string, string>> = { M: "male", F: "female" };
+
+/**
+ * What the LLM is asked about a user: who it is, the rated items of the knowledge window in time order, the aspects to answer.
+ * One user message, since some chat templates know no system role and others put a system message of their own before it.
+ */
+export function promptOf(user: number, data: PreparedData, prompt: Prompt): ChatMessage[] {
+  const { person, things } = templates[prompt.template];
+  const aspects = prompt.aspects;
+  const lines = aspects.length === 1 ? "this line" : `these ${aspects.length} lines`;
+  const personal = personalFields(data.users[user]?.fields ?? {});
+  const content = [
+    `A ${person}${personal.length === 0 ? "" : ` (${personal.join(", ")})`} rated these ${things} from 1 to 5:`,
+    ...windowLines(user, data, prompt.items),
+    "",
+    `Describe the taste of this ${person} in exactly ${lines}, and write nothing else:`,
+    ...aspects.map(({ name }) => `${name}: …`),
+  ];
+  return [{ role: "user", content: content.join("\n") }];
+}
+
+/** Positions in `data.sequence` of a user's knowledge window: all that may be said of the user. */
+export function windowOf(user: number, data: PreparedData): { readonly from: number; readonly to: number } {
+  const from = data.sequence.offsets[user] ?? 0;
+  return { from, to: from + (data.windows[user] ?? 0) };
+}
+
+function personalFields({ age, gender, occupation }: Readonly<Record<string, unknown>>): string[] {
+  return [
+    ...(known(age) ? [`aged ${plain(age)}`] : []),
+    ...(known(gender) ? [genders[String(gender)] ?? plain(gender)] : []),
+    ...(known(occupation) && !/^(other|none)$/i.test(String(occupation)) ? [plain(occupation)] : []),
+  ];
+}
+
+function windowLines(user: number, data: PreparedData, items: Prompt["items"]): string[] {
+  const { from, to } = windowOf(user, data);
+  return Array.from({ length: to - from }, (_, i) => {
+    const item = data.items[data.sequence.items[from + i] ?? 0];
+    const rating = Number((data.sequence.ratings[from + i] ?? 0).toFixed(1));
+    return item === undefined ? "" : `${titleOf(item)}${items === "title" ? "" : genresOf(item)}: ${rating}`;
+  });
+}
+
+/** "Heat (1995)"; titles of some sources carry their year already. */
+export function titleOf({ title, fields }: ItemRecord): string {
+  const name = plain(title);
+  const year = fields.year;
+  return known(year) && !/\(\d{4}\)$/.test(name) ? `${name} (${plain(year)})` : name;
+}
+
+function genresOf({ fields }: ItemRecord): string {
+  const genres = valuesOf(fields.genres ?? fields.categories);
+  return genres.length === 0 ? "" : ` [${genres.join(", ")}]`;
+}
+
+/** A field's values as texts: of a list each entry, of a scalar itself, of nothing none. */
+export function valuesOf(field: unknown): string[] {
+  return (Array.isArray(field) ? field : [field]).filter(known).map(plain);
+}
+
+function known(value: unknown): value is string | number | boolean {
+  return (typeof value === "string" && value.trim() !== "") || typeof value === "number" || typeof value === "boolean";
+}
+
+/** On one line, so that no title can pass for a line of the prompt's own. */
+function plain(value: string | number | boolean): string {
+  return String(value)
+    .replace(/[\s\u0085]+/gu, " ")
+    .trim();
+}

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import type { TextEncoder } from "../../../framework/contracts/recommender.js";
+import { itemText, itemVectors, userVectors, VectorCache, type VectorLog } from "../../../framework/method/knowledge.js";
+import { parseStructure } from "../../../framework/method/structure.js";
+import { movies } from "./data.js";
+
+/** Gives each text [its length, its first letter], and remembers what it was asked. */
+class Lengths implements TextEncoder {
+  readonly asked: string[] = [];
+  async encode(texts: readonly string[]) {
+    this.asked.push(...texts);
+    return { width: 2, vectors: Float32Array.from(texts.flatMap((text) => [text.length, text.charCodeAt(0)])) };
+  }
+}
+class MemoryLog implements VectorLog {
+  private readonly values = new Map<string, string>();
+  get(key: string) {
+    return this.values.get(key);
+  }
+  put(key: string, value: string) {
+    this.values.set(key, value);
+  }
+  close() {}
+}
+const fixed = (...answers: { width: number; vectors: Float32Array }[]): TextEncoder => ({
+  encode: async () => answers.shift() ?? assert.fail("asked too often"),
+});
+
+describe("knowledge", () => {
+  it("encodes each aspect by itself; an aspect without an answer is silent", async () => {
+    const encoder = new Lengths();
+    const texts = ["Genre: Drama\nPeriod: 1990s", "Period: 1990s", ""].map((text) => parseStructure(text, ["Genre", "Period"]));
+    const vectors = await userVectors(texts, ["Genre", "Period"], new VectorCache(encoder, new MemoryLog()));
+    assert.deepEqual([...vectors], [12, 71, 13, 80, 0, 0, 13, 80, 0, 0, 0, 0]);
+    assert.deepEqual(encoder.asked, ["Genre: Drama", "Period: 1990s"]);
+  });
+
+  it("keeps the width when nobody says anything", async () => {
+    const cache = new VectorCache(new Lengths(), new MemoryLog());
+    await cache.encode(["x"]);
+    assert.equal((await userVectors([parseStructure("", ["Genre"])], ["Genre"], cache)).length, 2);
+  });
+
+  it("numbers items from 1 and leaves row 0 to the padding", async () => {
+    const { width, vectors } = await itemVectors(movies, new VectorCache(new Lengths(), new MemoryLog()));
+    assert.equal(width, 2);
+    assert.equal(vectors.length, movies.items.length * 2);
+    assert.deepEqual([...vectors.subarray(0, 4)], [0, 0, itemText(movies.items[1] ?? assert.fail()).length, "H".charCodeAt(0)]);
+  });
+
+  it("describes an item by its title, year and fields", () => {
+    assert.equal(itemText(movies.items[1] ?? assert.fail()), "Heat (1995). genres: Action, Crime. period: 1990s");
+    assert.equal(itemText(movies.items[6] ?? assert.fail()), "Solo (2001)");
+  });
+
+  it("encodes a text once, also across runs", async () => {
+    const log = new MemoryLog();
+    const first = new Lengths();
+    const cache = new VectorCache(first, log);
+    const before = await cache.encode(["a", "bb", "a"]);
+    await cache.encode(["bb"]);
+    assert.deepEqual(first.asked, ["a", "bb"]);
+    const second = new Lengths();
+    assert.deepEqual(await new VectorCache(second, log).encode(["a", "bb", "a"]), before);
+    assert.deepEqual(second.asked, []);
+  });
+
+  const refuses = async (code: string, encoder: TextEncoder, log: VectorLog, ...calls: string[][]) => {
+    const cache = new VectorCache(encoder, log);
+    await assert.rejects(
+      async () => {
+        for (const texts of calls) await cache.encode(texts);
+      },
+      { name: "RlrfError", code },
+    );
+  };
+
+  it("refuses vectors of two widths, or of another width than it says", async () => {
+    const two = [
+      { width: 2, vectors: Float32Array.of(1, 2) },
+      { width: 3, vectors: Float32Array.of(1, 2, 3) },
+    ];
+    await refuses("RLRF_TEXT_WIDTH", fixed(...two), new MemoryLog(), ["a"], ["b"]);
+    await refuses("RLRF_TEXT_WIDTH", fixed({ width: 2, vectors: Float32Array.of(1, 2, 3) }), new MemoryLog(), ["a"]);
+    await refuses("RLRF_TEXT_WIDTH", fixed({ width: 0, vectors: new Float32Array() }), new MemoryLog(), ["a"]);
+  });
+
+  it("refuses a kept vector of another width than the encoder's", async () => {
+    const log = new MemoryLog();
+    await new VectorCache(new Lengths(), log).encode(["a"]);
+    await refuses("RLRF_TEXT_WIDTH", fixed({ width: 3, vectors: Float32Array.of(1, 2, 3) }), log, ["a", "b"]);
+  });
+
+  it("refuses NaN and infinity, and keeps neither", async () => {
+    const log = new MemoryLog();
+    await refuses("RLRF_TEXT_NOT_FINITE", fixed({ width: 1, vectors: Float32Array.of(Number.NaN) }), log, ["a"]);
+    await refuses("RLRF_TEXT_NOT_FINITE", fixed({ width: 1, vectors: Float32Array.of(Number.POSITIVE_INFINITY) }), log, ["a"]);
+    assert.deepEqual([...(await new VectorCache(fixed({ width: 1, vectors: Float32Array.of(1) }), log).encode(["a"])).vectors], [1]);
+  });
+});
