@@ -13,8 +13,7 @@ export interface ProgressOutput {
 
 /** @param clock milliseconds, rising */
 export function createProgress(
-  quiet: boolean,
-  output: ProgressOutput = process.stderr,
+  { quiet = false, output = process.stderr }: { readonly quiet?: boolean; readonly output?: ProgressOutput } = {},
   clock: () => number = () => performance.now(),
 ): Progress {
   if (quiet) return { start: () => ({ advance: () => {}, end: () => {} }) };
