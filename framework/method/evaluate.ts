@@ -1,0 +1,140 @@
+/** Step 9: every arm on the same lists with the same recommender seeds; test users are looked at here, once. */
+import { bootstrapInterval, holm, type Interval, pairedRandomisationTest } from "../metrics/statistics.js";
+import { writeJsonLines } from "../store/files.js";
+import { type ArmKnowledge, derangement, exchanged, silent } from "./arms.js";
+import { type ScoredLists, userValues } from "./figures.js";
+import { armScores, encoderOf, rankLists } from "./fits.js";
+import type { PolicyTexts } from "./infer.js";
+import type { ScoredSample } from "./pairs.js";
+import type { FittedEncoder, Knowledge } from "./recommender.js";
+import type { Comparison, Result } from "./result.js";
+import type { RewardModels } from "./reward.js";
+import type { Study } from "./study.js";
+
+export interface Evaluation {
+  readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
+  readonly tests: readonly Comparison[];
+}
+
+/** What every arm is held against, where it is an arm of the run. */
+const rivals = ["id-only", "item-only", "swapped", "metadata", "llm-0", "llm-warm"];
+
+/** @param told the texts of every arm that has some, in the order of the result; the last is the one that the controls exchange */
+export async function evaluate(study: Study, told: readonly PolicyTexts[]): Promise<Evaluation> {
+  const arms = await armsOf(study, told);
+  const scored = new Map(arms.map((arm) => [arm.name, [] as ScoredLists[]]));
+  for (const [fold, round] of study.data.parts.evaluate.entries()) {
+    for (const seed of study.spec.seeds) {
+      const name = { part: "evaluate", fold, seed } as const;
+      // One frozen encoder for all arms; not even restored when every arm's scores are in the store.
+      let encoder: FittedEncoder | undefined;
+      const shared = async () => (encoder ??= await encoderOf(study, round, name));
+      for (const arm of arms) scored.get(arm.name)?.push(await armScores(study, arm, round, name, shared));
+      encoder?.dispose();
+    }
+  }
+  for (const [arm, lists] of scored) await writeScores(study, arm, lists);
+  return summarise(study, scored);
+}
+
+/** The arms that the spec asks for, with what each one hears. */
+async function armsOf(study: Study, told: readonly PolicyTexts[]): Promise<ArmKnowledge[]> {
+  const asked = new Set<string>(study.spec.arms);
+  const arms: ArmKnowledge[] = [];
+  for (const { name, texts } of told) arms.push({ name, knowledge: await study.knowledge(texts) });
+  const last = arms.at(-1)?.knowledge as Knowledge; // `told` is never empty
+  const others = exchanged(last, derangement(study.data.users.length, study.spec.protocol.seed, "arms"));
+  const controls: ArmKnowledge[] = [
+    { name: "shuffled", knowledge: others },
+    { name: "swapped", knowledge: last, heardAtTest: others.users },
+  ];
+  const without: ArmKnowledge[] = [
+    { name: "id-only", knowledge: null },
+    { name: "item-only", knowledge: silent(last) },
+  ];
+  const declared = ({ name }: ArmKnowledge) => asked.has(name);
+  return [...without.filter(declared), ...arms, ...controls.filter(declared)];
+}
+
+/**
+ * The best of the N sampled texts by reward: how far better texts could go. Of align users, by the reward models that chose them,
+ * so it flatters itself: an upper reference, not a competitor.
+ */
+export async function bestOfN(
+  study: Study,
+  reward: RewardModels,
+  samples: ReadonlyMap<number, readonly ScoredSample[]>,
+): Promise<Result["arms"]> {
+  if (!study.spec.arms.includes("best-of-N")) return {};
+  const best = [...samples].flatMap(([user, texts]) => {
+    const scored = texts.filter((text) => !Number.isNaN(text.reward));
+    const first = scored.reduce<ScoredSample | undefined>(
+      (top, text) => (top === undefined || text.reward > top.reward ? text : top),
+      undefined,
+    );
+    return first === undefined ? [] : [study.userText(user, first.text)];
+  });
+  const knowledge = silent(reward.knowledge);
+  const vectors = await study.encode(best);
+  const size = knowledge.aspects * knowledge.width;
+  for (const [row, { user }] of best.entries()) knowledge.users.set(vectors.subarray(row * size, (row + 1) * size), user * size);
+  const told = new Set(best.map(({ user }) => user));
+  const scored: ScoredLists[] = [];
+  for (const listener of reward.listeners())
+    scored.push(await rankLists(study, { ...listener, users: listener.users.filter((user) => told.has(user)) }, knowledge.users));
+  return summarise(study, new Map([["best-of-N", scored]])).arms;
+}
+
+/** runs/ID/scores/ARM.jsonl: whoever doubts a number can recompute it from here. */
+async function writeScores(study: Study, arm: string, scored: readonly ScoredLists[]): Promise<void> {
+  const { users, items, lists, parts } = study.data;
+  const rows = scored.flatMap(({ seed, lists: numbers, scores }) =>
+    Array.from(numbers, (list, row) => {
+      const user = lists.user[list] as number;
+      const at = list * lists.length;
+      const fold = parts.labels[user]?.fold;
+      return {
+        seed,
+        user: users[user]?.id,
+        split: "test",
+        ...(fold === undefined ? {} : { fold }),
+        candidates: Array.from(lists.candidates.subarray(at, at + lists.length), (item) => items[item]?.id),
+        labels: [...lists.labels.subarray(at, at + lists.length)],
+        scores: [...scores.subarray(row * lists.length, (row + 1) * lists.length)],
+      };
+    }),
+  );
+  const path = study.context.folder.path("scores", `${arm}.jsonl`);
+  await writeJsonLines(path, rows);
+  study.context.tracker.artifact(path);
+}
+
+function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Evaluation {
+  const { metrics, seed } = study.spec.protocol;
+  const arms: Record<string, Record<string, Interval>> = {};
+  const tests: Comparison[] = [];
+  for (const metric of metrics) {
+    // [users], the mean over a user's lists and the seeds; the same users in the same order for every arm
+    const values = new Map([...scored].map(([arm, lists]) => [arm, userValues(study, lists, metric)] as const));
+    for (const [arm, byUser] of values) arms[arm] = { ...arms[arm], [metric]: bootstrapInterval(byUser, { seed }) };
+    tests.push(...compared(values, metric, seed));
+  }
+  return { arms, tests };
+}
+
+function compared(values: ReadonlyMap<string, Float64Array>, metric: string, seed: number): Comparison[] {
+  const pairs = [...values.keys()].flatMap((arm) =>
+    rivals.filter((against) => against !== arm && values.has(against)).map((against) => ({ arm, against })),
+  );
+  const results = pairs.map(({ arm, against }) =>
+    pairedRandomisationTest(values.get(arm) as Float64Array, values.get(against) as Float64Array, { seed }),
+  );
+  const corrected = holm(results.map(({ p }) => p));
+  return pairs.map((pair, i) => ({
+    ...pair,
+    metric,
+    difference: results[i]?.difference ?? Number.NaN,
+    p: results[i]?.p ?? Number.NaN,
+    pHolm: corrected[i] ?? Number.NaN,
+  }));
+}

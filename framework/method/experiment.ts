@@ -1,0 +1,97 @@
+/**
+ * RLRF4Rec (arXiv 2410.05939), as a loop: an LLM writes what each user prefers, a recommender that hears the texts is the
+ * reward, the best and the worst of N texts are a preference, and the LLM that was tuned on them writes again.
+ * docs/method.md says what each step is; the file that a step is imported from says how it is done.
+ */
+import type { LlmBackend } from "../contracts/llm.js";
+import type { Assembly } from "../kernel/assemble.js";
+import type { Spec } from "../spec/types.js";
+import { alignPolicy, warmUpPolicy } from "./alignment.js";
+import { bestOfN, evaluate } from "./evaluate.js";
+import { hearOnValidUsers, mustHear } from "./hearing.js";
+import { templateTexts } from "./infer.js";
+import { divergence, figuresOf, gainOf } from "./judge.js";
+import { loadLanguageModel } from "./language-model.js";
+import { pairTexts } from "./pairs.js";
+import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
+import { writePairs, writeResult, writeTexts } from "./record.js";
+import type { Hearing, IterationOutcome, LlmFigures, Result } from "./result.js";
+import { RewardModels } from "./reward.js";
+import { type RunContext, Study } from "./study.js";
+
+export async function runExperiment(spec: Spec, parts: Assembly, context: RunContext): Promise<Result> {
+  const study = await Study.prepare(spec, parts, context); // 0
+  try {
+    const metadata = templateTexts(study);
+    const written = parts.llm === undefined ? null : await writeAndTune(study, parts.llm);
+    const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, metadata))];
+    const told = [...(spec.arms.includes("metadata") || written === null ? [metadata] : []), ...(written?.policies ?? [])];
+    await writeTexts(study, told);
+    const { arms, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
+    return await writeResult(study, {
+      arms: { ...arms, ...written?.upperReference },
+      tests,
+      hearing,
+      llm: written?.figures ?? {},
+      iterations: written?.iterations ?? [],
+    });
+  } finally {
+    await study.close();
+  }
+}
+
+interface Written {
+  /** llm-0, llm-warm, llm-1, … in the order in which they were made. */
+  readonly policies: readonly Policy[];
+  readonly hearing?: readonly Hearing[];
+  readonly iterations: readonly IterationOutcome[];
+  readonly figures: Readonly<Record<string, LlmFigures>>;
+  readonly upperReference: Result["arms"];
+}
+
+/** Steps 1 to 8. */
+async function writeAndTune(study: Study, llm: LlmBackend): Promise<Written> {
+  const { tuning } = study;
+  await study.timed("language model", () => loadLanguageModel(study, llm));
+  const users = alignUsers(study);
+  const write = (name: string) => study.timed("infer", () => writePolicy(study, llm, name, users.heldOut)); // 1
+  const policies = [await write("llm-0")];
+  if (tuning === null) return { policies, iterations: [], figures: {}, upperReference: {} };
+
+  if (tuning.alignment.warmup !== null) {
+    await study.timed("warm-up", () => warmUpPolicy(study, tuning, users.tuned));
+    policies.push(await write("llm-warm"));
+  }
+  const hearing: Hearing[] = [];
+  const iterations: IterationOutcome[] = [];
+  const rewards: RewardModels[] = [];
+  let upperReference: Result["arms"] = {};
+  for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
+    const current = policies.at(-1) as Policy;
+    const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, current)); // 2, 3
+    rewards.push(reward);
+    hearing.push(await study.timed("hear", () => mustHear(study, reward, current.name)));
+    const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration)); // 4, 5
+    const pairing = pairTexts(samples, tuning.sampling, tuning.alignment, study.llmSeed + iteration); // 6
+    await writePairs(study, iteration, pairing);
+    upperReference = await bestOfN(study, reward, samples);
+
+    const before = await tuning.policy.adapter();
+    const outcome = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
+    const next = await write(`llm-${iteration}`); // 8
+    const kl = await study.timed("judge", () => divergence(study, tuning, next.heldOut, before));
+    const gain = await study.timed("judge", () => gainOf(study, reward, current.heldOut, next.heldOut));
+    const accepted = tuning.alignment.accept === "always" || gain.mean > 0;
+    policies.push(accepted ? next : { ...current, name: next.name });
+    iterations.push({ iteration, accepted, gain, pairs: pairing.counts, kl, ...outcome });
+    if (!accepted) {
+      study.rejected(iteration, gain);
+      tuning.policy.restore(before);
+      if (tuning.alignment.onReject === "stop") break;
+    }
+  }
+  const referee = rewards[0] as RewardModels; // one for all policies, so that their figures can be compared
+  const figures = await study.timed("judge", () => figuresOf(referee, policies));
+  for (const reward of rewards) reward.dispose();
+  return { policies, hearing, iterations, figures, upperReference };
+}

@@ -1,0 +1,133 @@
+/** Step 3 with a memory: recommenders are fitted once for each (users, seed, texts), kept in the store and restored from there. */
+import { join } from "node:path";
+import { RlrfError } from "../errors.js";
+import type { Round } from "../contracts/dataset.js";
+import { writeJson } from "../store/files.js";
+import { readTensors, type StoredTensor, valuesOf, writeTensors } from "../store/tensors.js";
+import type { ArmKnowledge } from "./arms.js";
+import type { ScoredLists } from "./figures.js";
+import {
+  type FittedEncoder,
+  fitEncoder,
+  fitRecommender,
+  type Knowledge,
+  type Recommender,
+  restoreEncoder,
+  restoreRecommender,
+} from "./recommender.js";
+import type { Study } from "./study.js";
+
+/** Which users, which round among theirs, and the recommender's seed: names a fit in the store. */
+export interface FitName {
+  readonly part: "evaluate" | "reward";
+  readonly fold: number;
+  readonly seed: number;
+}
+
+/** The sequence encoder of a round and seed, shared by all arms. */
+export async function encoderOf(study: Study, round: Round, name: FitName): Promise<FittedEncoder> {
+  const { data, parts, spec, context } = study;
+  const request = { data, encoder: parts.encoder, history: spec.protocol.history };
+  const step = await context.store.step({ step: "encoder", version: 1, inputs: encoderInputs(study, name) }, async (folder) => {
+    const fitted = await fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
+    await writeTensors(join(folder, "state.safetensors"), await fitted.state());
+    await writeJson(join(folder, "report.json"), fitted.report ?? {});
+    fitted.dispose();
+  });
+  return restoreEncoder(request, floatTensors(await readTensors(join(step.folder, "state.safetensors"))));
+}
+
+/** A recommender that has learnt with this knowledge. @param encoder of the same round and seed */
+export async function recommenderOf(
+  study: Study,
+  round: Round,
+  name: FitName,
+  knowledge: Knowledge | null,
+  encoder: FittedEncoder,
+): Promise<Recommender> {
+  const { data, parts, spec, context } = study;
+  const request = { data, encoder, adaptor: parts.adaptor, reranker: parts.reranker, knowledge };
+  const inputs = recommenderInputs(study, name, knowledge);
+  const step = await context.store.step({ step: "recommender", version: 1, inputs }, async (folder) => {
+    const fitted = await fitRecommender({
+      ...request,
+      round,
+      seed: name.seed,
+      metric: mainMetric(study),
+      ties: spec.protocol.ties,
+      progress: context.progress,
+      signal: context.signal,
+    });
+    await writeTensors(join(folder, "state.safetensors"), await fitted.state());
+    await writeJson(join(folder, "report.json"), fitted.report ?? {});
+    fitted.dispose();
+  });
+  return restoreRecommender(request, floatTensors(await readTensors(join(step.folder, "state.safetensors"))));
+}
+
+/** A model, and users that it has not learnt from. */
+export interface Listener {
+  readonly recommender: Recommender;
+  readonly users: Int32Array;
+  readonly seed: number;
+}
+
+/** The model's scores of every list of its users. @param heard each user's text, [users * aspects * width]; null = none */
+export async function rankLists(study: Study, { recommender, users, seed }: Listener, heard: Float32Array | null): Promise<ScoredLists> {
+  const lists = listsOf(study, users);
+  const own = lists.map((list) => study.data.lists.user[list] as number);
+  return { seed, lists, scores: await recommender.score(lists, heard, heard && own, { signal: study.context.signal }) };
+}
+
+/** The scores that an arm gives to every list of the round's test users. @param encoder asked for only when it is needed */
+export async function armScores(
+  study: Study,
+  arm: ArmKnowledge,
+  round: Round,
+  name: FitName,
+  encoder: () => Promise<FittedEncoder>,
+): Promise<ScoredLists> {
+  const heard = arm.heardAtTest ?? arm.knowledge?.users ?? null;
+  const inputs = { recommender: recommenderInputs(study, name, arm.knowledge), heard, users: round.test };
+  const step = await study.context.store.step({ step: "scores", version: 1, inputs }, async (folder) => {
+    const recommender = await recommenderOf(study, round, name, arm.knowledge, await encoder());
+    const { scores } = await rankLists(study, { recommender, users: round.test, seed: name.seed }, heard);
+    recommender.dispose();
+    await writeTensors(join(folder, "scores.safetensors"), { scores: { shape: [scores.length], values: scores } });
+  });
+  const scores = valuesOf(await readTensors(join(step.folder, "scores.safetensors")), "scores", Float32Array);
+  return { seed: name.seed, lists: listsOf(study, round.test), scores };
+}
+
+/** Every list of these users, in order. */
+export function listsOf(study: Study, users: Int32Array): Int32Array {
+  const wanted = new Uint8Array(study.data.users.length);
+  for (const user of users) wanted[user] = 1;
+  const { user, count } = study.data.lists;
+  return Int32Array.from({ length: count }, (_, list) => list).filter((list) => wanted[user[list] as number] === 1);
+}
+
+/** What valid users stop a fit by. */
+export function mainMetric(study: Study): string {
+  return study.spec.protocol.metrics[0] as string;
+}
+
+function encoderInputs(study: Study, name: FitName) {
+  const { parts, dataKey, context } = study;
+  return { data: dataKey, name, encoder: parts.identities["encoder"], engine: context.engine.name };
+}
+
+function recommenderInputs(study: Study, name: FitName, knowledge: Knowledge | null) {
+  const { adaptor, reranker } = study.parts.identities;
+  return { encoder: encoderInputs(study, name), adaptor: knowledge && adaptor, reranker, metric: mainMetric(study), knowledge };
+}
+
+/** A network's state as it was written: every tensor of floats. */
+export function floatTensors(tensors: Readonly<Record<string, StoredTensor>>): Record<string, StoredTensor<Float32Array>> {
+  const floats = Object.entries(tensors).map(([name, { shape, values }]) => {
+    if (!(values instanceof Float32Array))
+      throw new RlrfError("RLRF_INTERNAL", { message: `the tensor ${name} of a state holds no floats` });
+    return [name, { shape, values }] as const;
+  });
+  return Object.fromEntries(floats);
+}

@@ -1,0 +1,86 @@
+/**
+ * The hearing test: a reward is worth something only if the recommender's ranking depends on what the user's text says.
+ * Each model is asked about users that it has seen nothing of, with their own texts and with those of others.
+ */
+import { RlrfError } from "../errors.js";
+import { mean } from "../metrics/aggregate.js";
+import { bootstrapInterval } from "../metrics/statistics.js";
+import { derangement, exchanged } from "./arms.js";
+import { type ScoredLists, userValues } from "./figures.js";
+import { encoderOf, type Listener, mainMetric, rankLists, recommenderOf } from "./fits.js";
+import type { PolicyTexts } from "./infer.js";
+import type { Knowledge } from "./recommender.js";
+import type { Hearing } from "./result.js";
+import type { RewardModels } from "./reward.js";
+import type { Study } from "./study.js";
+
+/** Before anything is sampled. @throws RLRF_REWARD_DEAF unless `alignment.deaf` is "continue" */
+export async function mustHear(study: Study, reward: RewardModels, texts: string): Promise<Hearing> {
+  const hearing = new HearingTest(study, reward.knowledge);
+  for (const listener of reward.listeners()) await hearing.ask(listener);
+  const outcome = hearing.outcome(texts);
+  if (outcome.deaf && study.spec.alignment?.deaf !== "continue") throw new RlrfError("RLRF_REWARD_DEAF", deafness(study, outcome));
+  return outcome;
+}
+
+/** For runs without alignment: the recommenders that will be evaluated, on their valid users. */
+export async function hearOnValidUsers(study: Study, { name: texts, texts: written }: PolicyTexts): Promise<Hearing> {
+  const knowledge = await study.knowledge(written);
+  const hearing = new HearingTest(study, knowledge);
+  for (const [fold, round] of study.data.parts.evaluate.entries()) {
+    for (const seed of study.spec.seeds) {
+      const name = { part: "evaluate", fold, seed } as const;
+      const encoder = await encoderOf(study, round, name);
+      const recommender = await recommenderOf(study, round, name, knowledge, encoder);
+      await hearing.ask({ recommender, users: round.valid, seed });
+      recommender.dispose();
+      encoder.dispose();
+    }
+  }
+  return hearing.outcome(texts);
+}
+
+class HearingTest {
+  private readonly right: ScoredLists[] = [];
+  private readonly swapped: ScoredLists[] = [];
+  private readonly others: Knowledge;
+
+  constructor(
+    private readonly study: Study,
+    private readonly own: Knowledge,
+  ) {
+    this.others = exchanged(own, derangement(study.data.users.length, study.spec.protocol.seed, "hearing"));
+  }
+
+  async ask(listener: Listener): Promise<void> {
+    this.right.push(await rankLists(this.study, listener, this.own.users));
+    this.swapped.push(await rankLists(this.study, listener, this.others.users));
+  }
+
+  outcome(texts: string): Hearing {
+    const { study } = this;
+    const right = userValues(study, this.right, mainMetric(study));
+    const swapped = userValues(study, this.swapped, mainMetric(study));
+    const difference = bootstrapInterval(
+      right.map((value, user) => value - (swapped[user] as number)),
+      { seed: study.spec.protocol.seed },
+    );
+    const users = right.filter((value) => !Number.isNaN(value)).length;
+    const hearing = { texts, users, right: mean(right), swapped: mean(swapped), difference, deaf: !(difference.low > 0) };
+    study.context.tracker.metrics({ "hearing/right": hearing.right, "hearing/swapped": hearing.swapped, "hearing/low": difference.low });
+    if (hearing.deaf) study.warn("RLRF_REWARD_DEAF", deafness(study, hearing).message);
+    return hearing;
+  }
+}
+
+function deafness(study: Study, { texts, users, difference }: Hearing) {
+  const round = (value: number) => value.toFixed(4);
+  return {
+    message:
+      `the recommender does not hear the texts of ${texts}: ${mainMetric(study)} of ${users} users changes by ${round(difference.mean)} ` +
+      `(${round(difference.low)} to ${round(difference.high)}) when they are swapped`,
+    where: "/reward",
+    expected: "an interval above zero",
+    hint: 'try adaptor.options.join = "aspects", more users, texts that say more, or go on regardless with alignment.deaf = "continue"',
+  };
+}

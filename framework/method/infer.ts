@@ -1,0 +1,91 @@
+/** Steps 1 and 5: the LLM answers prompts made of the knowledge windows alone; every answer is kept by prompt and never computed twice. */
+import type { GeneratedText, GenerationParameters, GenerationRequest, LlmBackend } from "../contracts/llm.js";
+import { createRng } from "../rng.js";
+import { hashOf } from "../store/hash.js";
+import { metadataText } from "./metadata.js";
+import { promptOf } from "./prompt.js";
+import type { ParsedText } from "./structure.js";
+import type { Study } from "./study.js";
+
+/** A text of a user, and what the parser made of it. */
+export interface UserText {
+  readonly user: number;
+  readonly text: string;
+  readonly parsed: ParsedText;
+}
+
+/** A sampled text of a user. */
+export interface UserSample extends UserText {
+  readonly tokens: number;
+  readonly finished: boolean;
+}
+
+/** The texts of every user of a study, in order of their numbers: what one arm of the result hears. */
+export interface PolicyTexts {
+  readonly name: string;
+  readonly texts: readonly UserText[];
+}
+
+/** Requests handed over at once: a kill loses at most the answers to these. */
+const requestsAtOnce = 256;
+
+/** Step 1: one text a user, greedily. */
+export async function infer(study: Study, llm: LlmBackend, name: string): Promise<PolicyTexts> {
+  const users = Int32Array.from(study.data.users, (_, user) => user);
+  const samples = await sampleTexts(study, llm, users, { ...study.generation, temperature: 0 }, 1, name);
+  return { name, texts: samples.flat() };
+}
+
+/** Step 5: N texts a user. @param label names the seeds: the same label draws the same random numbers from another policy */
+export async function sampleTexts(
+  study: Study,
+  llm: LlmBackend,
+  users: Int32Array,
+  parameters: GenerationParameters,
+  samples: number,
+  label: string,
+): Promise<readonly (readonly UserSample[])[]> {
+  const requests = Array.from(users, (user): GenerationRequest => {
+    const record = study.data.users[user];
+    const greedy = parameters.temperature === 0;
+    const seed = greedy ? 0 : createRng(study.llmSeed, label, record?.id ?? "").seed();
+    return { user: record?.id ?? "", messages: promptOf(user, study.data, study.spec.prompt), samples, seed };
+  });
+  const answers = await answered(study, llm, requests, parameters);
+  return answers.map((texts, i) =>
+    texts.map(({ text, tokens, finish }) => ({ ...study.userText(users[i] as number, text), tokens, finished: finish === "stop" })),
+  );
+}
+
+async function answered(
+  study: Study,
+  llm: LlmBackend,
+  requests: readonly GenerationRequest[],
+  parameters: GenerationParameters,
+): Promise<readonly (readonly GeneratedText[])[]> {
+  const { generations, context } = study;
+  const identity = llm.identity();
+  const keys = requests.map((request) => hashOf({ identity, parameters, request }));
+  const missing = requests.map((_, i) => i).filter((i) => generations.get(keys[i] as string) === undefined);
+  if (missing.length > 0) {
+    const progress = context.progress.start("texts", missing.length, "prompts");
+    for (let from = 0; from < missing.length; from += requestsAtOnce) {
+      context.signal.throwIfAborted();
+      const some = missing.slice(from, from + requestsAtOnce);
+      const texts = await llm.generate(
+        some.map((i) => requests[i] as GenerationRequest),
+        parameters,
+        () => progress.advance(),
+      );
+      for (const [j, i] of some.entries()) generations.put(keys[i] as string, texts[j] as GeneratedText[]);
+    }
+    progress.end();
+  }
+  return keys.map((key) => generations.get(key) as GeneratedText[]);
+}
+
+/** What a fixed template says of every user: the texts of the `metadata` arm, written by no LLM. */
+export function templateTexts(study: Study): PolicyTexts {
+  const { data, spec } = study;
+  return { name: "metadata", texts: data.users.map((_, user) => study.userText(user, metadataText(user, data, spec.prompt))) };
+}

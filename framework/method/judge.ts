@@ -1,0 +1,106 @@
+/** How good a policy's sampled texts are, for align users that no tuning has seen: what accepts an iteration, and what the result says of the LLM. */
+import { join } from "node:path";
+import type { AdapterState } from "../contracts/llm.js";
+import { mean } from "../metrics/aggregate.js";
+import { bootstrapInterval, type Interval } from "../metrics/statistics.js";
+import { readJson, writeJson } from "../store/files.js";
+import { logProbsOf } from "./align.js";
+import type { UserSample } from "./infer.js";
+import type { Policy } from "./policy.js";
+import { promptOf } from "./prompt.js";
+import type { LlmFigures } from "./result.js";
+import type { RewardModels } from "./reward.js";
+import type { Study, Tuning } from "./study.js";
+
+type Samples = readonly (readonly UserSample[])[];
+
+/** Mean sampled reward of each user after minus before, with its interval over users. */
+export async function gainOf(study: Study, reward: RewardModels, before: Samples, after: Samples): Promise<Interval> {
+  const old = await rewardsOf(reward, before);
+  const differences = (await rewardsOf(reward, after)).map((rewards, user) => mean(rewards) - mean(old[user] as Float64Array));
+  return bootstrapInterval(differences, { seed: study.spec.protocol.seed });
+}
+
+/**
+ * KL(tuned policy || the policy that the iteration started from), estimated on the tuned policy's own samples: the mean of
+ * log pi(y|x) - log ref(y|x), nats a text.
+ */
+export async function divergence(
+  study: Study,
+  { policy, llm, alignment }: Tuning,
+  heldOut: Samples,
+  reference: AdapterState,
+): Promise<number> {
+  const { data, spec, context } = study;
+  const inputs = { tuned: llm.identity(), reference, texts: heldOut.map((texts) => texts.map(({ user, text }) => [user, text])) };
+  const step = await context.store.step({ step: "divergence", version: 1, inputs }, async (folder) => {
+    const examples = heldOut
+      .filter((texts) => texts.length > 0)
+      .map((texts) =>
+        policy.tokenize(
+          promptOf(texts[0]?.user as number, data, spec.prompt),
+          texts.map(({ text, finished }) => ({ text, ended: finished })),
+        ),
+      );
+    const tuned = await policy.adapter();
+    const after = await logProbsOf(policy, examples, alignment.batchSize, context.signal);
+    policy.restore(reference);
+    const before = await logProbsOf(policy, examples, alignment.batchSize, context.signal);
+    policy.attach(alignment.lora, 0); // the reference may have had no adapter
+    policy.restore(tuned);
+    const differences = after.flatMap((values, i) => Array.from(values, (value, j) => value - (before[i]?.[j] as number)));
+    await writeJson(join(folder, "divergence.json"), mean(differences));
+  });
+  return readJson<number>(join(step.folder, "divergence.json"));
+}
+
+/** @param referee judges all policies alike; the first policy is what the others' win rates are against */
+export async function figuresOf(referee: RewardModels, policies: readonly Policy[]): Promise<Record<string, LlmFigures>> {
+  const figures: Record<string, LlmFigures> = {};
+  const first = await rewardsOf(referee, policies[0]?.heldOut ?? []);
+  for (const { name, heldOut } of policies) {
+    const texts = heldOut.flat();
+    const rewards = await rewardsOf(referee, heldOut);
+    figures[name] = {
+      reward: mean(rewards.map(mean)),
+      bestOfN: mean(rewards.map((values) => values.reduce((best, value) => Math.max(best, value), Number.NEGATIVE_INFINITY))),
+      winRate: winRate(rewards, first),
+      structureRate: mean(texts.map((text) => text.parsed.structureRate)),
+      conforming: mean(texts.map((text) => Number(text.parsed.conforms && text.finished))),
+      tokens: mean(texts.map((text) => text.tokens)),
+      distinct2: distinct2(texts.map((text) => text.text)),
+    };
+  }
+  return figures;
+}
+
+/** [users][N]; NaN for users without a relevant item */
+async function rewardsOf(reward: RewardModels, samples: Samples): Promise<Float64Array[]> {
+  const flat = await reward.score(samples.flat());
+  let next = 0;
+  return samples.map((texts) => {
+    const from = next;
+    next += texts.length;
+    return flat.slice(from, next);
+  });
+}
+
+/** Share of samples with a better reward than the same sample of the rival; a tie counts half. */
+function winRate(rewards: readonly Float64Array[], rival: readonly Float64Array[]): number {
+  const outcomes = rewards.flatMap((values, user) =>
+    Array.from(values, (value, i) => {
+      const difference = value - (rival[user]?.[i] as number);
+      return Number.isNaN(difference) ? Number.NaN : (Math.sign(difference) + 1) / 2;
+    }),
+  );
+  return mean(outcomes);
+}
+
+/** Distinct word bigrams over all bigrams (Li et al. 2016, arXiv 1510.03055). */
+export function distinct2(texts: readonly string[]): number {
+  const bigrams = texts.flatMap((text) => {
+    const words = text.split(/\s+/).filter((word) => word !== "");
+    return words.slice(1).map((word, i) => `${words[i]} ${word}`);
+  });
+  return bigrams.length === 0 ? 0 : new Set(bigrams).size / bigrams.length;
+}

@@ -1,0 +1,29 @@
+/** The policy before any feedback: loaded or trained by its backend once, and kept in the store. */
+import { join } from "node:path";
+import type { LlmBackend } from "../contracts/llm.js";
+import { readJson, writeJson } from "../store/files.js";
+import { readTensors, writeTensors } from "../store/tensors.js";
+import { inventedDialogues } from "./corpus.js";
+import { floatTensors } from "./fits.js";
+import type { Study } from "./study.js";
+
+/** Invented readers that a model which the run trains itself learns its language from; enough that hardly an item is missing. */
+const readers = 2000;
+
+export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
+  const { spec, data, parts, context } = study;
+  const corpus = inventedDialogues(data, spec.prompt, readers, study.llmSeed);
+  if (llm.state === undefined || llm.restoreState === undefined) return llm.prepare(corpus);
+  const inputs = { llm: parts.identities["llm"], corpus, engine: context.engine.name };
+  const step = await context.store.step({ step: "language-model", version: 1, inputs }, async (folder) => {
+    await llm.prepare(corpus);
+    const state = await llm.state?.();
+    await writeJson(join(folder, "description.json"), state?.description);
+    await writeTensors(join(folder, "weights.safetensors"), state?.tensors ?? {});
+  });
+  if (!step.cached) return;
+  llm.restoreState({
+    description: await readJson(join(step.folder, "description.json")),
+    tensors: floatTensors(await readTensors(join(step.folder, "weights.safetensors"))),
+  });
+}

@@ -1,0 +1,58 @@
+/** What a policy writes: the greedy text of every user, sampled texts of held-out align users, and the N texts that are tuned on. */
+import type { LlmBackend } from "../contracts/llm.js";
+import { createRng } from "../rng.js";
+import { infer, type PolicyTexts, sampleTexts, type UserSample } from "./infer.js";
+import type { ScoredSample } from "./pairs.js";
+import type { RewardModels } from "./reward.js";
+import type { Study, Tuning } from "./study.js";
+
+export interface Policy extends PolicyTexts {
+  /** N texts of each held-out align user: by these a policy is judged. */
+  readonly heldOut: readonly (readonly UserSample[])[];
+}
+
+export interface AlignUsers {
+  /** Their texts are sampled, paired and tuned on. */
+  readonly tuned: Int32Array;
+  /** No pair is made of theirs: iterations are accepted by them. */
+  readonly heldOut: Int32Array;
+}
+
+export function alignUsers({ data, spec, tuning, llmSeed }: Study): AlignUsers {
+  if (tuning === null) return { tuned: new Int32Array(), heldOut: new Int32Array() };
+  const { users, heldOut } = tuning.alignment;
+  const drawn = createRng(llmSeed, spec.protocol.seed, "align users").shuffle(data.parts.align.slice());
+  const kept = users === 0 ? drawn : drawn.subarray(0, users);
+  const judging = Math.round(kept.length * heldOut);
+  return { heldOut: kept.slice(0, judging).sort(), tuned: kept.slice(judging).sort() };
+}
+
+/** Step 1, and beside it what the policy is judged by: drawn with the same random numbers for every policy. */
+export async function writePolicy(study: Study, llm: LlmBackend, name: string, heldOut: Int32Array): Promise<Policy> {
+  const { texts } = await infer(study, llm, name);
+  const { sampling } = study.parts;
+  if (sampling === undefined) return { name, texts, heldOut: [] };
+  return { name, texts, heldOut: await sampleTexts(study, llm, heldOut, sampling.generation, sampling.samples, "held-out") };
+}
+
+/** Steps 5 and 4: N texts of each user, scored by models that have seen nothing of the user. */
+export async function sampleScored(
+  study: Study,
+  { llm, sampling, alignment }: Tuning,
+  users: Int32Array,
+  reward: RewardModels,
+  iteration: number,
+): Promise<ReadonlyMap<number, readonly ScoredSample[]>> {
+  const samples = await sampleTexts(study, llm, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
+  const rewards = await reward.score(samples.flat());
+  const weight = alignment.structure === "reward" ? alignment.structureWeight : 0;
+  let next = 0;
+  const scored = samples.map((texts) =>
+    texts.map(({ text, tokens, finished, parsed }): ScoredSample => {
+      const { structureRate, conforms } = parsed;
+      const value = (1 - weight) * (rewards[next++] as number) + weight * structureRate;
+      return { text, reward: value, length: tokens, finished, structureRate, structured: conforms, conforms: conforms && finished };
+    }),
+  );
+  return new Map(scored.map((texts, i) => [users[i] as number, texts]));
+}

@@ -1,0 +1,164 @@
+/** Step 0 and what every later step stands on: the prepared data, the item texts, and the store of what is computed already. */
+import type { Progress, Logger } from "../contracts/plugin.js";
+import type { PreparedData } from "../contracts/dataset.js";
+import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
+import type { GeneratedText, GenerationParameters, LlmBackend, TunablePolicy } from "../contracts/llm.js";
+import { assertNoLeakage } from "../data/leakage.js";
+import { loadPrepared, prepare, savePrepared } from "../data/prepare.js";
+import type { Assembly } from "../kernel/assemble.js";
+import { RlrfError } from "../errors.js";
+import type { Interval } from "../metrics/statistics.js";
+import type { Alignment, Spec } from "../spec/types.js";
+import type { KeyedLog } from "../store/log.js";
+import type { RunFolder } from "../store/run-folder.js";
+import type { Store } from "../store/store.js";
+import type { EngineInfo } from "../tensor/engine.js";
+import type { Tracker } from "../track/tracker.js";
+import type { UserText } from "./infer.js";
+import { parseStructure } from "./structure.js";
+import { itemVectors, userVectors, VectorCache } from "./knowledge.js";
+import type { Knowledge } from "./recommender.js";
+
+/** What a run is given besides its spec and its parts. */
+export interface RunContext {
+  readonly store: Store;
+  readonly folder: RunFolder;
+  readonly tracker: Tracker;
+  readonly logger: Logger;
+  readonly progress: Progress;
+  readonly engine: EngineInfo;
+  readonly signal: AbortSignal;
+}
+
+/** What a run that tunes has besides: everything that the loop of steps 4 to 8 asks for. */
+export interface Tuning {
+  readonly llm: LlmBackend;
+  readonly policy: TunablePolicy;
+  readonly reward: Reward;
+  readonly sampling: SamplingStrategy;
+  readonly loss: PreferenceLoss;
+  readonly alignment: Alignment;
+}
+
+export class Study {
+  /** Seconds by step of the method, in the order of their first use. */
+  readonly seconds: Record<string, number> = {};
+  readonly warnings: string[] = [];
+
+  private constructor(
+    readonly spec: Spec,
+    readonly parts: Assembly,
+    readonly context: RunContext,
+    readonly data: PreparedData,
+    /** Names the prepared data in the keys of everything computed from them. */
+    readonly dataKey: string,
+    readonly generations: KeyedLog<readonly GeneratedText[]>,
+    private readonly vectors: VectorCache,
+    private readonly items: { readonly width: number; readonly vectors: Float32Array },
+  ) {}
+
+  /** Step 0: cut windows and lists, split the users, and prove that nothing leaks. */
+  static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
+    const begun = performance.now();
+    const rewardFolds = rewardFoldsOf(spec);
+    const inputs = { dataset: parts.identities["dataset"], protocol: spec.protocol, rewardFolds };
+    const prepared = await context.store.step({ step: "prepare", version: 1, inputs }, async (folder) =>
+      savePrepared(folder, await prepare(parts.dataset, spec.protocol, { folds: rewardFolds })),
+    );
+    const data = await loadPrepared(prepared.folder);
+    assertNoLeakage(data);
+    const generations = await context.store.log<readonly GeneratedText[]>("texts");
+    const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities["textEncoder"] as string);
+    const items = await itemVectors(data, vectors, context.progress);
+    const study = new Study(spec, parts, context, data, prepared.key, generations, vectors, items);
+    study.spent("prepare", begun);
+    return study;
+  }
+
+  /** null where the spec declares no alignment. The spec's own check has made sure that nothing else is missing. */
+  get tuning(): Tuning | null {
+    const { llm, reward, sampling, loss } = this.parts;
+    const { alignment } = this.spec;
+    if (alignment === undefined) return null;
+    if (llm?.policy === undefined || reward === undefined || sampling === undefined || loss === undefined)
+      throw new RlrfError("RLRF_INTERNAL", { message: "a run that tunes lacks a part of it", where: "/alignment" });
+    return { llm, policy: llm.policy, reward, sampling, loss, alignment };
+  }
+
+  /** The sampling parameters of this run's texts; greedy where no sampling strategy is declared. */
+  get generation(): GenerationParameters {
+    const { sampling } = this.parts;
+    if (sampling === undefined) throw new Error("texts are generated only where a sampling strategy is declared");
+    return sampling.generation;
+  }
+
+  get llmSeed(): number {
+    return this.spec.llm?.seed ?? 0;
+  }
+
+  /** A text of a user with what the parser makes of it. */
+  userText(user: number, text: string): UserText {
+    const aspects = this.spec.prompt.aspects.map((aspect) => aspect.name);
+    return { user, text, parsed: parseStructure(text, aspects) };
+  }
+
+  /** Step 2: what the recommender hears of these texts. */
+  async knowledge(texts: readonly UserText[]): Promise<Knowledge> {
+    return {
+      aspects: this.spec.prompt.aspects.length,
+      width: this.items.width,
+      users: await this.encode(texts),
+      items: this.items.vectors,
+    };
+  }
+
+  /** @returns [texts, aspects, width] */
+  async encode(texts: readonly UserText[]): Promise<Float32Array> {
+    const aspects = this.spec.prompt.aspects.map((aspect) => aspect.name);
+    return userVectors(
+      texts.map((text) => text.parsed),
+      aspects,
+      this.vectors,
+      this.context.progress,
+    );
+  }
+
+  /** Runs a step of the method and adds its time. */
+  async timed<T>(step: string, work: () => Promise<T>): Promise<T> {
+    this.context.signal.throwIfAborted();
+    const begun = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.spent(step, begun);
+    }
+  }
+
+  private spent(step: string, begun: number): void {
+    this.seconds[step] = (this.seconds[step] ?? 0) + (performance.now() - begun) / 1000;
+  }
+
+  warn(code: string, message: string): void {
+    this.warnings.push(`${code}: ${message}`);
+    this.context.logger.warn(code, message);
+  }
+
+  /** An iteration that did not help held-out users: the run keeps the policy that it came from. */
+  rejected(iteration: number, { mean, low, high }: Interval): void {
+    const figures = [mean, low, high].map((value) => value.toFixed(4));
+    this.warn(
+      "RLRF_ALIGN_REJECTED",
+      `iteration ${iteration} changed the held-out users' sampled reward by ${figures[0]} (${figures[1]} to ${figures[2]}): the previous policy is kept`,
+    );
+  }
+
+  close(): Promise<void> {
+    return this.generations.close();
+  }
+}
+
+/** Into how many parts the align users are dealt, so that nobody is scored by a model that has seen them. */
+function rewardFoldsOf(spec: Spec): number {
+  const folds = spec.reward?.options["folds"];
+  return typeof folds === "number" ? folds : 2;
+}
