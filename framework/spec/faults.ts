@@ -13,11 +13,13 @@ export class SpecFaults extends RlrfError {
     source: string,
     readonly faults: readonly SpecFault[],
   ) {
-    const [first, ...others] = faults;
-    if (first !== undefined && others.length === 0) super(first.code, first);
-    else {
-      const blocks = faults.map((fault) => formatFault(fault.code, fault));
-      super("RLRF_SPEC_FAULTS", { message: `${faults.length} faults in ${source}\n\n${blocks.join("\n\n")}` });
-    }
+    super(...summary(source, faults));
   }
+}
+
+function summary(source: string, faults: readonly SpecFault[]): [ErrorCode, Fault] {
+  const [first, ...others] = faults;
+  if (first !== undefined && others.length === 0) return [first.code, first];
+  const blocks = faults.map((fault) => formatFault(fault.code, fault));
+  return ["RLRF_SPEC_FAULTS", { message: `${faults.length} faults in ${source}\n\n${blocks.join("\n\n")}` }];
 }
