@@ -56,6 +56,7 @@ export const errorCodes = {
   RLRF_ENGINE_SETUP: { exit: 1, summary: "TensorFlow could not be bound to this Node; what was tried is listed." },
   RLRF_ASSET_CATALOGUE: { exit: 1, summary: "registry/assets.json does not follow its schema." },
   RLRF_ASSET_UNKNOWN: { exit: 2, summary: "No asset of that name is in registry/assets.json." },
+  RLRF_ASSET_DAMAGED: { exit: 1, summary: "Warning: a file of an asset is missing or changed on disk; the asset is fetched again." },
   RLRF_ASSET_UNAVAILABLE: { exit: 1, summary: "An asset could not be had from any of its sources; what was tried is listed." },
   RLRF_LOCK_TIMEOUT: { exit: 1, summary: "Another process held a set-up lock for too long." },
   RLRF_COMMAND_FAILED: { exit: 1, summary: "A program that the set-up needs (python, pip, g++, …) failed, is missing or took too long." },
@@ -86,6 +87,7 @@ export const errorCodes = {
   RLRF_ALIGN_REJECTED: { exit: 1, summary: "A warning: an iteration did not raise the sampled reward of held-out users, and its policy was dropped." },
   RLRF_REWARD_DEAF: { exit: 1, summary: "The recommender's ranking does not depend on what the users' texts say, so its reward would be noise." },
   RLRF_REWARD_FLAT: { exit: 1, summary: "No preference example came out of the sampled texts: there is nothing to tune on." },
+  RLRF_TRAIN_NAN: { exit: 1, summary: "A loss or a gradient became infinite or not a number; the last good state was kept." },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;

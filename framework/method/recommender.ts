@@ -1,33 +1,20 @@
 /** Step 3: the recommender R. It hears a text (or none) and ranks the candidates of a list. */
-import type { PreparedData, Round } from "../contracts/dataset.js";
+import type { Round } from "../contracts/dataset.js";
 import type { TiePolicy } from "../contracts/feedback.js";
 import type { Progress } from "../contracts/plugin.js";
-import type { Adaptor, Reranker } from "../contracts/recommender.js";
+import { groupMeans, mean } from "../metrics/aggregate.js";
+import { metricByName } from "../metrics/ranking.js";
+import { createRng } from "../rng.js";
+import { training } from "../tensor/nn/index.js";
 import type { NamedArrays } from "../tensor/optimiser.js";
-import type { FittedEncoder } from "./encoder.js";
+import { chunks, shuffledBatches } from "./batches.js";
+import { breath, type FitReport, train } from "./fit.js";
+import { RecommenderNetwork, type RecommenderParts } from "./recommender-network.js";
 
-export { type EncoderRequest, type FittedEncoder, fitEncoder, restoreEncoder } from "./encoder.js";
+export { type EncoderParts, type EncoderRequest, FittedEncoder, fitEncoder, restoreEncoder } from "./encoder.js";
+export { DivergedError, type FitReport } from "./fit.js";
+export type { Knowledge, RecommenderParts } from "./recommender-network.js";
 
-/** What texts say, as the text encoder's vectors. */
-export interface Knowledge {
-  /** Aspects of a user's text, each a vector of its own. */
-  readonly aspects: number;
-  readonly width: number;
-  /** [users * aspects * width]; a zero vector = silent */
-  readonly users: Float32Array;
-  /** [(items + 1) * width]; item 0 is padding */
-  readonly items: Float32Array;
-}
-
-/** What a recommender is made of. */
-export interface RecommenderParts {
-  readonly data: PreparedData;
-  readonly encoder: FittedEncoder;
-  readonly adaptor: Adaptor;
-  readonly reranker: Reranker;
-  /** null = neither texts of users nor of items (`id-only`). */
-  readonly knowledge: Knowledge | null;
-}
 export interface RecommenderRequest extends RecommenderParts {
   readonly round: Round;
   /** Varies initialisation, order and dropout. */
@@ -35,42 +22,118 @@ export interface RecommenderRequest extends RecommenderParts {
   /** What valid users stop the fit by: "ndcg@5", … */
   readonly metric: string;
   readonly ties: TiePolicy;
-  readonly progress?: Progress;
-  readonly signal?: AbortSignal;
+  readonly progress?: Progress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+export interface ScoreOptions {
+  readonly progress?: Progress | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** How a fit went: the metric of the valid users after each epoch, and the epoch (from 1) whose state was kept. */
-export interface FitReport {
-  readonly epochs: number;
-  readonly best: number;
-  readonly metric: number;
-  readonly history: readonly { readonly loss: number; readonly metric: number; readonly seconds: number }[];
-}
+/** Lists scored at once. */
+const scoreBatch = 1024;
 
-export interface Recommender {
-  /** Absent after `restoreRecommender`. */
-  readonly report?: FitReport;
+export class Recommender {
+  constructor(
+    private readonly network: RecommenderNetwork,
+    private readonly parts: RecommenderParts,
+    /** Absent when restored. */
+    readonly report?: FitReport,
+  ) {}
+
   /**
+   * Each text and each item is adapted once, however many lists it meets.
    * @param lists list numbers
    * @param vectors texts to hear, [texts * aspects * width]; null with `knowledge` null
    * @param vectorOf the text (row of `vectors`) that each of the lists hears, [lists]
    * @returns [lists * length]
    */
-  score(lists: Int32Array, vectors: Float32Array | null, vectorOf: Int32Array | null, options?: ScoreOptions): Promise<Float32Array>;
+  async score(
+    lists: Int32Array,
+    vectors: Float32Array | null,
+    vectorOf: Int32Array | null,
+    options: ScoreOptions = {},
+  ): Promise<Float32Array> {
+    const { length } = this.parts.data.lists;
+    const scores = new Float32Array(lists.length * length);
+    const batches = chunks(lists, scoreBatch);
+    const shown = options.progress?.start("scoring lists", lists.length, "lists");
+    const adapted = this.network.adapt(vectors);
+    try {
+      for (const [i, batch] of batches.entries()) {
+        await breath(options.signal);
+        const heard = vectorOf?.subarray(i * scoreBatch, i * scoreBatch + batch.length) ?? null;
+        scores.set(this.network.scores(batch, heard, adapted), i * scoreBatch * length);
+        shown?.advance(batch.length);
+      }
+      return scores;
+    } finally {
+      adapted?.dispose();
+      shown?.end();
+    }
+  }
+
   /** Every trained value by name, to be written with `writeTensors`; without the encoder, which has a state of its own. */
-  state(): Promise<NamedArrays>;
-  dispose(): void;
-}
-export interface ScoreOptions {
-  readonly progress?: Progress;
-  readonly signal?: AbortSignal;
+  state(): Promise<NamedArrays> {
+    return this.network.parameters.state();
+  }
+
+  dispose(): void {
+    this.network.dispose();
+  }
 }
 
-/** Trains on the lists of the round's train users, stopped by its valid users with their own texts. */
-export function fitRecommender(request: RecommenderRequest): Promise<Recommender> {
-  throw new Error(`being written ${request.seed}`);
+/** Trains on the lists of the round's train users, stopped by its valid users with their own texts. @throws RLRF_TRAIN_NAN, or the signal's reason */
+export async function fitRecommender(request: RecommenderRequest): Promise<Recommender> {
+  const { data, round, reranker, knowledge, signal, progress } = request;
+  await request.encoder.warm(signal);
+  const rng = createRng("recommender", request.seed);
+  const network = new RecommenderNetwork(request, rng);
+  const recommender = new Recommender(network, request);
+  const trainLists = listsOf(data, round.train);
+  const validLists = listsOf(data, round.valid);
+  const mode = training(rng.derive("stochastic"));
+  try {
+    const report = await train({
+      label: "recommender",
+      parameters: network.parameters,
+      options: reranker.fit,
+      schedule: "cosine",
+      batches: (epoch) => shuffledBatches(trainLists, reranker.fit.batchSize, rng.derive("order", epoch)),
+      loss: (lists) => network.loss(lists, mode),
+      evaluate: async () => {
+        const heard = validLists.map((list) => data.lists.user[list] as number);
+        return byUser(request, validLists, await recommender.score(validLists, knowledge?.users ?? null, knowledge && heard));
+      },
+      progress,
+      signal,
+    });
+    return new Recommender(network, request, report);
+  } catch (error) {
+    network.dispose();
+    throw error;
+  }
 }
 
 export function restoreRecommender(parts: RecommenderParts, state: NamedArrays): Recommender {
-  throw new Error(`being written ${parts.data.lists.count} ${Object.keys(state)}`);
+  const network = new RecommenderNetwork(parts, createRng("restored"));
+  network.parameters.restore(state);
+  return new Recommender(network, parts);
+}
+
+/** @param users ascending; @returns the numbers of their lists, ascending */
+export function listsOf({ lists, users: all }: RecommenderParts["data"], users: Int32Array): Int32Array {
+  const wanted = new Uint8Array(all.length);
+  for (const user of users) wanted[user] = 1;
+  return Int32Array.from({ length: lists.count }, (_, list) => list).filter((list) => wanted[lists.user[list] as number] === 1);
+}
+
+/** The metric's mean over a user's lists, then over users. */
+function byUser({ data, metric, ties }: RecommenderRequest, lists: Int32Array, scores: Float32Array): number {
+  const { length } = data.lists;
+  const labels = new Uint8Array(lists.length * length);
+  for (const [row, list] of lists.entries()) labels.set(data.lists.labels.subarray(list * length, (list + 1) * length), row * length);
+  const values = metricByName(metric).measure(scores, labels, length, ties);
+  const users = lists.map((list) => data.lists.user[list] as number);
+  return mean(groupMeans(values, users, data.users.length));
 }

@@ -4,8 +4,10 @@ export { causalMask, paddingMask, scaledDotProductAttention, selfAttention } fro
 export { dense, mlp, type DenseShape } from "./dense.js";
 export { dropout } from "./dropout.js";
 export { embedding, type Embedding } from "./embedding.js";
-export { heUniform, ones, truncatedNormal, xavierUniform, zeros } from "./initialisers.js";
+export { heUniform, ones, truncatedNormal, uniform, xavierUniform, zeros } from "./initialisers.js";
 export { binaryCrossEntropy, listwiseSoftmax, softmaxCrossEntropy } from "./losses.js";
 export { evaluating, training } from "./mode.js";
 export { layerNorm } from "./norm.js";
+export { rowDots } from "./products.js";
 export { transformerBlock, type BlockShape } from "./transformer.js";
+export { withGradient } from "./with-gradient.js";

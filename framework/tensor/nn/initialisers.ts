@@ -13,18 +13,19 @@ export function truncatedNormal(deviation: number): Initializer {
     });
 }
 
+/** U(-bound, bound). */
+export function uniform(bound: number): Initializer {
+  return (shape, rng) => new Float32Array(sizeOf(shape)).map(() => (2 * rng.uniform() - 1) * bound);
+}
+
 /** U(-a, a), a = √(6 / (inputs + outputs)) of the last two dimensions (Glorot & Bengio 2010, eq. 16). */
 export const xavierUniform: Initializer = (shape, rng) => {
   const [inputs, outputs] = fans(shape);
-  return uniform(shape, rng.uniform.bind(rng), Math.sqrt(6 / (inputs + outputs)));
+  return uniform(Math.sqrt(6 / (inputs + outputs)))(shape, rng);
 };
 
 /** U(-a, a), a = √(6 / inputs): keeps the variance through a ReLU (He et al. 2015, arXiv 1502.01852). */
-export const heUniform: Initializer = (shape, rng) => uniform(shape, rng.uniform.bind(rng), Math.sqrt(6 / fans(shape)[0]));
-
-function uniform(shape: readonly number[], draw: () => number, bound: number): Float32Array {
-  return new Float32Array(sizeOf(shape)).map(() => (2 * draw() - 1) * bound);
-}
+export const heUniform: Initializer = (shape, rng) => uniform(Math.sqrt(6 / fans(shape)[0]))(shape, rng);
 
 function fans(shape: readonly number[]): [inputs: number, outputs: number] {
   return [shape.at(-2) ?? 1, shape.at(-1) ?? 1];

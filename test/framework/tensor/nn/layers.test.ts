@@ -107,6 +107,30 @@ describe("nn layers", () => {
       }));
   });
 
+  describe("rowDots", () => {
+    it("sums products along the last dimension, with right gradients", () =>
+      withoutLeak(() => {
+        tf.tidy(() =>
+          close(
+            nn.rowDots(
+              tf.tensor2d([
+                [1, 2],
+                [3, 4],
+              ]),
+              tf.tensor2d([
+                [5, 6],
+                [7, 8],
+              ]),
+            ),
+            [17, 53],
+          ),
+        );
+        const [a, b] = [variable(() => random([2, 3, 4], 1)), variable(() => random([2, 3, 4], 2))];
+        checkGradients([a, b], () => probe(nn.rowDots(a, b)));
+        tf.dispose([a, b]);
+      }));
+  });
+
   describe("layerNorm", () => {
     it("standardises the last dimension, then scales and shifts", () => {
       const build = (scope: Parameters) => nn.layerNorm(scope, 4, 0);

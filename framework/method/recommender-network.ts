@@ -1,0 +1,174 @@
+/** The network of R: learned item vector, frozen encoder features and adapted texts, joined for each candidate and reranked. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { PreparedData } from "../contracts/dataset.js";
+import type { Rng } from "../contracts/plugin.js";
+import type { Adaptor, AdaptorNetwork, Mode, Reranker, RerankerNetwork } from "../contracts/recommender.js";
+import { type Embedding, embedding, evaluating } from "../tensor/nn/index.js";
+import { Parameters } from "../tensor/parameters.js";
+import { Distinct } from "./batches.js";
+import { candidatesOf, type FittedEncoder } from "./encoder.js";
+
+/** What texts say, as the text encoder's vectors. */
+export interface Knowledge {
+  /** Aspects of a user's text, each a vector of its own. */
+  readonly aspects: number;
+  readonly width: number;
+  /** [users * aspects * width]; a zero vector = silent */
+  readonly users: Float32Array;
+  /** [(items + 1) * width]; item 0 is padding */
+  readonly items: Float32Array;
+}
+
+/** What a recommender is made of. */
+export interface RecommenderParts {
+  readonly data: PreparedData;
+  readonly encoder: FittedEncoder;
+  readonly adaptor: Adaptor;
+  readonly reranker: Reranker;
+  /** null = neither texts of users nor of items (`id-only`). */
+  readonly knowledge: Knowledge | null;
+}
+
+/** Texts and all items after their experts. */
+export interface Adapted {
+  readonly users: tf.Tensor3D; // [texts, voices, adapted]
+  readonly items: tf.Tensor2D; // [items + 1, adapted]
+  dispose(): void;
+}
+
+/** Texts adapted at once. */
+const adaptBatch = 1024;
+
+export class RecommenderNetwork {
+  readonly parameters: Parameters;
+  private readonly items: Embedding;
+  private readonly reranker: RerankerNetwork;
+  private readonly heard: HeardTexts | undefined;
+
+  constructor(
+    private readonly parts: RecommenderParts,
+    rng: Rng,
+  ) {
+    const { data, encoder, knowledge } = parts;
+    this.parameters = new Parameters(rng);
+    const count = data.items.length;
+    this.items = embedding(this.parameters.scope("items"), { count, width: parts.reranker.embedding });
+    this.heard = knowledge ? new HeardTexts(parts.adaptor, this.parameters.scope("adaptor"), knowledge, data) : undefined;
+    const width = parts.reranker.embedding + encoder.width + (this.heard?.features ?? 0);
+    this.reranker = parts.reranker.build(this.parameters.scope("reranker"), { width, list: data.lists.length });
+  }
+
+  /** Training loss of a batch of lists, each user heard with its own text. */
+  loss(lists: Int32Array, mode: Mode): tf.Scalar {
+    const { length, labels } = this.parts.data.lists;
+    const candidates = candidatesOf(this.parts.data.lists, lists);
+    const texts = this.heard?.ofBatch(lists, candidates, mode);
+    const scores = this.reranker.score(this.join(lists, candidates, texts), mode);
+    const own = new Float32Array(lists.length * length);
+    for (const [row, list] of lists.entries()) own.set(labels.subarray(list * length, (list + 1) * length), row * length);
+    return this.reranker.loss(scores, tf.tensor2d(own, [lists.length, length]));
+  }
+
+  /** @param vectors [texts * aspects * width]; the caller disposes the result */
+  adapt(vectors: Float32Array | null): Adapted | null {
+    if (this.heard === undefined) return null;
+    if (vectors === null) throw new Error("a recommender with knowledge scores no lists without texts");
+    return this.heard.adapt(vectors);
+  }
+
+  /** @param heard rows of `adapted.users`, [lists]; @returns [lists * length] */
+  scores(lists: Int32Array, heard: Int32Array | null, adapted: Adapted | null): Float32Array {
+    return tf.tidy(() => {
+      const candidates = candidatesOf(this.parts.data.lists, lists);
+      const texts = adapted && heard ? this.heard?.ofAdapted(adapted, heard, candidates) : undefined;
+      return this.reranker.score(this.join(lists, candidates, texts), evaluating).dataSync<"float32">();
+    });
+  }
+
+  private join(lists: Int32Array, candidates: tf.Tensor2D, texts: tf.Tensor3D | undefined): tf.Tensor3D {
+    const { encoder } = this.parts;
+    const own = this.items(candidates) as tf.Tensor3D; // [batch, list, embedding]
+    const features = [own, ...(encoder.width > 0 ? [encoder.features(lists)] : []), ...(texts ? [texts] : [])];
+    return features.length === 1 ? own : tf.concat(features, 2);
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+    this.heard?.dispose();
+  }
+}
+
+/** The adaptor with the texts it is trained on, which lie on the engine. */
+class HeardTexts {
+  private readonly network: AdaptorNetwork;
+  private readonly userTexts: tf.Tensor2D; // [users, aspects * width]
+  private readonly itemTexts: tf.Tensor2D; // [items + 1, width]
+  private readonly distinctUsers: Distinct;
+  private readonly distinctItems: Distinct;
+
+  constructor(
+    adaptor: Adaptor,
+    scope: Parameters,
+    private readonly knowledge: Knowledge,
+    private readonly data: PreparedData,
+  ) {
+    const { aspects, width } = knowledge;
+    const [users, items] = [data.users.length, data.items.length];
+    this.network = adaptor.build(scope, { aspects, width });
+    this.userTexts = tf.keep(tf.tensor2d(knowledge.users, [users, aspects * width]));
+    this.itemTexts = tf.keep(tf.tensor2d(knowledge.items, [items, width]));
+    this.distinctUsers = new Distinct(users);
+    this.distinctItems = new Distinct(items);
+  }
+
+  get features(): number {
+    return this.network.features;
+  }
+
+  /** Features of a training batch: its distinct users and items go through the experts once. @returns [batch, list, features] */
+  ofBatch(lists: Int32Array, candidates: tf.Tensor2D, mode: Mode): tf.Tensor3D {
+    const { aspects, width } = this.knowledge;
+    const users = this.distinctUsers.of(lists.map((list) => this.data.lists.user[list] as number));
+    const items = this.distinctItems.of(candidates.dataSync<"int32">());
+    const userTexts = tf.reshape(rowsOf(this.userTexts, users.distinct), [users.distinct.length, aspects, width]) as tf.Tensor3D;
+    return this.joined(
+      this.network.users(userTexts, mode),
+      users.index,
+      this.network.items(rowsOf(this.itemTexts, items.distinct), mode),
+      tf.tensor2d(items.index, candidates.shape, "int32"),
+    );
+  }
+
+  ofAdapted({ users, items }: Adapted, heard: Int32Array, candidates: tf.Tensor2D): tf.Tensor3D {
+    return this.joined(users, heard, items, candidates);
+  }
+
+  private joined(users: tf.Tensor3D, userIndex: Int32Array, items: tf.Tensor2D, itemIndex: tf.Tensor2D): tf.Tensor3D {
+    return this.network.join(rowsOf(users, userIndex), tf.gather(items, itemIndex) as tf.Tensor as tf.Tensor3D);
+  }
+
+  adapt(vectors: Float32Array): Adapted {
+    const { aspects, width } = this.knowledge;
+    const size = aspects * width;
+    const texts = vectors.length / size;
+    if (!Number.isInteger(texts)) throw new Error(`${vectors.length} values are not texts of ${aspects} vectors of ${width}`);
+    const [users, items] = tf.tidy(() => {
+      const pieces: tf.Tensor3D[] = [];
+      for (let from = 0; from < texts; from += adaptBatch) {
+        const count = Math.min(adaptBatch, texts - from);
+        const piece = vectors.subarray(from * size, (from + count) * size);
+        pieces.push(tf.tidy(() => this.network.users(tf.tensor3d(piece, [count, aspects, width]), evaluating)));
+      }
+      return [tf.concat(pieces, 0), this.network.items(this.itemTexts, evaluating)] as [tf.Tensor3D, tf.Tensor2D];
+    });
+    return { users, items, dispose: () => tf.dispose([users, items]) };
+  }
+
+  dispose(): void {
+    tf.dispose([this.userTexts, this.itemTexts]);
+  }
+}
+
+function rowsOf<Rank extends tf.Tensor>(table: Rank, rows: Int32Array): Rank {
+  return tf.gather(table, tf.tensor1d(rows, "int32")) as Rank;
+}

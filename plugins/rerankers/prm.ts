@@ -1,0 +1,84 @@
+import { type FitOptions, nn, options, type Parameters, plugin, type Reranker, type RerankerNetwork, tf } from "rlrf4rec";
+
+export interface PrmOptions extends FitOptions {
+  readonly embedding: number;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly inner: number;
+  readonly mlp: readonly number[];
+  readonly dropout: number;
+  readonly positions: boolean;
+  readonly objective: "softmax" | "bce";
+}
+
+@plugin({
+  kind: "reranker",
+  name: "prm",
+  version: "1.0.0",
+  summary: "Personalised re-ranking model: a transformer over the candidates of a list",
+  source: "Pei et al. 2019, arXiv 1904.06813, eqs. 3-7; sizes as in KAR, arXiv 2306.10933",
+  options: {
+    type: "object",
+    properties: {
+      embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
+      hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the transformer" },
+      layers: { type: "integer", minimum: 0, default: 1, description: "Transformer blocks" },
+      heads: { type: "integer", minimum: 1, default: 1, description: "Attention heads; must divide `hidden`" },
+      inner: { type: "integer", minimum: 1, default: 128, description: "Inner width of the blocks' feed-forward layers" },
+      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
+      dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of blocks and MLP" },
+      positions: {
+        type: "boolean",
+        default: false,
+        description:
+          "Learned position embeddings: the paper's input is ranked by an earlier model, whose order says something; the protocol's lists are shuffled, so a position says nothing and could only be overfitted",
+      },
+      objective: {
+        enum: ["softmax", "bce"],
+        default: "softmax",
+        description:
+          "`softmax`: the paper's cross-entropy over the list, labels normalised where several items are relevant; `bce`: each candidate by itself",
+      },
+      epochs: { type: "integer", minimum: 1, default: 30, unit: "epochs", description: "At most; the cosine schedule ends there" },
+      batchSize: { type: "integer", minimum: 1, default: 256, unit: "lists", description: "Lists a step" },
+      learningRate: { type: "number", exclusiveMinimum: 0, default: 1e-3, description: "AdamW's, falling along a cosine" },
+      weightDecay: { type: "number", minimum: 0, default: 1e-2, description: "AdamW's, decoupled" },
+      patience: {
+        type: "integer",
+        minimum: 1,
+        default: 5,
+        unit: "epochs",
+        description: "Epochs without a better metric of the valid users before the fit stops",
+      },
+    },
+  },
+})
+export class Prm implements Reranker {
+  readonly fit: FitOptions;
+  readonly embedding: number;
+
+  constructor(@options() private readonly options: PrmOptions) {
+    this.fit = options;
+    this.embedding = options.embedding;
+  }
+
+  build(scope: Parameters, shape: { readonly width: number; readonly list: number }): RerankerNetwork {
+    const { hidden, layers, heads, inner, mlp, dropout, positions, objective } = this.options;
+    const input = nn.dense(scope.scope("input"), { inputs: shape.width, outputs: hidden });
+    const order = positions ? scope.create("positions", [shape.list, hidden], nn.truncatedNormal(0.02)) : undefined;
+    const blocks = Array.from({ length: layers }, (_, i) =>
+      nn.transformerBlock(scope.scope(`block${i}`), { width: hidden, heads, inner, dropout, norm: "post" }),
+    );
+    const output = nn.mlp(scope.scope("output"), hidden, [...mlp, 1], dropout);
+    return {
+      score: (features, mode) => {
+        const embedded = input(features); // [batch, list, hidden]
+        const placed = order ? (tf.add(embedded, order) as tf.Tensor3D) : embedded;
+        const seen = blocks.reduce((x, block) => block(x, mode), placed);
+        return tf.squeeze(output(seen, mode), [2]) as tf.Tensor2D;
+      },
+      loss: (scores, labels) => (objective === "softmax" ? nn.listwiseSoftmax(scores, labels) : nn.binaryCrossEntropy(scores, labels)),
+    };
+  }
+}
