@@ -70,7 +70,11 @@ function take(lock) {
 async function installPackages() {
   if (packagesAreInstalled()) return;
   say("installing packages (npm ci)");
-  await run(process.env.npm_execpath ?? "npm", ["ci", "--include=dev", "--no-progress"], "npm could not install the packages of package-lock.json");
+  await run(
+    process.env.npm_execpath ?? "npm",
+    ["ci", "--include=dev", "--no-progress"],
+    "npm could not install the packages of package-lock.json",
+  );
 }
 
 /** Compares the lockfile with the list that npm keeps of what it installed. */
