@@ -1,0 +1,217 @@
+/** The JSON forms of `rlrf try`: what a loss, a sampling strategy and a metric reward take and give. */
+import * as tf from "@tensorflow/tfjs-core";
+import type {
+  PreferenceBatch,
+  PreferenceLoss,
+  PreferenceSide,
+  Reward,
+  RewardBatch,
+  SampledText,
+  SamplingStrategy,
+  TiePolicy,
+} from "../contracts/feedback.js";
+import type { PluginKind } from "../contracts/kinds.js";
+import { RlrfError } from "../errors.js";
+import { createRng } from "../rng.js";
+import { SpecFaults } from "../spec/faults.js";
+import type { JsonDocument } from "../spec/json.js";
+import { validate } from "../spec/validate.js";
+import { startEngine } from "../tensor/engine.js";
+
+type Feed = (product: object, document: JsonDocument) => Promise<unknown>;
+type Numbers<Shape> = { readonly [key in keyof PreferenceSide<unknown>]?: Shape };
+
+export const feeders: Readonly<Partial<Record<PluginKind, Feed>>> = {
+  loss: (product, document) => feedLoss(product as PreferenceLoss, document),
+  sampling: async (product, document) => feedSampling(product as SamplingStrategy, document),
+  reward: (product, document) => feedReward(product as Reward, document),
+};
+
+const numbers = { type: "array", items: { type: "number" } } as const;
+const rows = { type: "array", items: numbers } as const;
+
+function side(shape: object): object {
+  const properties = { logProbs: shape, reference: shape, lengths: shape, rewards: shape };
+  return { type: "object", properties, required: ["logProbs"], additionalProperties: false };
+}
+
+const lossInput = {
+  type: "object",
+  properties: { chosen: side(numbers), rejected: side(rows), mismatched: side(numbers) },
+  required: ["chosen"],
+  additionalProperties: false,
+};
+
+interface LossInput {
+  readonly chosen: Numbers<number[]>;
+  readonly rejected?: Numbers<number[][]>;
+  readonly mismatched?: Numbers<number[]>;
+}
+
+async function feedLoss(loss: PreferenceLoss, document: JsonDocument): Promise<unknown> {
+  const { chosen, rejected = {}, mismatched } = checked<LossInput>(lossInput, document);
+  const pairs = chosen.logProbs?.length ?? 0;
+  const k = rejected.logProbs?.[0]?.length ?? 0;
+  if (pairs === 0) throw wrong("/chosen/logProbs", "there is no pair", "a number a pair");
+  for (const [name, values] of Object.entries(chosen)) mustHave(`/chosen/${name}`, values, pairs);
+  for (const [name, values] of Object.entries(rejected)) {
+    mustHave(`/rejected/${name}`, values, pairs);
+    for (const [i, row] of values.entries()) mustHave(`/rejected/${name}/${i}`, row, k);
+  }
+  for (const need of ["reference", "lengths", "rewards"] as const)
+    if (loss.needs.includes(need) && (chosen[need] === undefined || (k > 0 && rejected[need] === undefined)))
+      throw wrong(`/chosen/${need}`, `the loss needs "${need}" of both sides`, "a number a text");
+  if (loss.needs.includes("mismatched") && mismatched === undefined)
+    throw wrong("/mismatched", 'the loss needs "mismatched"', "log-probs of mismatched completions");
+
+  await startEngine("cpu");
+  const batch = {
+    chosen: tensors(chosen, (values) => tf.tensor1d(values)),
+    rejected: tensors({ logProbs: chosen.logProbs?.map(() => []), ...rejected }, (values) => tf.tensor2d(values.flat(), [pairs, k])),
+    ...(mismatched === undefined ? {} : { mismatched: tensors(mismatched, (values) => tf.tensor1d(values)) }),
+  };
+  try {
+    return lossAndGradient(loss, batch as unknown as PreferenceBatch);
+  } finally {
+    tf.dispose(batch);
+  }
+}
+
+/** `gradient` is that of `mean`. */
+function lossAndGradient(loss: PreferenceLoss, batch: PreferenceBatch): { loss: unknown; mean: unknown; gradient: object } {
+  let losses: unknown;
+  const mean = (w: tf.Tensor, l: tf.Tensor): tf.Tensor => {
+    const chosen = { ...batch.chosen, logProbs: w as tf.Tensor1D };
+    const perPair = loss.loss({ ...batch, chosen, rejected: { ...batch.rejected, logProbs: l as tf.Tensor2D } });
+    losses = perPair.arraySync();
+    // A loss may leave a side out, whose gradient is then 0: tfjs wants a path to it.
+    return tf.add(tf.mean(perPair), tf.mul(0, tf.add(tf.sum(w), tf.sum(l))));
+  };
+  const { value, grads } = tf.valueAndGrads(mean)([batch.chosen.logProbs, batch.rejected.logProbs]);
+  const [chosen, rejected] = grads.map((gradient) => gradient.arraySync());
+  const output = { loss: losses, mean: value.arraySync(), gradient: { chosen, rejected } };
+  tf.dispose([value, grads]);
+  return output;
+}
+
+function tensors<Shape>(side: Numbers<Shape>, make: (values: Shape) => tf.Tensor): Record<string, tf.Tensor> {
+  return Object.fromEntries(Object.entries(side).map(([name, values]) => [name, make(values as Shape)]));
+}
+
+const samplesInput = {
+  type: "object",
+  properties: {
+    samples: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          text: { type: "string" },
+          reward: { type: "number" },
+          length: { type: "integer", minimum: 0, default: 0 },
+          conforms: { type: "boolean", default: true },
+          origin: { enum: ["sample", "greedy", "previous"] },
+        },
+        required: ["text", "reward"],
+        additionalProperties: false,
+      },
+    },
+    seed: { type: "integer", minimum: 0, default: 0 },
+  },
+  required: ["samples"],
+  additionalProperties: false,
+};
+
+function feedSampling(strategy: SamplingStrategy, document: JsonDocument): unknown {
+  const { samples, seed } = checked<{ samples: SampledText[]; seed: number }>(samplesInput, document);
+  return strategy.select(samples, createRng("sampling", seed));
+}
+
+const list = {
+  scores: numbers,
+  labels: numbers,
+  neutral: numbers,
+  ties: { enum: ["expected", "pessimistic", "optimistic"] },
+  structureRate: { type: "number" },
+};
+const listInput = { type: "object", properties: list, required: ["scores", "labels"], additionalProperties: false };
+const listsInput = { type: "array", items: listInput };
+const stackedInput = { ...listInput, properties: { ...list, scores: rows, labels: rows, neutral: rows } };
+
+interface ListInput {
+  readonly scores: number[];
+  readonly labels: number[];
+  readonly neutral?: number[];
+  readonly ties?: TiePolicy;
+  readonly structureRate?: number;
+}
+
+/** One list, `{"scores": [[…]], "labels": [[…]]}`, or a list of lists; each gives one number. */
+async function feedReward(reward: Reward, document: JsonDocument): Promise<{ rewards: (number | null)[] }> {
+  const lists = listsOf(document);
+  const rewards = new Array<number | null>(lists.length);
+  for (const [i, { scores, labels, neutral, ties = "expected", structureRate = 1 }] of lists.entries()) {
+    mustHave(`list ${i} labels`, labels, scores.length);
+    if (neutral !== undefined) mustHave(`list ${i} neutral`, neutral, scores.length);
+    if (neutral === undefined && reward.needs.includes("neutral"))
+      throw wrong(`list ${i}`, 'the reward needs "neutral"', "scores with a neutral text");
+    const one: RewardBatch = {
+      texts: [{ user: 0, text: "", structureRate }],
+      lists: {
+        text: Int32Array.of(0),
+        length: scores.length,
+        scores: Float32Array.from(scores),
+        labels: Uint8Array.from(labels),
+        ...(neutral === undefined ? {} : { neutral: Float32Array.from(neutral) }),
+      },
+      ties,
+    };
+    const [value] = await reward.reward(one);
+    rewards[i] = value === undefined || Number.isNaN(value) ? null : value;
+  }
+  return { rewards };
+}
+
+function listsOf(document: JsonDocument): readonly ListInput[] {
+  const { value } = document;
+  if (Array.isArray(value)) return checked<ListInput[]>(listsInput, document);
+  const scores = (value as { scores?: unknown } | null)?.scores;
+  if (!Array.isArray(scores) || !Array.isArray(scores[0])) return [checked<ListInput>(listInput, document)];
+  const {
+    scores: rowsOfScores,
+    labels,
+    neutral,
+    ...rest
+  } = checked<{ scores: number[][]; labels: number[][]; neutral?: number[][] }>(stackedInput, document);
+  mustHave("/labels", labels, rowsOfScores.length);
+  return rowsOfScores.map((row, i) => ({
+    ...rest,
+    scores: row,
+    labels: labels[i] ?? [],
+    ...(neutral?.[i] === undefined ? {} : { neutral: neutral[i] }),
+  }));
+}
+
+/** The document in its form, defaults filled in; every fault at once. @throws SpecFaults of RLRF_TRY_INPUT */
+function checked<Input>(schema: object, { value, positions }: JsonDocument): Input {
+  const copy = structuredClone(value);
+  const faults = validate(schema, copy, "rlrf try");
+  if (faults.length === 0) return copy as Input;
+  const placed = faults.map((fault) => {
+    const place = positions.get(fault.pointer);
+    return {
+      ...fault,
+      code: "RLRF_TRY_INPUT" as const,
+      where: `${place === undefined ? "" : `${place.line}:${place.column} `}${fault.pointer || "/"}`,
+    };
+  });
+  throw new SpecFaults("the input", placed);
+}
+
+function mustHave(where: string, values: readonly unknown[], count: number): void {
+  if (values.length !== count) throw wrong(where, `there are ${values.length} entries`, `${count}, as in the others`);
+}
+
+function wrong(where: string, message: string, expected: string): RlrfError {
+  return new RlrfError("RLRF_TRY_INPUT", { message, where, expected });
+}

@@ -1,0 +1,60 @@
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import type { Assets } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
+import type { Register } from "./command.js";
+import { createLogger, print } from "./terminal.js";
+
+/** `rlrf try KIND/NAME`: feeds JSON to a pure plugin and prints its result as JSON. */
+export const register: Register = (program) => {
+  program
+    .command("try")
+    .description("feed JSON to a loss, sampling strategy or metric reward, and print its result as JSON")
+    .argument("<kind/name>")
+    .option("--options <json>", "the plugin's options", "{}")
+    .requiredOption("--input <file>", "JSON to feed; - reads standard input")
+    .option("--json", "print JSON, which it does in any case")
+    .action(async (id: string, { options, input }: { options: string; input: string }) => print(JSON.stringify(await tryPlugin(id, options, input))));
+};
+
+async function tryPlugin(id: string, options: string, input: string): Promise<unknown> {
+  const { Registry, splitId } = await import("../kernel/registry.js");
+  const { parseJson } = await import("../spec/json.js");
+  const { resolveReference } = await import("../spec/resolve.js");
+  const registry = await Registry.read();
+  const [kind, name] = splitId(id);
+  const entry = registry.find(kind, name);
+  const reference = resolveReference(registry, kind, { plugin: name, options: parseJson(options, "--options").value }, "--options");
+  const { feeders } = await import("./feed.js");
+  const feed = entry.pure === true ? feeders[kind] : undefined;
+  if (feed === undefined)
+    throw new RlrfError("RLRF_TRY_IMPURE", {
+      message: `${id} is no pure function of JSON`,
+      expected: `a plugin of kind ${Object.keys(feeders).join(", ")} that calls itself pure`,
+    });
+  const document = parseJson(await readInput(input), input === "-" ? "standard input" : input);
+
+  const { Assembler } = await import("../kernel/assemble.js");
+  const { createProgress } = await import("./progress.js");
+  const assembler = new Assembler(registry, { logger: createLogger(), progress: createProgress({ quiet: true }), assets: noAssets });
+  try {
+    const { product } = await assembler.build<object>(kind, reference, 0, "");
+    return await feed(product, document);
+  } finally {
+    await assembler.dispose();
+  }
+}
+
+/** A pure plugin has no files. */
+const noAssets: Assets = {
+  folder: (id) => Promise.reject(new RlrfError("RLRF_TRY_IMPURE", { message: `a pure plugin asked for the asset "${id}"` })),
+};
+
+async function readInput(input: string): Promise<string> {
+  if (input === "-") return text(process.stdin);
+  try {
+    return await readFile(input, "utf8");
+  } catch (cause) {
+    throw new RlrfError("RLRF_TRY_INPUT", { message: `the input cannot be read: ${(cause as Error).message}`, where: input }, { cause });
+  }
+}
