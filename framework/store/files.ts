@@ -22,11 +22,7 @@ export function fileError(cause: unknown, path: string, doing: Doing): RlrfError
     );
   if (errno === "ENOENT" && doing === "read") return fault("RLRF_FILE_MISSING", `there is no file ${basename(path)}`, "check the path");
   if (["EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT"].includes(errno))
-    return fault(
-      "RLRF_FILE_DENIED",
-      `cannot ${doing} ${basename(path)} (${errno})`,
-      `make the folder ${doing}able for this user, or choose another one`,
-    );
+    return fault("RLRF_FILE_DENIED", `cannot ${doing} ${basename(path)} (${errno})`, `let this user ${doing} it, or choose another one`);
   return fault(
     "RLRF_FILE_IO",
     `cannot ${doing} ${basename(path)}: ${cause instanceof Error ? cause.message : String(cause)}`,
