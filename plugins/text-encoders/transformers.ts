@@ -57,8 +57,7 @@ export class Transformers implements TextEncoder, Disposable {
   ) {}
 
   async encode(texts: readonly string[]): Promise<{ readonly width: number; readonly vectors: Float32Array }> {
-    this.loading ??= this.load();
-    const loaded = await this.loading;
+    const loaded = await this.loaded();
     // Texts of like length share a batch, so that little of it is padding.
     const order = texts.map((_, i) => i).sort((a, b) => (texts[a]?.length ?? 0) - (texts[b]?.length ?? 0));
     let width = 0;
@@ -82,6 +81,15 @@ export class Transformers implements TextEncoder, Disposable {
     const loading = this.loading;
     this.loading = undefined;
     await (await loading?.catch(() => undefined))?.model.dispose();
+  }
+
+  /** Loaded by the first call; a failed load is tried again by the next. */
+  private loaded(): Promise<Loaded> {
+    this.loading ??= this.load().catch((error) => {
+      this.loading = undefined;
+      throw error;
+    });
+    return this.loading;
   }
 
   /** @returns [texts, width] */
