@@ -51,7 +51,11 @@ function negativesNeeded(listable: number, { listLength, positives }: ListProtoc
 
 const lengthOf = ({ offsets }: Sequence, user: number): number => (offsets[user + 1] as number) - (offsets[user] as number);
 
-function countFirstTimes(sequence: Sequence, items: number, window: number): { listable: Int32Array; distinct: Int32Array; repeats: number } {
+function countFirstTimes(
+  sequence: Sequence,
+  items: number,
+  window: number,
+): { listable: Int32Array; distinct: Int32Array; repeats: number } {
   const users = sequence.offsets.length - 1;
   const listable = new Int32Array(users);
   const distinct = new Int32Array(users);
@@ -90,7 +94,14 @@ function keepUsers(sequence: Sequence, kept: Int32Array): Sequence {
 export function cutLists({ users, sequence, windows, listable }: UsableUsers, items: number, protocol: ListProtocol): PreparedLists {
   const { listLength: length, positives } = protocol;
   const count = listable.reduce((sum, n) => sum + Math.ceil(n / positives), 0);
-  const lists = { count, length, user: new Int32Array(count), start: new Int32Array(count), candidates: new Int32Array(count * length), labels: new Uint8Array(count * length) };
+  const lists = {
+    count,
+    length,
+    user: new Int32Array(count),
+    start: new Int32Array(count),
+    candidates: new Int32Array(count * length),
+    labels: new Uint8Array(count * length),
+  };
   const draw = new ListDraw(items, length);
   let list = 0;
   for (const [user, { id }] of users.entries()) {

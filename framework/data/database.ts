@@ -25,7 +25,11 @@ export class Database implements Disposable {
   ) {}
 
   /** @throws RLRF_DATA_DATABASE */
-  static async open({ path = ":memory:", memory = "1GB", threads = Math.min(8, availableParallelism()) }: DatabaseOptions = {}): Promise<Database> {
+  static async open({
+    path = ":memory:",
+    memory = "1GB",
+    threads = Math.min(8, availableParallelism()),
+  }: DatabaseOptions = {}): Promise<Database> {
     const spill = mkdtempSync(join(tmpdir(), "rlrf-duckdb-"));
     try {
       const instance = await DuckDBInstance.create(path, { threads: `${threads}`, memory_limit: memory, temp_directory: spill });

@@ -43,10 +43,17 @@ export async function loadInteractions(connection: DuckDBConnection, file: Inter
             FROM (SELECT row_number() OVER () AS line, text FROM ${linesOfFile(file)})
             WHERE line > ${file.skip} AND trim(coalesce(text, '')) <> '')`);
   } catch (cause) {
-    throw new RlrfError("RLRF_DATA_FILE", { message: (cause as Error).message.slice(0, 300), where: file.path, expected: `${file.encoding} text, a row a line` }, { cause });
+    throw new RlrfError(
+      "RLRF_DATA_FILE",
+      { message: (cause as Error).message.slice(0, 300), where: file.path, expected: `${file.encoding} text, a row a line` },
+      { cause },
+    );
   }
   const isBad = `"user" IS NULL OR item IS NULL OR rating IS NULL OR "time" IS NULL`;
-  const { bad = 0, first = 0 } = await numbersOf(connection, `SELECT count(*) AS bad, min("row") AS first FROM interactions WHERE ${isBad}`);
+  const { bad = 0, first = 0 } = await numbersOf(
+    connection,
+    `SELECT count(*) AS bad, min("row") AS first FROM interactions WHERE ${isBad}`,
+  );
   if (bad > 0 && onBadRow === "fail") throw badRow(file, first, await faultAt(file, first), bad);
   if (bad > 0) await connection.run(`DELETE FROM interactions WHERE ${isBad}`);
   return bad;
@@ -66,9 +73,12 @@ async function faultAt(file: InteractionFile, line: number): Promise<string> {
 function faultOf({ separator, width, columns, ratings }: InteractionFile, text: string): string {
   const cells = text.split(separator);
   if (cells.length !== width) return cellsFault(text, cells.length, width);
-  const [user, item, rating, time] = [columns.user, columns.item, columns.rating, columns.time].map((column) => (cells[column] as string).trim());
+  const [user, item, rating, time] = [columns.user, columns.item, columns.rating, columns.time].map((column) =>
+    (cells[column] as string).trim(),
+  );
   if (user === "" || item === "") return `no ${user === "" ? "user" : "item"} id`;
-  if (!(rating !== "" && Number(rating) >= ratings[0] && Number(rating) <= ratings[1])) return `the rating is "${rating}", not a number from ${ratings.join(" to ")}`;
+  if (!(rating !== "" && Number(rating) >= ratings[0] && Number(rating) <= ratings[1]))
+    return `the rating is "${rating}", not a number from ${ratings.join(" to ")}`;
   return `the time is "${time}", not a number of seconds`;
 }
 
@@ -83,7 +93,11 @@ export interface DelimitedRow {
  * The rows of a file small enough for memory (items, users). `parse` throws an Error to call a row bad.
  * @returns what `parse` made of the good rows, and the number of bad ones @throws RLRF_DATA_FILE; RLRF_DATA_ROW unless they are to be skipped
  */
-export async function readRows<Row>(file: DelimitedFile, onBadRow: OnBadRow, parse: (row: DelimitedRow) => Row): Promise<{ rows: Row[]; bad: number }> {
+export async function readRows<Row>(
+  file: DelimitedFile,
+  onBadRow: OnBadRow,
+  parse: (row: DelimitedRow) => Row,
+): Promise<{ rows: Row[]; bad: number }> {
   const rows: Row[] = [];
   const faults: { line: number; message: string }[] = [];
   for (const [index, text] of (await readLines(file)).entries()) {
@@ -119,10 +133,19 @@ async function assertFile(path: string): Promise<void> {
     (stat) => stat.isFile(),
     () => false,
   );
-  if (!isFile) throw new RlrfError("RLRF_DATA_FILE", { message: "there is no such file", where: path, hint: "check the dataset's `path`, or leave it out to have the data fetched" });
+  if (!isFile)
+    throw new RlrfError("RLRF_DATA_FILE", {
+      message: "there is no such file",
+      where: path,
+      hint: "check the dataset's `path`, or leave it out to have the data fetched",
+    });
 }
 
 function badRow({ path }: DelimitedFile, line: number, message: string, count: number): RlrfError {
   const others = count === 1 ? "" : ` (the first of ${count} bad rows)`;
-  return new RlrfError("RLRF_DATA_ROW", { message: `${message}${others}`, where: `${path}:${line}`, hint: 'mend the file, or set the dataset\'s option onBadRow to "skip"' });
+  return new RlrfError("RLRF_DATA_ROW", {
+    message: `${message}${others}`,
+    where: `${path}:${line}`,
+    hint: 'mend the file, or set the dataset\'s option onBadRow to "skip"',
+  });
 }

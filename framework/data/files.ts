@@ -48,7 +48,14 @@ export async function loadPrepared(folder: string): Promise<PreparedData> {
       relevant: bytes("sequence.relevant"),
     },
     windows: integers("windows"),
-    lists: { count: user.length, length: listLength, user, start: integers("lists.start"), candidates: integers("lists.candidates"), labels: bytes("lists.labels") },
+    lists: {
+      count: user.length,
+      length: listLength,
+      user,
+      start: integers("lists.start"),
+      candidates: integers("lists.candidates"),
+      labels: bytes("lists.labels"),
+    },
     parts: {
       evaluate: roundsOf("evaluate"),
       align: integers("parts.align"),

@@ -23,7 +23,7 @@ export async function readInteractions(dataset: Dataset, relevantAbove: number, 
     await numberUsersAndItems(connection);
     const items = await readItems(connection);
     const users = await readUsers(connection);
-    const sequence = await readSequence(connection, users.length, counts["interactions"] as number, relevantAbove);
+    const sequence = await readSequence(connection, users.length, counts.interactions as number, relevantAbove);
     return { users, items, sequence, counts: { ...loaded, ...counts, ...(await countUnmatched(connection)), items: items.length - 1 } };
   } catch (error) {
     throw databaseError(error);
@@ -43,7 +43,11 @@ async function checkTables(connection: DuckDBConnection): Promise<Record<string,
     connection,
     `SELECT (SELECT count(*) - count(DISTINCT item) FROM items) AS items, (SELECT count(*) - count(DISTINCT "user") FROM users) AS users`,
   );
-  if (interactions === 0) throw new RlrfError("RLRF_DATA_EMPTY", { message: "the dataset has no interactions", hint: "check the file that the dataset's options name" });
+  if (interactions === 0)
+    throw new RlrfError("RLRF_DATA_EMPTY", {
+      message: "the dataset has no interactions",
+      hint: "check the file that the dataset's options name",
+    });
   if (invalid !== 0) throw tableError(`${invalid} interactions lack a user, item, finite rating, time or row`, "interactions");
   if (items !== 0) throw tableError(`${items} items have no id, or one that another has`, "items");
   if (users !== 0) throw tableError(`${users} users have no id, or one that another has`, "users");
@@ -68,9 +72,11 @@ async function numberUsersAndItems(connection: DuckDBConnection): Promise<void> 
 
 async function readItems(connection: DuckDBConnection): Promise<ItemRecord[]> {
   const items: ItemRecord[] = [{ id: "", title: "", fields: {} }];
-  const sql = "SELECT n.item, coalesce(i.title, n.item), i.fields::VARCHAR FROM item_numbers n LEFT JOIN items i USING (item) ORDER BY n.number";
+  const sql =
+    "SELECT n.item, coalesce(i.title, n.item), i.fields::VARCHAR FROM item_numbers n LEFT JOIN items i USING (item) ORDER BY n.number";
   await streamColumns(connection, sql, (columns, rows) => {
-    for (let row = 0; row < rows; row++) items.push({ id: text(columns[0], row), title: text(columns[1], row), fields: fieldsOf(columns[2], row) });
+    for (let row = 0; row < rows; row++)
+      items.push({ id: text(columns[0], row), title: text(columns[1], row), fields: fieldsOf(columns[2], row) });
   });
   return items;
 }
@@ -90,12 +96,18 @@ const text = (column: Cell, row: number): string => column?.getItem(row) as stri
 function fieldsOf(column: Cell, row: number): Readonly<Record<string, unknown>> {
   const json = column?.getItem(row);
   const fields: unknown = typeof json === "string" ? JSON.parse(json) : {};
-  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) throw tableError(`fields are ${json as string}, not a JSON object`, "items or users");
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields))
+    throw tableError(`fields are ${json as string}, not a JSON object`, "items or users");
   return fields as Record<string, unknown>;
 }
 
 /** The order is total up to rows that are equal in everything, so that it is the same on every machine and thread count. */
-async function readSequence(connection: DuckDBConnection, users: number, interactions: number, relevantAbove: number): Promise<PreparedData["sequence"]> {
+async function readSequence(
+  connection: DuckDBConnection,
+  users: number,
+  interactions: number,
+  relevantAbove: number,
+): Promise<PreparedData["sequence"]> {
   const offsets = new Int32Array(users + 1);
   const items = new Int32Array(interactions);
   const ratings = new Float32Array(interactions);

@@ -13,7 +13,12 @@ export function assertNoLeakage(data: PreparedData): void {
 }
 
 function leak(where: string, message: string): RlrfError {
-  return new RlrfError("RLRF_DATA_LEAK", { message, where, expected: "data prepared by the protocol of docs/method.md", hint: "prepare the data again; if it stays, report it" });
+  return new RlrfError("RLRF_DATA_LEAK", {
+    message,
+    where,
+    expected: "data prepared by the protocol of docs/method.md",
+    hint: "prepare the data again; if it stays, report it",
+  });
 }
 
 function checkLists(data: PreparedData): void {
@@ -54,7 +59,12 @@ interface Index {
   readonly next: number;
 }
 
-function checkCandidates({ lists, items, sequence, windows }: PreparedData, list: number, where: string, { owner, firstAt, seenIn, next }: Index): void {
+function checkCandidates(
+  { lists, items, sequence, windows }: PreparedData,
+  list: number,
+  where: string,
+  { owner, firstAt, seenIn, next }: Index,
+): void {
   const user = lists.user[list] as number;
   const start = lists.start[list] as number;
   const windowEnd = (sequence.offsets[user] as number) + (windows[user] as number);
@@ -73,7 +83,8 @@ function checkCandidates({ lists, items, sequence, windows }: PreparedData, list
     if (position < windowEnd) throw leak(where, `${name} stands in the user's knowledge window`);
     if (position < start) throw leak(where, `${name} stands in the list's history`);
     if (position >= next) throw leak(where, `${name} is a negative, but the user interacts with it later`);
-    if (lists.labels[slot] !== sequence.relevant[position]) throw leak(where, `${name} is labelled ${lists.labels[slot]}, its interaction ${sequence.relevant[position]}`);
+    if (lists.labels[slot] !== sequence.relevant[position])
+      throw leak(where, `${name} is labelled ${lists.labels[slot]}, its interaction ${sequence.relevant[position]}`);
     own++;
   }
   if (own === 0) throw leak(where, "none of its candidates is an interaction of the user");

@@ -16,7 +16,11 @@ const validShare = 0.1;
 /** @throws RLRF_DATA_PARTS when there are too few users for the shares and folds asked for */
 export function makeParts(users: number, protocol: PartsProtocol, reward: RewardFolds): Parts {
   if (reward.folds === 1 || protocol.folds === 1)
-    throw partsError("one fold has no other to learn from", protocol.folds === 1 ? "protocol.folds" : "reward.options.folds", "0, or at least 2");
+    throw partsError(
+      "one fold has no other to learn from",
+      protocol.folds === 1 ? "protocol.folds" : "reward.options.folds",
+      "0, or at least 2",
+    );
   const shuffled = createRng("parts", protocol.seed).shuffle(Int32Array.from({ length: users }, (_, user) => user));
   return protocol.folds === 0 ? splitParts(shuffled, protocol, reward) : foldParts(shuffled, protocol, reward);
 }
@@ -30,9 +34,14 @@ function splitParts(shuffled: Int32Array, { split }: PartsProtocol, { folds }: R
   const valid = shuffled.subarray(trainEnd, validEnd);
   const test = shuffled.subarray(validEnd);
   if ([train, valid, test].some((part) => part.length === 0) || train.length < folds)
-    throw partsError(`${users} users make ${train.length} train, ${valid.length} valid and ${test.length} test users`, "protocol.split", "users in each part, and as many train users as reward folds");
+    throw partsError(
+      `${users} users make ${train.length} train, ${valid.length} valid and ${test.length} test users`,
+      "protocol.split",
+      "users in each part, and as many train users as reward folds",
+    );
   const labels: Parts["labels"][number][] = new Array(users);
-  for (const [part, members] of Object.entries({ train, valid, test } as const)) for (const user of members) labels[user] = { part: part as "train" };
+  for (const [part, members] of Object.entries({ train, valid, test } as const))
+    for (const user of members) labels[user] = { part: part as "train" };
   const rewardRounds = deal(train, folds).map((fold, k, all) => round(others(all, k), valid, fold));
   return { evaluate: [round(train, valid, test)], align: sorted(train), reward: rewardRounds, labels };
 }

@@ -11,7 +11,12 @@ import { makeParts, type RewardFolds } from "./parts.js";
 export { digestOf, loadPrepared, savePrepared } from "./files.js";
 
 /** The same dataset, protocol and number of reward folds give the same data on every machine. @throws RLRF_DATA_… */
-export async function prepare(dataset: Dataset, protocol: Protocol, reward: RewardFolds, database?: DatabaseOptions): Promise<PreparedData> {
+export async function prepare(
+  dataset: Dataset,
+  protocol: Protocol,
+  reward: RewardFolds,
+  database?: DatabaseOptions,
+): Promise<PreparedData> {
   if (protocol.positives > protocol.listLength)
     throw new RlrfError("RLRF_SPEC_CONFLICT", {
       message: `protocol.positives is ${protocol.positives}, more than fit a list`,

@@ -37,7 +37,12 @@ export async function appendUsers(connection: DuckDBConnection, users: Iterable<
   });
 }
 
-async function append<Row>(connection: DuckDBConnection, table: string, rows: Iterable<Row>, write: (appender: DuckDBAppender, row: Row) => void): Promise<void> {
+async function append<Row>(
+  connection: DuckDBConnection,
+  table: string,
+  rows: Iterable<Row>,
+  write: (appender: DuckDBAppender, row: Row) => void,
+): Promise<void> {
   const appender = await connection.createAppender(table);
   try {
     for (const row of rows) {

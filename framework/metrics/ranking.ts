@@ -89,7 +89,14 @@ function rankLists(scores: ArrayLike<number>, labels: Uint8Array, length: number
 }
 
 /** Insertion sort: lists are short, and most of the time goes into calls otherwise. @returns the number of relevant items */
-function sortList(scores: ArrayLike<number>, labels: Uint8Array, begin: number, sorted: Float64Array, ranked: Uint8Array, ties: TiePolicy): number {
+function sortList(
+  scores: ArrayLike<number>,
+  labels: Uint8Array,
+  begin: number,
+  sorted: Float64Array,
+  ranked: Uint8Array,
+  ties: TiePolicy,
+): number {
   const worseFirst = ties === "pessimistic";
   let relevant = 0;
   for (let i = 0; i < sorted.length; i++) {
@@ -134,6 +141,9 @@ export function metricByName(name: string): NamedMetric {
   const [, of = "", at = ""] = /^([a-z]+)@([1-9]\d*)$/.exec(name) ?? [];
   const metric = Object.hasOwn(metrics, of) ? metrics[of] : undefined;
   if (metric === undefined)
-    throw new RlrfError("RLRF_METRIC_NAME", { message: `there is no metric "${name}"`, expected: `${Object.keys(metrics).join("@K or ")}@K, such as ndcg@5` });
+    throw new RlrfError("RLRF_METRIC_NAME", {
+      message: `there is no metric "${name}"`,
+      expected: `${Object.keys(metrics).join("@K or ")}@K, such as ndcg@5`,
+    });
   return { name, at: Number(at), measure: (scores, labels, length, ties) => metric(scores, labels, length, Number(at), ties) };
 }

@@ -58,7 +58,11 @@ export interface PairedTestOptions {
  * p = (1 + permutations at least as far from 0) / (1 + permutations), so that it is never 0 (Phipson & Smyth 2010).
  * @param a one value a user @param b likewise
  */
-export function pairedRandomisationTest(a: ArrayLike<number>, b: ArrayLike<number>, { seed, permutations = 10_000 }: PairedTestOptions): PairedTest {
+export function pairedRandomisationTest(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  { seed, permutations = 10_000 }: PairedTestOptions,
+): PairedTest {
   const differences = Float64Array.from(a, (value, user) => value - (b[user] as number)).filter((difference) => !Number.isNaN(difference));
   const observed = differences.reduce((sum, difference) => sum + difference, 0);
   // Sums that are equal in exact arithmetic must count as equal, whatever the order of their additions rounds to.
@@ -69,7 +73,8 @@ export function pairedRandomisationTest(a: ArrayLike<number>, b: ArrayLike<numbe
     let sum = 0;
     for (let i = 0; i < differences.length; i += 31) {
       const end = Math.min(i + 31, differences.length);
-      for (let user = i, signs = rng.seed(); user < end; user++, signs >>>= 1) sum += signs & 1 ? (differences[user] as number) : -(differences[user] as number);
+      for (let user = i, signs = rng.seed(); user < end; user++, signs >>>= 1)
+        sum += signs & 1 ? (differences[user] as number) : -(differences[user] as number);
     }
     if (Math.abs(sum) >= reached) asFar++;
   }

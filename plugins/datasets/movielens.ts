@@ -43,8 +43,12 @@ interface MovieLensOptions {
         description: "Which MovieLens",
         assets: { "100k": ["movielens-100k"], "1m": ["movielens-1m"] },
       },
-      path: { type: "string", minLength: 1, description: "A folder that holds the files already, instead of fetching them" },
-      onBadRow: { enum: ["fail", "skip"], default: "fail", description: "What a malformed line does: end the run, or be skipped and counted" },
+      path: { type: "string", minLength: 1, file: "instead", description: "A folder that holds the files already, instead of fetching them" },
+      onBadRow: {
+        enum: ["fail", "skip"],
+        default: "fail",
+        description: "What a malformed line does: end the run, or be skipped and counted",
+      },
     },
   },
 })
@@ -80,7 +84,11 @@ interface Files {
 }
 
 /** By the name of the file that holds the ratings. */
-const formats: readonly { readonly size: MovieLensOptions["size"]; readonly ratings: string; readonly files: (path: string) => Files | Promise<Files> }[] = [
+const formats: readonly {
+  readonly size: MovieLensOptions["size"];
+  readonly ratings: string;
+  readonly files: (path: string) => Files | Promise<Files>;
+}[] = [
   { size: "100k", ratings: "ml-100k.inter", files: atomicFiles },
   { size: "100k", ratings: "u.data", files: grouplens100k },
   { size: "1m", ratings: "ml-1m.inter", files: atomicFiles },
@@ -98,13 +106,20 @@ async function findFiles(folder: string, size: MovieLensOptions["size"]): Promis
   throw new RlrfError("RLRF_DATA_FILE", {
     message: `no MovieLens ${size} in this folder`,
     where: folder,
-    expected: size === "100k" ? "u.data, u.item and u.user, or ml-100k.inter, .item and .user" : "ratings.dat, movies.dat and users.dat, or ml-1m.inter, .item and .user",
+    expected:
+      size === "100k"
+        ? "u.data, u.item and u.user, or ml-100k.inter, .item and .user"
+        : "ratings.dat, movies.dat and users.dat, or ml-1m.inter, .item and .user",
   });
 }
 
 function entriesOf(folder: string): Promise<Dirent[]> {
   return readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new RlrfError("RLRF_DATA_FILE", { message: "there is no such folder, or it cannot be read", where: folder, hint: "check the dataset's option `path`" }, { cause });
+    throw new RlrfError(
+      "RLRF_DATA_FILE",
+      { message: "there is no such folder, or it cannot be read", where: folder, hint: "check the dataset's option `path`" },
+      { cause },
+    );
   });
 }
 
@@ -118,7 +133,11 @@ async function atomicFiles(path: string): Promise<Files> {
     const names = ((await readLines(file))[0] as string).split("\t").map((name) => name.split(":")[0] as string);
     const missing = wanted.filter((name) => !names.includes(name));
     if (missing.length > 0)
-      throw new RlrfError("RLRF_DATA_COLUMNS", { message: `the header lacks ${missing.join(", ")}`, where: `${file.path}:1`, expected: wanted.join(", ") });
+      throw new RlrfError("RLRF_DATA_COLUMNS", {
+        message: `the header lacks ${missing.join(", ")}`,
+        where: `${file.path}:1`,
+        expected: wanted.join(", "),
+      });
     return { file: { ...file, width: names.length }, column: (name: string) => names.indexOf(name) };
   };
   const inter = await table(".inter", ["user_id", "item_id", "rating", "timestamp"]);
@@ -128,7 +147,12 @@ async function atomicFiles(path: string): Promise<Files> {
   return {
     interactions: {
       ...inter.file,
-      columns: { user: inter.column("user_id"), item: inter.column("item_id"), rating: inter.column("rating"), time: inter.column("timestamp") },
+      columns: {
+        user: inter.column("user_id"),
+        item: inter.column("item_id"),
+        rating: inter.column("rating"),
+        time: inter.column("timestamp"),
+      },
       ratings,
     },
     items: {
@@ -144,19 +168,34 @@ async function atomicFiles(path: string): Promise<Files> {
     users: {
       file: user.file,
       parse: (row) =>
-        viewer(cell(row, user.column("user_id")), ageOf(cell(row, user.column("age"))), cell(row, user.column("gender")), cell(row, user.column("occupation"))),
+        viewer(
+          cell(row, user.column("user_id")),
+          ageOf(cell(row, user.column("age"))),
+          cell(row, user.column("gender")),
+          cell(row, user.column("occupation")),
+        ),
     },
   };
 }
 
 const genres100k =
-  "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western".split(" ");
+  "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western".split(
+    " ",
+  );
 
 /** GroupLens' 100K: u.data by tabs, u.item (movie, title, release, video release, URL, then a flag a genre) and u.user by "|", latin-1. */
 function grouplens100k(path: string): Files {
   const sibling = (name: string) => ({ path: join(path, "..", name), separator: "|", skip: 0, encoding: "latin-1" }) as const;
   return {
-    interactions: { path, separator: "\t", width: 4, skip: 0, encoding: "latin-1", columns: { user: 0, item: 1, rating: 2, time: 3 }, ratings },
+    interactions: {
+      path,
+      separator: "\t",
+      width: 4,
+      skip: 0,
+      encoding: "latin-1",
+      columns: { user: 0, item: 1, rating: 2, time: 3 },
+      ratings,
+    },
     items: {
       file: { ...sibling("u.item"), width: 5 + genres100k.length },
       parse: ({ cells: [id = "", title = "", released = "", , , ...flags] }) =>
@@ -167,12 +206,23 @@ function grouplens100k(path: string): Files {
           released.slice(-4),
         ),
     },
-    users: { file: { ...sibling("u.user"), width: 5 }, parse: ({ cells: [id = "", age = "", gender = "", occupation = ""] }) => viewer(id, ageOf(age), gender, occupation) },
+    users: {
+      file: { ...sibling("u.user"), width: 5 },
+      parse: ({ cells: [id = "", age = "", gender = "", occupation = ""] }) => viewer(id, ageOf(age), gender, occupation),
+    },
   };
 }
 
 /** Coded in users.dat; from the data set's README. */
-const ageGroups: Readonly<Record<string, string>> = { 1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+" };
+const ageGroups: Readonly<Record<string, string>> = {
+  1: "under 18",
+  18: "18-24",
+  25: "25-34",
+  35: "35-44",
+  45: "45-49",
+  50: "50-55",
+  56: "56+",
+};
 const occupations = (
   "other,educator,artist,clerical,college student,customer service,doctor,executive,farmer,homemaker,K-12 student,lawyer,programmer,retired," +
   "sales,scientist,self-employed,technician,craftsman,unemployed,writer"
@@ -183,7 +233,10 @@ function grouplens1m(path: string): Files {
   const sibling = (name: string) => ({ path: join(path, "..", name), separator: "::", skip: 0, encoding: "latin-1" }) as const;
   return {
     interactions: { ...sibling("ratings.dat"), width: 4, columns: { user: 0, item: 1, rating: 2, time: 3 }, ratings },
-    items: { file: { ...sibling("movies.dat"), width: 3 }, parse: ({ cells: [id = "", title = "", genres = ""] }) => movie(id, title, genres.split("|"), "") },
+    items: {
+      file: { ...sibling("movies.dat"), width: 3 },
+      parse: ({ cells: [id = "", title = "", genres = ""] }) => movie(id, title, genres.split("|"), ""),
+    },
     users: {
       file: { ...sibling("users.dat"), width: 5 },
       parse: ({ cells: [id = "", gender = "", age = "", occupation = ""] }) =>
@@ -211,7 +264,11 @@ function viewer(id: string, age: number | string, gender: string, occupation: st
 function movie(id: string, rawTitle: string, genres: readonly string[], released: string): ItemRecord {
   const { title, year = /^\d{4}$/.test(released) ? Number(released) : undefined } = cleanTitle(rawTitle);
   const known = genres.map((genre) => genre.trim()).filter((genre) => genre !== "" && genre !== "unknown");
-  return { id: id.trim(), title, fields: { genres: known, ...(year === undefined ? {} : { period: `${Math.floor(year / 10) * 10}s`, year }) } };
+  return {
+    id: id.trim(),
+    title,
+    fields: { genres: known, ...(year === undefined ? {} : { period: `${Math.floor(year / 10) * 10}s`, year }) },
+  };
 }
 
 const articles = "The|A|An|La|Le|Les|L'|Il|Lo|El|Los|Las|Das|Der|Die|Det|Den|De|Un|Une|O";
@@ -220,7 +277,10 @@ const trailingArticle = new RegExp(`(^|\\()([^()]*?), (${articles})(?=\\s*\\(|\\
 /** "Godfather, The (1972)" becomes "The Godfather" and 1972; titles in brackets are turned as well. */
 export function cleanTitle(raw: string): { readonly title: string; readonly year?: number } {
   const [, name = "", year] = /^(.*?)(?:\s*\((\d{4})\))?(?:\s*\(V\))?\s*$/.exec(raw.trim()) ?? [];
-  const title = name.replace(trailingArticle, (_, open: string, words: string, article: string) => `${open}${article}${article.endsWith("'") ? "" : " "}${words}`);
+  const title = name.replace(
+    trailingArticle,
+    (_, open: string, words: string, article: string) => `${open}${article}${article.endsWith("'") ? "" : " "}${words}`,
+  );
   return { title: title === "unkonwn" ? "unknown" : title, ...(year === undefined ? {} : { year: Number(year) }) };
 }
 

@@ -1,4 +1,17 @@
-import { appendInteractions, appendItems, appendUsers, createRng, type Dataset, type DuckDBConnection, type InteractionRow, type ItemRecord, options, plugin, type Rng, RlrfError } from "rlrf4rec";
+import {
+  appendInteractions,
+  appendItems,
+  appendUsers,
+  createRng,
+  type Dataset,
+  type DuckDBConnection,
+  type InteractionRow,
+  type ItemRecord,
+  options,
+  plugin,
+  type Rng,
+  RlrfError,
+} from "rlrf4rec";
 
 export interface SyntheticOptions {
   readonly users: number;
@@ -15,7 +28,8 @@ export interface SyntheticOptions {
   name: "synthetic",
   version: "1.0.0",
   summary: "Users with known tastes, so that the right answer is known: what they rate says nothing, how they rate it says all",
-  source: "made for this framework: rating = 2.8 + 1.2 [a liked genre] + 0.8 [the liked period] - 1.5 [the disliked genre] + noise, rounded, 1 to 5",
+  source:
+    "made for this framework: rating = 2.8 + 1.2 [a liked genre] + 0.8 [the liked period] - 1.5 [the disliked genre] + noise, rounded, 1 to 5",
   options: {
     type: "object",
     properties: {
@@ -54,7 +68,10 @@ export class Synthetic implements Dataset {
     const items = itemsOf(this.options);
     const users = tastes(this.options);
     await appendItems(connection, items.map(recordOf));
-    await appendUsers(connection, users.map(({ user }, number) => ({ id: user, fields: personOf(createRng("person", this.options.seed, number)) })));
+    await appendUsers(
+      connection,
+      users.map(({ user }, number) => ({ id: user, fields: personOf(createRng("person", this.options.seed, number)) })),
+    );
     await appendInteractions(connection, interactionsOf(this.options, users, items));
     return {};
   }
@@ -69,7 +86,20 @@ export interface Taste {
   readonly period: string;
 }
 
-const genreNames = ["Drama", "Comedy", "Action", "Romance", "Horror", "Western", "Musical", "Mystery", "War", "Fantasy", "Crime", "Documentary"];
+const genreNames = [
+  "Drama",
+  "Comedy",
+  "Action",
+  "Romance",
+  "Horror",
+  "Western",
+  "Musical",
+  "Mystery",
+  "War",
+  "Fantasy",
+  "Crime",
+  "Documentary",
+];
 const periods = ["1950s", "1960s", "1970s", "1980s", "1990s"];
 
 /**
@@ -109,8 +139,11 @@ interface Item {
   readonly period: string;
 }
 
-const adjectives = "Silent Golden Broken Distant Hidden Last Burning Crooked Gentle Frozen Restless Scarlet Hollow Wandering Secret Empty".split(" ");
-const nouns = "River Garden Tower Letter Harbour Mirror Winter Stranger Bridge Island Lantern Promise Orchard Station Voyage Shadow".split(" ");
+const adjectives =
+  "Silent Golden Broken Distant Hidden Last Burning Crooked Gentle Frozen Restless Scarlet Hollow Wandering Secret Empty".split(" ");
+const nouns = "River Garden Tower Letter Harbour Mirror Winter Stranger Bridge Island Lantern Promise Orchard Station Voyage Shadow".split(
+  " ",
+);
 
 function itemsOf({ items, genres, genresPerItem, seed }: SyntheticOptions): Item[] {
   const rng = createRng("items", seed);
@@ -140,7 +173,11 @@ function personOf(rng: Rng): Record<string, unknown> {
 }
 
 /** Items are drawn uniformly, whatever the taste: neither an item's popularity nor a list's composition gives a rating away. */
-function* interactionsOf({ interactions: [fewest, most], noise, seed }: SyntheticOptions, users: readonly Taste[], items: readonly Item[]): Generator<InteractionRow> {
+function* interactionsOf(
+  { interactions: [fewest, most], noise, seed }: SyntheticOptions,
+  users: readonly Taste[],
+  items: readonly Item[],
+): Generator<InteractionRow> {
   const order = Int32Array.from(items.keys());
   for (const [number, taste] of users.entries()) {
     const rng = createRng("interactions", seed, number);
