@@ -34,7 +34,6 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     const { register } = (await import(`./${name}.js`)) as { register: Register };
     register(program);
   }
-  for (const command of program.commands) command.exitOverride();
   return program;
 }
 

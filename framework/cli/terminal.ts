@@ -11,11 +11,12 @@ export function printJson(value: unknown): void {
 }
 
 export function createLogger({ quiet = false }: { readonly quiet?: boolean } = {}): Logger {
+  const line = process.stderr.isTTY ? "\r\u001b[K" : ""; // over a progress bar, which is drawn anew
   return {
     info: (message) => {
-      if (!quiet) process.stderr.write(`${message}\n`);
+      if (!quiet) process.stderr.write(`${line}${message}\n`);
     },
-    warn: (code, message) => void process.stderr.write(`${pc.yellow(code)}: ${message}\n`),
+    warn: (code, message) => void process.stderr.write(`${line}${pc.yellow(code)}: ${message}\n`),
   };
 }
 

@@ -19,6 +19,8 @@ export interface OptionSchema {
   readonly secret?: boolean;
   /** Which entries of registry/assets.json the option needs: the value itself, or a list for each value. */
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
+  /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
+  readonly file?: true | "instead";
   readonly [keyword: string]: unknown;
 }
 

@@ -1,6 +1,6 @@
 /** What a run leaves in its folder for others to read; registry/*.schema.json are the forms of these files. */
+import { specHash } from "../spec/hash.js";
 import { writeJson, writeJsonLines } from "../store/files.js";
-import { hashOf } from "../store/hash.js";
 import type { PolicyTexts } from "./infer.js";
 import type { PairedTexts, Pairing } from "./pairs.js";
 import type { Result } from "./result.js";
@@ -39,7 +39,7 @@ export async function writeResult(
   const { spec, context, data } = study;
   const result: Result = {
     name: spec.name,
-    specHash: hashOf(spec),
+    specHash: specHash(spec),
     engine: context.engine,
     seeds: spec.seeds,
     ...outcome,

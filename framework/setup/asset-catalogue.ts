@@ -12,6 +12,8 @@ export interface AssetEntry {
   readonly summary: string;
   readonly licence: string;
   readonly home: string;
+  /** Of a data set: users, items, interactions. */
+  readonly counts?: Readonly<Record<string, number>>;
   readonly variants: readonly AssetVariant[];
 }
 export interface AssetVariant {

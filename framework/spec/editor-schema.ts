@@ -75,7 +75,7 @@ function optionsOf(plugin: Described): Schema {
 function forEditors(strict: unknown, written: unknown): unknown {
   if (!isObject(strict)) return strict;
   const kind = isObject(written) ? (written.pluginKind as PluginKind | undefined) : undefined;
-  const { unit, assets: _assets, secret: _secret, ...schema } = strict as Schema;
+  const { unit, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
   const described =
     unit === undefined
       ? schema

@@ -1,0 +1,101 @@
+import type { Needs } from "../spec/needs.js";
+import type { ResolvedSpec } from "../spec/resolve.js";
+import { jsonOption, type Register, setOption } from "./command.js";
+import type { Estimate } from "./estimate.js";
+import { print, printJson, table } from "./terminal.js";
+
+interface AssetNeed {
+  readonly id: string;
+  readonly for: string;
+  readonly state: string;
+  readonly bytes: number;
+}
+interface Explanation {
+  readonly resolved: ResolvedSpec;
+  readonly assets: readonly AssetNeed[];
+  readonly files: Needs["files"];
+  readonly estimate: Estimate | null;
+}
+
+/** `rlrf explain SPEC`: the resolved spec, where each value came from, what it will need, and how much it will do. */
+export const register: Register = (program) => {
+  const command = program
+    .command("explain")
+    .description("show a spec with every default, where each value comes from, what it needs and how much it will do")
+    .argument("<spec>");
+  setOption(jsonOption(command)).action(async (file: string, { json, set }: { json?: boolean; set: readonly string[] }) => {
+    const explanation = await explain(file, set);
+    if (json) await printAsJson(explanation);
+    else await printAsText(explanation);
+  });
+};
+
+async function explain(file: string, set: readonly string[]): Promise<Explanation> {
+  const { readSpec } = await import("../spec/read.js");
+  const { resolveSpec } = await import("../spec/resolve.js");
+  const { Registry } = await import("../kernel/registry.js");
+  const { needsOf } = await import("../spec/needs.js");
+  const { createAssets } = await import("../setup/assets.js");
+  const { readCatalogue } = await import("../setup/asset-catalogue.js");
+  const { estimate } = await import("./estimate.js");
+  const registry = await Registry.read();
+  const resolved = resolveSpec(await readSpec(file, set), registry);
+  const needs = needsOf(resolved.spec, registry);
+  const assets = createAssets();
+  const catalogue = await readCatalogue();
+  const sizes = new Map((await assets.list()).map(({ id, bytes }) => [id, bytes]));
+  const states = needs.assets.map(async ({ id, pointer }) => ({
+    id,
+    for: pointer,
+    state: (await assets.status(id)).state,
+    bytes: sizes.get(id) ?? 0,
+  }));
+  const ofDataset = needs.assets.find(({ pointer }) => pointer.startsWith("/dataset/"));
+  const { users } = resolved.spec.dataset.options;
+  const counted = typeof users === "number" ? users : catalogue.assets[ofDataset?.id ?? ""]?.counts?.users;
+  return { resolved, assets: await Promise.all(states), files: needs.files, estimate: estimate(resolved.spec, counted) };
+}
+
+async function printAsJson({ resolved, ...rest }: Explanation): Promise<void> {
+  const { originText } = await import("../spec/origins.js");
+  const origins = leaves(resolved.spec).map(([pointer]) => [pointer, originText(resolved.origins.get(pointer) ?? { kind: "registry" })]);
+  printJson({ spec: resolved.spec, hash: resolved.hash, origins: Object.fromEntries(origins), ...rest });
+}
+
+async function printAsText({ resolved, assets, files, estimate }: Explanation): Promise<void> {
+  const { originText } = await import("../spec/origins.js");
+  const values = leaves(resolved.spec).map(([pointer, value]) => [
+    pointer.slice(1).replaceAll("/", "."),
+    JSON.stringify(value),
+    originText(resolved.origins.get(pointer) ?? { kind: "registry" }),
+  ]);
+  print(table([["value", "is", "from"], ...values]));
+  print(`\nspec hash  ${resolved.hash}`);
+  const needed = [
+    ...assets.map(({ id, for: pointer, state, bytes }) => [id, state, `${(bytes / 1e6).toFixed(1)} MB`, pointer]),
+    ...files.map(({ path, pointer, exists }) => [path, exists ? "present" : "missing", "", pointer]),
+  ];
+  print(needed.length === 0 ? "\nneeds no assets and no files" : `\n${table([["needs", "state", "size", "for"], ...needed])}`);
+  if (estimate === null)
+    return print(
+      resolved.spec.llm === undefined
+        ? "\nno LLM: no texts are written, no pairs are made"
+        : "\nno estimate: how many users there are is not known before the data are read",
+    );
+  const { users, alignUsers, texts, promptTokens, completionTokens, pairs, assumptions } = estimate;
+  const thousands = (count: number) => count.toLocaleString("en-US");
+  print(
+    `\nestimate   ${thousands(texts)} texts: about ${thousands(promptTokens)} prompt tokens and at most ${thousands(completionTokens)} completion tokens`,
+  );
+  print(`           at most ${thousands(pairs)} pairs from ${thousands(alignUsers)} of ${thousands(users)} users`);
+  print(`assuming   ${assumptions.join("\n           ")}`);
+}
+
+/** Every scalar, and every list of scalars, by JSON pointer. */
+function leaves(value: unknown, pointer = ""): [pointer: string, value: unknown][] {
+  const scalar = (item: unknown) => typeof item !== "object" || item === null;
+  if (scalar(value) || (Array.isArray(value) && value.every(scalar))) return [[pointer, value]];
+  return Object.entries(value as object).flatMap(([key, item]) =>
+    leaves(item, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`),
+  );
+}

@@ -1,0 +1,59 @@
+/** A run's result, for people: the table of arms, what the tests say, and where to look further. */
+import type { Result } from "../method/result.js";
+import { table } from "./terminal.js";
+
+export function resultText(
+  result: Result,
+  { folder, uri, seconds }: { readonly folder: string; readonly uri: string | null; readonly seconds: string },
+): string {
+  const metrics = [...new Set(Object.values(result.arms).flatMap((arm) => Object.keys(arm)))];
+  const main = metrics.includes("ndcg@5") ? "ndcg@5" : (metrics[0] ?? "");
+  return [
+    "",
+    armsTable(result, metrics, main),
+    ...(result.tests.length === 0 ? [] : ["", testsTable(result, main)]),
+    ...result.hearing.map(
+      ({ texts, right, swapped, difference, deaf }) =>
+        `\nhearing test (${texts}, valid users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${deaf ? ": deaf" : ""}`,
+    ),
+    ...result.iterations.map(
+      ({ iteration, accepted, gain }) =>
+        `iteration ${iteration}: ${accepted ? "accepted" : "not accepted"}, sampled reward of held-out users ${signed(gain.mean)} [${signed(gain.low)}, ${signed(gain.high)}]`,
+    ),
+    "",
+    `run folder   ${folder} (result.json, scores/, texts/)`,
+    `in MLflow    ${uri === null ? `npm run mlflow, then npx rlrf sync ${folder} --to the URI that it prints` : uri}`,
+    `took         ${seconds}`,
+  ].join("\n");
+}
+
+/** Means over users and seeds; the first metric with its 95% interval. */
+function armsTable({ arms }: Result, metrics: readonly string[], main: string): string {
+  const others = metrics.filter((metric) => metric !== main);
+  const rows = Object.entries(arms).map(([arm, values]) => {
+    const first = values[main];
+    const interval = first === undefined ? "-" : `${number(first.mean)} [${number(first.low)}, ${number(first.high)}]`;
+    return [arm, interval, ...others.map((metric) => number(values[metric]?.mean))];
+  });
+  return table(
+    [["arm", `${main} [95%]`, ...others], ...rows],
+    [...others.keys()].map((i) => i + 2),
+  );
+}
+
+function testsTable({ tests }: Result, main: string): string {
+  const rows = tests
+    .filter(({ metric }) => metric === main)
+    .map(({ arm, against, difference, p, pHolm }) => [arm, against, signed(difference), probability(p), probability(pHolm)]);
+  return table([["arm", "against", main, "p", "p (Holm)"], ...rows], [2, 3, 4]);
+}
+
+function number(value: number | undefined): string {
+  return value === undefined || Number.isNaN(value) ? "-" : value.toFixed(4);
+}
+function signed(value: number): string {
+  return `${value >= 0 ? "+" : ""}${value.toFixed(4)}`;
+}
+function probability(p: number): string {
+  return p < 0.0001 ? "<.0001" : p.toFixed(4);
+}

@@ -1,0 +1,105 @@
+/** What `rlrf run` does around the method: resolves the spec, starts the engine, wires the parts, and frees everything again. */
+import { relative } from "node:path";
+import type { Logger, Progress } from "../contracts/plugin.js";
+import { assemble } from "../kernel/assemble.js";
+import { Registry } from "../kernel/registry.js";
+import { runExperiment } from "../method/experiment.js";
+import type { Result } from "../method/result.js";
+import { createAssets } from "../setup/assets.js";
+import { readSpec } from "../spec/read.js";
+import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
+import { writeJson } from "../store/files.js";
+import { RunFolder } from "../store/run-folder.js";
+import { Store } from "../store/store.js";
+import { type EngineInfo, startEngine } from "../tensor/engine.js";
+import type { Tracker } from "../track/tracker.js";
+import { startTracking, trackingUri } from "../track/tracking.js";
+import { interruption } from "./interrupt.js";
+import { createProgress, duration } from "./progress.js";
+import { resultText } from "./result-text.js";
+import { createLogger, print, printJson } from "./terminal.js";
+
+export interface RunOptions {
+  readonly set: readonly string[];
+  readonly runs: string;
+  readonly cache: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+interface Environment {
+  readonly options: RunOptions;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  readonly progress: Progress;
+  readonly engine: EngineInfo;
+  readonly signal: AbortSignal;
+}
+
+export async function runSpec(file: string, options: RunOptions): Promise<void> {
+  const begun = performance.now();
+  const signal = interruption();
+  const { quiet = false } = options;
+  const logger = createLogger({ quiet });
+  const registry = await Registry.read();
+  const resolved = resolveSpec(await readSpec(file, options.set), registry);
+  const engine = await startEngine(resolved.spec.engine);
+  logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
+  const environment = { options, registry, logger, progress: createProgress({ quiet }), engine, signal };
+  const folder = await RunFolder.open(options.runs, runId(resolved));
+  const shown = relative(process.cwd(), folder.folder) || folder.folder;
+  logger.info(`run: ${shown}`);
+  try {
+    const result = await inFolder(resolved, folder, environment);
+    if (options.json) printJson({ folder: folder.folder, ...result });
+    else
+      print(
+        resultText(result, {
+          folder: shown,
+          uri: trackingUri(resolved.spec.tracking.uri),
+          seconds: duration((performance.now() - begun) / 1000),
+        }),
+      );
+  } catch (error) {
+    if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The same spec gives the same folder, so that a killed run is gone on with. */
+function runId({ spec, hash }: ResolvedSpec): string {
+  return `${spec.name}-${hash.slice(0, 8)}`;
+}
+
+async function inFolder({ spec, hash }: ResolvedSpec, folder: RunFolder, environment: Environment): Promise<Result> {
+  const { logger, engine, signal } = environment;
+  const { experiment, uri } = spec.tracking;
+  const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri) }, logger);
+  let status: "FINISHED" | "FAILED" | "KILLED" = "FAILED";
+  try {
+    const path = folder.path("spec.json");
+    await writeJson(path, spec);
+    tracking.tracker.params({ ...spec });
+    tracking.tracker.tags({ specHash: hash, engine: engine.name, engineVersion: engine.version, engineReason: engine.reason });
+    tracking.tracker.artifact(path);
+    const result = await assembled(spec, folder, tracking.tracker, environment);
+    status = "FINISHED";
+    return result;
+  } finally {
+    if (signal.aborted) status = "KILLED";
+    await tracking.finish(status);
+  }
+}
+
+async function assembled(spec: ResolvedSpec["spec"], folder: RunFolder, tracker: Tracker, environment: Environment): Promise<Result> {
+  const { options, registry, logger, progress, engine, signal } = environment;
+  const store = new Store(options.cache, logger);
+  const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
+  try {
+    return await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
+  } finally {
+    await parts.dispose();
+  }
+}
