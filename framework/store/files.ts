@@ -18,7 +18,7 @@ export function fileError(cause: unknown, path: string, doing: Doing): RlrfError
     return fault(
       "RLRF_DISK_FULL",
       `no space left to write ${basename(path)} (${errno})`,
-      `free some space beside ${where}, then give the same command again: what was finished is kept`,
+      `free some space there, then give the same command again: what was finished is kept`,
     );
   if (errno === "ENOENT" && doing === "read") return fault("RLRF_FILE_MISSING", `there is no file ${basename(path)}`, "check the path");
   if (["EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT"].includes(errno))

@@ -68,7 +68,11 @@ export class KeyedLog<Value> {
     }
     if (bad <= reported) return;
     logger.warn("RLRF_STORE_CORRUPT", `${this.path}: ${bad - reported} torn or altered line(s) dropped; what they held is made again`);
-    this.append([null, bad]);
+    try {
+      this.append([null, bad]);
+    } catch {
+      // A full disk or a folder that is only read: what is here can be used all the same.
+    }
   }
 
   private append(record: readonly [string | null, unknown]): void {

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { fileError, linesOf, readJson, readJsonLines, writeAtomic, writeJson, writeJsonLines } from "../../../framework/store/files.js";
-import { assertFails, useFolder } from "../../support/folder.js";
+import { assertFails } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 const run = promisify(execFile);
 

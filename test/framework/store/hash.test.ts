@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { canonicalJson, hashOf } from "../../../framework/store/hash.js";
-import { assertFails } from "../../support/folder.js";
+import { assertFails } from "../../support/faults.js";
 
 describe("store/hash", () => {
   it("sorts keys by code unit, at every depth, and leaves undefined out", () => {

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Store } from "../../../framework/store/store.js";
-import { createListener, useFolder } from "../../support/folder.js";
+import { createListener } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 describe("store, killed at any moment", () => {
   const path = useFolder();

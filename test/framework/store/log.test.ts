@@ -3,7 +3,8 @@ import fs from "node:fs";
 import { mock } from "node:test";
 import fc from "fast-check";
 import { Store } from "../../../framework/store/store.js";
-import { assertFails, createListener, useFolder } from "../../support/folder.js";
+import { assertFails, createListener } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 describe("store/log", () => {
   const path = useFolder();
@@ -51,7 +52,7 @@ describe("store/log", () => {
 
   it("loses nothing but the torn record, wherever the file was cut, and says so once", async () => {
     const { log } = await reopened<number>();
-    for (let i = 0; i < 5; i++) log.put(`key ${i}`, i);
+    for (let i = 0; i < 3; i++) log.put(`k${i}`, i);
     await log.close();
     const whole = fs.readFileSync(file());
     const ends = [...whole.toString("latin1").matchAll(/\n/g)].map(({ index }) => index).concat(whole.length);
@@ -112,6 +113,18 @@ describe("store/log", () => {
     const again = await reopened<string>();
     assert.deepEqual([again.log.get("a"), again.log.get("b"), again.log.get("c")], ["before", undefined, "after"]);
     assert.equal(again.warnings.length, 1);
+  });
+
+  it("can be read on a full disk, torn or not", async () => {
+    const { log } = await reopened<string>();
+    log.put("a", "kept");
+    await log.close();
+    fs.appendFileSync(file(), "\ntorn");
+    mock.method(fs, "writeSync", () => {
+      throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+    });
+    const again = await reopened<string>();
+    assert.deepEqual([again.log.get("a"), again.warnings.length], ["kept", 1]);
   });
 
   it("refuses a value that JSON does not have, and a name that is no file", async () => {

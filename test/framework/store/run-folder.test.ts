@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { Lock } from "../../../framework/store/lock.js";
 import { processToken } from "../../../framework/store/process.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
-import { assertFails, useFolder } from "../../support/folder.js";
+import { assertFails } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 describe("store/run-folder", () => {
   const path = useFolder();

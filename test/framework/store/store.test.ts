@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import { ownProcess } from "../../../framework/store/process.js";
 import { Store, type StepResult } from "../../../framework/store/store.js";
-import { assertFails, createListener, useFolder } from "../../support/folder.js";
+import { assertFails, createListener } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 describe("store/store", () => {
   const path = useFolder();

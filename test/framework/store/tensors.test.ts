@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import fc from "fast-check";
 import { readTensors, type StoredTensor, valuesOf, writeTensors } from "../../../framework/store/tensors.js";
-import { assertFails, useFolder } from "../../support/folder.js";
+import { assertFails } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
 
 describe("store/tensors", () => {
   const path = useFolder();
