@@ -16,7 +16,7 @@ export function mlflowKey(name: string): string {
     .map((part) => (part === "" || part === "." || part === ".." ? "_" : part)) // names are paths to MLflow, and must be normal ones
     .join("/");
   if (allowed === readable && allowed.length <= limits.key) return allowed;
-  return `${allowed.slice(0, limits.key - 9)}_${digest(name).slice(0, 8)}`;
+  return `${allowed.slice(0, limits.key - 9)}_${digest(readable).slice(0, 8)}`;
 }
 
 export function paramValue(value: Scalar): string {
