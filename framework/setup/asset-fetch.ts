@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import type { Progress } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import type { AssetFile, AssetSource, AssetVariant, WheelSource, ZipSource } from "./asset-catalogue.js";
+import { reasonOf } from "./command.js";
 import { disk, download, SourceError, sha256Of } from "./download.js";
 import { withWheel } from "./python.js";
 import { Zip } from "./zip.js";
@@ -130,9 +131,4 @@ export class VariantFetch {
 
 export function nameOf(source: AssetSource): string {
   return "pip" in source ? `pip ${source.pip}` : source.url;
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof RlrfError) return error.fault.message;
-  return error instanceof Error ? error.message : String(error);
 }

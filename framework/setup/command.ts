@@ -73,3 +73,9 @@ function commandError(program: string, args: readonly string[], failure: string,
     ...(options.hint === undefined ? {} : { hint: options.hint }),
   });
 }
+
+/** What failed, without the where and what-to-do of a coded error: for lists of what was tried. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof RlrfError) return error.fault.message;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -8,7 +8,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { runCommand } from "./command.js";
+import { reasonOf, runCommand } from "./command.js";
 import { bindFromWheel } from "./engine-wheel.js";
 import { type LockOptions, withLock } from "./lock.js";
 import { home, packageRoot } from "./paths.js";
@@ -77,7 +77,7 @@ async function bind(say: (line: string) => void): Promise<EngineSetup> {
       await writeBound(bound);
       return { how, tensorflow: bound.tensorflow, gpu: bound.gpu, notes };
     } catch (error) {
-      notes.push(`${how}: ${error instanceof Error ? error.message : error}`);
+      notes.push(`${how}: ${reasonOf(error)}`);
     }
   }
   throw new RlrfError("RLRF_ENGINE_SETUP", {

@@ -8,6 +8,7 @@ import { type ErrorCode, RlrfError } from "../../../framework/errors.js";
 import { type AssetFile, type AssetSource, type Catalogue, readCatalogue } from "../../../framework/setup/asset-catalogue.js";
 import { createAssets } from "../../../framework/setup/assets.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
+import { useEnvironment } from "../../support/environment.js";
 import { useFolder } from "../../support/folder.js";
 import { wheelOf, zipOf } from "../../support/zip.js";
 
@@ -19,6 +20,7 @@ const coded =
 
 describe("assets", () => {
   const folder = useFolder();
+  useEnvironment(() => ({ PIP_NO_INDEX: "1", PIP_FIND_LINKS: folder() }));
   let server: Server;
   let base = "";
   let requests: string[] = [];
@@ -147,18 +149,12 @@ describe("assets", () => {
     const wheel = wheelOf("rlrf_test_wheel", "1.0", [{ name: "data/a", content: "from the wheel" }]);
     await fs.writeFile(join(folder(), "rlrf_test_wheel-1.0-py3-none-any.whl"), wheel);
     const source = (hash: string) => ({ pip: "rlrf-test-wheel==1.0", sha256: hash, bytes: wheel.length, member: "data/a" });
-    await withEnvironment({ PIP_NO_INDEX: "1", PIP_FIND_LINKS: folder() }, async () => {
-      const { store } = open(catalogueOf([file("a", "from the wheel", [source(sha256(wheel))])]));
-      assert.deepEqual(await readAll(await store.folder("thing"), "a"), ["from the wheel"]);
-      await fs.rm(join(folder(), "assets"), { recursive: true });
-      const tampered = open(
-        catalogueOf([file("a", "from the wheel", [source("0".repeat(64)), { ...source("1".repeat(64)), pip: "rlrf-no-such-wheel==1.0" }])]),
-      ).store;
-      await assert.rejects(
-        tampered.folder("thing"),
-        coded("RLRF_ASSET_UNAVAILABLE", /the wheel has sha256[\s\S]*No matching distribution/),
-      );
-    });
+    const { store } = open(catalogueOf([file("a", "from the wheel", [source(sha256(wheel))])]));
+    assert.deepEqual(await readAll(await store.folder("thing"), "a"), ["from the wheel"]);
+    await fs.rm(join(folder(), "assets"), { recursive: true });
+    const missing = { ...source("1".repeat(64)), pip: "rlrf-no-such-wheel==1.0" };
+    const tampered = open(catalogueOf([file("a", "from the wheel", [source("0".repeat(64)), missing])])).store;
+    await assert.rejects(tampered.folder("thing"), coded("RLRF_ASSET_UNAVAILABLE", /the wheel has sha256[\s\S]*No matching distribution/));
   });
 
   it("lists everything that was tried in one error, and can be asked again", async () => {
@@ -253,16 +249,3 @@ describe("assets", () => {
     });
   });
 });
-
-async function withEnvironment(values: Record<string, string>, work: () => Promise<void>): Promise<void> {
-  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, values);
-  try {
-    await work();
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-}
