@@ -13,3 +13,8 @@ export { assets, engine, logger, options, plugin, progress, rng, store } from ".
 export { createRng } from "./rng.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";
 export * as nn from "./tensor/nn/index.js";
+export { type GenerationOptions, generationOptions, generationParameters } from "./feedback/generation-options.js";
+export { logRatio } from "./feedback/log-ratio.js";
+export { meanByText } from "./feedback/mean-by-text.js";
+export { averagePrecision, ndcg } from "./metrics/ranking.js";
+export * as lm from "./language-model/index.js";

@@ -29,7 +29,16 @@ const both = (pair: KeyValue, change: (tensor: tf.Tensor) => tf.Tensor): KeyValu
 const joined = (pairs: readonly KeyValue[], axis: number): KeyValue =>
   pairs.length === 1
     ? both(pairs[0] as KeyValue, tf.clone)
-    : { key: tf.concat(pairs.map(({ key }) => key), axis), value: tf.concat(pairs.map(({ value }) => value), axis) };
+    : {
+        key: tf.concat(
+          pairs.map(({ key }) => key),
+          axis,
+        ),
+        value: tf.concat(
+          pairs.map(({ value }) => value),
+          axis,
+        ),
+      };
 const held = (pair: KeyValue): KeyValue => both(pair, tf.keep);
 /** Runs `make` and frees what it does not keep. */
 function scoped<Result>(make: () => Result): Result {
@@ -99,7 +108,12 @@ export class KeyValueCache {
       const [, , tokens = 0] = tensor.shape;
       if (tokens === length) return tf.clone(tensor);
       if (tokens > length) return tf.slice(tensor, [0, 0, 0, 0], [-1, -1, length, -1]);
-      return tf.pad(tensor, [[0, 0], [0, 0], [0, length - tokens], [0, 0]]);
+      return tf.pad(tensor, [
+        [0, 0],
+        [0, 0],
+        [0, length - tokens],
+        [0, 0],
+      ]);
     };
     const parts: KeyValue[] = [];
     const unchanged = kept.length === this.slots && kept.every((slot, index) => slot === index);
@@ -115,7 +129,10 @@ export class KeyValueCache {
     if (old === undefined || columns === 0) return null;
     const { kvHeads, headDim } = this.config;
     const written = [old.sealed, old.open].filter((pair) => pair !== null);
-    const rows = tf.tensor1d(kept.flatMap((slot) => Array.from({ length: kvHeads }, (_, head) => slot * kvHeads + head)), "int32");
+    const rows = tf.tensor1d(
+      kept.flatMap((slot) => Array.from({ length: kvHeads }, (_, head) => slot * kvHeads + head)),
+      "int32",
+    );
     const select = (tensor: tf.Tensor) => {
       const from = (tensor.shape[2] as number) - columns;
       const own = tf.gather(tf.slice(tensor, [0, 0, from, 0], [-1, -1, columns, -1]), rows);
@@ -130,7 +147,8 @@ export class KeyValueCache {
     const mask = (columns: number, sees: (slot: number, column: number) => boolean, repeat: number) => {
       const values = new Float32Array(this.slots * repeat * columns);
       for (let row = 0; row < this.slots * repeat; row++) {
-        for (let column = 0; column < columns; column++) if (!sees(Math.floor(row / repeat), column)) values[row * columns + column] = unseen;
+        for (let column = 0; column < columns; column++)
+          if (!sees(Math.floor(row / repeat), column)) values[row * columns + column] = unseen;
       }
       return tf.keep(tf.tensor4d(values, [this.slots * repeat, 1, 1, columns]));
     };

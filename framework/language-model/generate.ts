@@ -77,9 +77,13 @@ function groupsOf(
   lanes: number,
 ): readonly Group[] {
   const prompt = codec.prompt(request.messages);
-  if (prompt.length + maxTokens > config.context) throw contextError(prompt.length, maxTokens, config.context, `the prompt of user ${request.user}`);
+  if (prompt.length + maxTokens > config.context)
+    throw contextError(prompt.length, maxTokens, config.context, `the prompt of user ${request.user}`);
   const stops = stopBytes(stop);
-  const samples = Array.from({ length: request.samples }, (_, i) => new Lane(codec, maxTokens, stops, createRng(request.seed, "sample", i)));
+  const samples = Array.from(
+    { length: request.samples },
+    (_, i) => new Lane(codec, maxTokens, stops, createRng(request.seed, "sample", i)),
+  );
   return Array.from({ length: Math.ceil(samples.length / lanes) }, (_, i) => ({
     request: index,
     prompt,
@@ -148,8 +152,18 @@ class GenerationBatch {
     }
     const layers = tf.tidy(() =>
       this.writer.weights.layers.map((_, layer) => ({
-        key: tf.keep(tf.concat(parts.map((part) => part[layer]?.key as tf.Tensor), 0)),
-        value: tf.keep(tf.concat(parts.map((part) => part[layer]?.value as tf.Tensor), 0)),
+        key: tf.keep(
+          tf.concat(
+            parts.map((part) => part[layer]?.key as tf.Tensor),
+            0,
+          ),
+        ),
+        value: tf.keep(
+          tf.concat(
+            parts.map((part) => part[layer]?.value as tf.Tensor),
+            0,
+          ),
+        ),
       })),
     );
     for (const part of parts) tf.dispose(part.flatMap(({ key, value }) => [key, value]));
@@ -174,7 +188,10 @@ class GenerationBatch {
         return within(layer, query, key, value);
       };
       const states = decode(config, weights, { tokens: tf.tensor1d(tokens, "int32"), rotation }, keepKeys);
-      const ends = tf.tensor1d(groups.map(({ prompt }, row) => row * length + prompt.length - 1), "int32");
+      const ends = tf.tensor1d(
+        groups.map(({ prompt }, row) => row * length + prompt.length - 1),
+        "int32",
+      );
       return this.distribution(tf.gather(states, ends) as tf.Tensor2D);
     });
     tf.dispose([rotation.cos, rotation.sin]);

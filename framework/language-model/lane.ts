@@ -52,4 +52,3 @@ export class Lane {
     return { text: decodeBytes(this.bytes), tokens: this.tokens.length, finish: this.finish ?? "length" };
   }
 }
-

@@ -3,6 +3,7 @@ import type { AdapterState, LoraOptions } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { type Initializer, Parameters } from "../tensor/parameters.js";
+import { dropout } from "../tensor/nn/dropout.js";
 import type { DecoderConfig } from "./config.js";
 import type { Delta } from "./decoder.js";
 import type { DecoderWeights, Projection } from "./weights.js";
@@ -16,7 +17,9 @@ interface Part {
 
 export const projectionNames = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
 
-function projections(config: DecoderConfig): Record<Projection, { readonly inputs: number; readonly width: number; readonly parts: readonly Part[] }> {
+function projections(
+  config: DecoderConfig,
+): Record<Projection, { readonly inputs: number; readonly width: number; readonly parts: readonly Part[] }> {
   const { hidden, heads, kvHeads, headDim, intermediate } = config;
   const fuse = (inputs: number, widths: readonly (readonly [string, number])[]) => {
     let width = 0;
@@ -71,7 +74,8 @@ export class LoraAdapter {
     const unknown = options.targets.filter((target) => !(projectionNames as readonly string[]).includes(target));
     if (unknown.length > 0 || options.targets.length === 0) {
       throw new RlrfError("RLRF_LORA_TARGET", {
-        message: unknown.length > 0 ? `no projection is called ${unknown.join(", ")}` : "an adapter without projections has nothing to learn",
+        message:
+          unknown.length > 0 ? `no projection is called ${unknown.join(", ")}` : "an adapter without projections has nothing to learn",
         where: "alignment.lora.targets",
         expected: projectionNames.join(", "),
       });
@@ -105,7 +109,8 @@ export class LoraAdapter {
     return (layer, projection, input) => {
       const factors = this.factors(layer, projection);
       if (factors === null) return null;
-      const kept = dropoutSeed === undefined ? input : dropout(input, this.options.dropout, `${dropoutSeed}/${layer}/${projection}`);
+      const rng = createRng(dropoutSeed ?? "", layer, projection);
+      const kept = dropout(input, this.options.dropout, { training: dropoutSeed !== undefined, nextSeed: () => rng.seed() });
       return tf.matMul(tf.matMul(kept, factors.down), factors.up);
     };
   }
@@ -144,6 +149,13 @@ export class LoraAdapter {
       : { down: tf.concat(downs, 1), up: tf.concat(ups, 0) };
   }
 
+  /** Every B is zero: the adapter changes nothing yet. */
+  get neutral(): boolean {
+    return this.layers.every((layer) =>
+      [...layer.values()].flat().every(({ up }) => up.dataSync<"float32">().every((value) => value === 0)),
+    );
+  }
+
   state(): Promise<AdapterState> {
     return this.parameters.state();
   }
@@ -155,14 +167,4 @@ export class LoraAdapter {
   dispose(): void {
     this.parameters.dispose();
   }
-}
-
-/** Zeroes a share of the inputs and scales up the others. The mask is drawn here: tfjs draws its own number by number through a slow generator. */
-function dropout(x: tf.Tensor2D, rate: number, seed: string): tf.Tensor2D {
-  if (rate === 0) return x;
-  const rng = createRng(seed);
-  const mask = new Float32Array(x.size);
-  const kept = 1 / (1 - rate);
-  for (let i = 0; i < mask.length; i++) if (rng.uniform() >= rate) mask[i] = kept;
-  return tf.mul(x, tf.tensor2d(mask, x.shape));
 }

@@ -79,9 +79,9 @@ export class LanguageModel implements TunablePolicy {
     else this.lora.adapter.restore(state);
   }
 
-  /** Names the adapter's present values; "" without one. */
+  /** Names the adapter's present values; "" where it changes nothing. */
   adapterHash(): string {
-    if (this.lora === undefined) return "";
+    if (this.lora === undefined || this.lora.adapter.neutral) return "";
     const hash = createHash("sha256").update(JSON.stringify([this.lora.options.alpha, this.lora.options.rank]));
     for (const variable of this.trainable()) hash.update(variable.dataSync<"float32">());
     return hash.digest("hex");

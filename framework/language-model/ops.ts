@@ -1,28 +1,31 @@
-/** Fused operations with hand-written gradients: fewer temporaries on the tape than their composites. */
+/**
+ * Fused operations with hand-written gradients: fewer temporaries on the tape than their composites.
+ * Gradients read only what was saved: everything else of the forward pass is gone by then.
+ */
 import * as tf from "@tensorflow/tfjs-core";
+import { withGradient } from "../tensor/nn/with-gradient.js";
 import type { Rotation } from "./rotary.js";
 
 /** x / sqrt(mean(x^2) + epsilon) over the last axis (RMSNorm, arXiv 1910.07467) without its gain. */
 export function normalise<T extends tf.Tensor>(x: T, epsilon: number): T {
-  const op = tf.customGrad((input, save) => {
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(input as tf.Tensor), -1, true), epsilon));
-    const y = tf.mul(input as tf.Tensor, inverse);
-    (save as tf.GradSaveFunc)([y, inverse]);
-    const gradFunc = (dy: tf.Tensor, [normal, scale]: tf.Tensor[]) =>
-      tf.mul(scale as tf.Tensor, tf.sub(dy, tf.mul(normal as tf.Tensor, tf.mean(tf.mul(dy, normal as tf.Tensor), -1, true))));
-    return { value: y, gradFunc };
+  return withGradient([x], (input) => {
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(input), -1, true), epsilon));
+    const normal = tf.mul(input, inverse) as T;
+    const gradients = (dy: tf.Tensor, y: tf.Tensor, scale: tf.Tensor) => [
+      tf.mul(scale, tf.sub(dy, tf.mul(y, tf.mean(tf.mul(dy, y), -1, true)))),
+    ];
+    return { value: normal, saved: [normal, inverse], gradients };
   });
-  return op(x) as T;
 }
 
 /** x -> cos * x + sin * swap(x), all [rows, heads, headDim]: see Rotation. */
 export function rotate(x: tf.Tensor3D, { cos, sin }: Rotation): tf.Tensor3D {
-  const op = tf.customGrad((input) => ({
-    value: tf.add(tf.mul(input as tf.Tensor, cos), tf.mul(swapHalves(input as tf.Tensor), sin)),
+  return withGradient([x], (input) => ({
+    value: tf.add(tf.mul(input, cos), tf.mul(swapHalves(input), sin)) as tf.Tensor3D,
+    saved: [cos, sin],
     // Swapping is its own transpose.
-    gradFunc: (dy: tf.Tensor) => tf.add(tf.mul(dy, cos), swapHalves(tf.mul(dy, sin))),
+    gradients: (dy, c, s) => [tf.add(tf.mul(dy, c), swapHalves(tf.mul(dy, s)))],
   }));
-  return op(x) as tf.Tensor3D;
 }
 
 function swapHalves(x: tf.Tensor): tf.Tensor {
@@ -32,31 +35,27 @@ function swapHalves(x: tf.Tensor): tf.Tensor {
 
 /** silu(gate) * up of x = [gate, up], [rows, 2 * width] -> [rows, width] (SwiGLU, arXiv 2002.05202). */
 export function swiglu(x: tf.Tensor2D): tf.Tensor2D {
-  const op = tf.customGrad((input, save) => {
-    const [gate, up] = tf.split(input as tf.Tensor, 2, 1) as [tf.Tensor, tf.Tensor];
-    const gateOpen = tf.sigmoid(gate);
-    const silu = tf.mul(gate, gateOpen);
-    (save as tf.GradSaveFunc)([gateOpen, silu, up]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const [s, a, u] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
-      // d silu = s + silu * (1 - s)
-      const slope = tf.add(s, tf.mul(a, tf.sub(1, s)));
-      return tf.concat([tf.mul(tf.mul(dy, u), slope), tf.mul(dy, a)], 1);
+  return withGradient([x], (input) => {
+    const [gate, up] = tf.split(input, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+    const open = tf.sigmoid(gate);
+    const silu = tf.mul(gate, open);
+    const gradients = (dy: tf.Tensor, s: tf.Tensor, y: tf.Tensor, factor: tf.Tensor) => {
+      const slope = tf.add(s, tf.mul(y, tf.sub(1, s))); // d silu / d gate
+      return [tf.concat([tf.mul(tf.mul(dy, factor), slope), tf.mul(dy, y)], 1)];
     };
-    return { value: tf.mul(silu, up), gradFunc };
+    return { value: tf.mul(silu, up) as tf.Tensor2D, saved: [open, silu, up], gradients };
   });
-  return op(x) as tf.Tensor2D;
 }
 
 /** log softmax(logits)[target] of each row: [rows, vocabulary], [rows] -> [rows], nats. */
 export function targetLogProbs(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-  const op = tf.customGrad((input, save) => {
-    const logProbs = tf.logSoftmax(input as tf.Tensor2D);
-    (save as tf.GradSaveFunc)([logProbs]);
-    const vocabulary = (input as tf.Tensor2D).shape[1];
-    const gradFunc = (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
-      tf.mul(tf.expandDims(dy, 1), tf.sub(tf.oneHot(targets, vocabulary), tf.exp(saved as tf.Tensor)));
-    return { value: tf.reshape(tf.gather(logProbs, tf.expandDims(targets, 1), 1, 1), [-1]), gradFunc };
+  const [, vocabulary] = logits.shape;
+  return withGradient([logits], (input) => {
+    const logProbs = tf.logSoftmax(input);
+    const gradients = (dy: tf.Tensor, all: tf.Tensor, right: tf.Tensor) => [
+      tf.mul(tf.expandDims(dy, 1), tf.sub(tf.oneHot(right, vocabulary), tf.exp(all))),
+    ];
+    const picked = tf.gather(logProbs, tf.expandDims(targets, 1), 1, 1); // [rows, 1]
+    return { value: tf.reshape(picked, [-1]) as tf.Tensor1D, saved: [logProbs, targets], gradients };
   });
-  return op(logits) as tf.Tensor1D;
 }

@@ -47,7 +47,8 @@ export class TokenSampler {
       const probability = distribution[token] as number;
       if (count === limit && probability <= (distribution[candidates[limit - 1] as number] as number)) continue;
       let at = count < limit ? count++ : limit - 1;
-      for (; at > 0 && (distribution[candidates[at - 1] as number] as number) < probability; at--) candidates[at] = candidates[at - 1] as number;
+      for (; at > 0 && (distribution[candidates[at - 1] as number] as number) < probability; at--)
+        candidates[at] = candidates[at - 1] as number;
       candidates[at] = token;
     }
     return candidates.subarray(0, count);
@@ -109,6 +110,7 @@ function sumOf(distribution: Float32Array): number {
 
 function largestOf(distribution: Float32Array): number {
   let largest = 0;
-  for (let token = 0; token < distribution.length; token++) if ((distribution[token] as number) > largest) largest = distribution[token] as number;
+  for (let token = 0; token < distribution.length; token++)
+    if ((distribution[token] as number) > largest) largest = distribution[token] as number;
   return largest;
 }

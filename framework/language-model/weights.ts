@@ -72,7 +72,14 @@ export function weightsFromCheckpoint(config: DecoderConfig, read: (name: string
   };
   const vector = (name: string) => load(name) as tf.Tensor1D;
   const fused = (names: readonly string[]) =>
-    tf.tidy(() => tf.transpose(tf.concat(names.map((name) => load(`${name}.weight`) as tf.Tensor2D), 0))) as tf.Tensor2D;
+    tf.tidy(() =>
+      tf.transpose(
+        tf.concat(
+          names.map((name) => load(`${name}.weight`) as tf.Tensor2D),
+          0,
+        ),
+      ),
+    ) as tf.Tensor2D;
   const layer = (index: number): LayerWeights => {
     const prefix = `model.layers.${index}`;
     const attention = `${prefix}.self_attn`;

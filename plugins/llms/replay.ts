@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type GeneratedText, type GenerationParameters, type GenerationRequest, type LlmBackend, options, plugin, RlrfError } from "rlrf4rec";
+import {
+  type GeneratedText,
+  type GenerationParameters,
+  type GenerationRequest,
+  type LlmBackend,
+  options,
+  plugin,
+  RlrfError,
+} from "rlrf4rec";
 
 interface ReplayOptions {
   readonly path: string;
@@ -15,7 +23,9 @@ interface ReplayOptions {
   options: {
     type: "object",
     required: ["path"],
-    properties: { path: { type: "string", minLength: 1, file: true, description: "The file. A user's further lines are its further samples." } },
+    properties: {
+      path: { type: "string", minLength: 1, file: true, description: "The file. A user's further lines are its further samples." },
+    },
   },
 })
 export class Replay implements LlmBackend {
@@ -67,7 +77,8 @@ export class Replay implements LlmBackend {
       const row = parseJson(line);
       if (!isObject(row)) throw this.badRow("a line is not a JSON object", where);
       const { user, text } = row;
-      if ((typeof user !== "string" && typeof user !== "number") || typeof text !== "string") throw this.badRow("a line lacks its user or its text", where);
+      if ((typeof user !== "string" && typeof user !== "number") || typeof text !== "string")
+        throw this.badRow("a line lacks its user or its text", where);
       return [{ user: String(user), text }];
     });
   }

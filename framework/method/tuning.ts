@@ -1,0 +1,250 @@
+/** The training loop that warm-up, alignment and tiny's own training share: batches by length, accumulation, AdamW, checkpoints. */
+import * as tf from "@tensorflow/tfjs-core";
+import { RlrfError } from "../errors.js";
+import { createRng } from "../rng.js";
+import { hashOf } from "../store/hash.js";
+import { AdamW, type NamedArrays, valueAndGradients } from "../tensor/optimiser.js";
+import { learningRateScale, type Schedule } from "../tensor/schedule.js";
+
+export interface TuningSettings {
+  readonly epochs: number;
+  /** Examples whose gradients are computed at once. */
+  readonly batchSize: number;
+  /** Batches whose gradients are added before one step. */
+  readonly accumulate: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly clip: number;
+  readonly schedule: Schedule;
+  readonly rise: number;
+}
+
+/** What is trained: an adapter, or a whole decoder. */
+export interface Trainee {
+  variables(): readonly tf.Variable[];
+  state(): Promise<NamedArrays>;
+  restore(state: NamedArrays): void;
+}
+
+/** What is learnt, on examples 0 … count - 1. */
+export interface Objective<Figures extends Record<string, number>> {
+  readonly count: number;
+  /** Tokens of an example: batches are made of examples of like length. */
+  tokens(example: number): number;
+  /** Only examples of the same shape meet in a batch (their number of completions). */
+  shape(example: number): number;
+  /**
+   * The mean loss of a batch, on the tape.
+   * @param seed draws what is random in this pass (dropout) @param report takes the batch's means, for the journal
+   */
+  loss(batch: readonly number[], seed: number, report: (figures: Figures) => void): tf.Scalar;
+  /** Names the examples in checkpoints. */
+  readonly fingerprint: unknown;
+}
+
+/** One optimiser step, as the journal gets it; `Figures` are the objective's own. */
+export type TuningStep<Figures> = Figures & {
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  readonly tokensPerSecond: number;
+};
+
+/** Everything that a killed training needs to go on with the same numbers: what is random is drawn from (seed, epoch, step). */
+export interface TuningState {
+  /** Steps done. */
+  readonly step: number;
+  /** Of the examples, settings and seed that it belongs to. */
+  readonly fingerprint: string;
+  readonly parameters: NamedArrays;
+  readonly optimiser: NamedArrays;
+}
+export interface TuningCheckpoint {
+  /** Steps between two states. */
+  readonly every: number;
+  load(): Promise<TuningState | null>;
+  save(state: TuningState): Promise<void>;
+}
+
+export interface TuningRun<Figures extends Record<string, number>> {
+  readonly trainee: Trainee;
+  readonly objective: Objective<Figures>;
+  readonly settings: TuningSettings;
+  readonly seed: number;
+  readonly onStep?: ((step: TuningStep<Figures>) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly checkpoint?: TuningCheckpoint | undefined;
+}
+
+/** Optimiser steps of a whole training. */
+export function tuningSteps(objective: Pick<Objective<never>, "count" | "shape">, settings: TuningSettings): number {
+  const shapes = new Map<number, number>();
+  for (let example = 0; example < objective.count; example++)
+    shapes.set(objective.shape(example), (shapes.get(objective.shape(example)) ?? 0) + 1);
+  const batches = [...shapes.values()].reduce((sum, count) => sum + Math.ceil(count / settings.batchSize), 0);
+  return settings.epochs * Math.ceil(batches / settings.accumulate);
+}
+
+/**
+ * Trains to the end, or goes on from the last checkpoint to the same end.
+ * @throws RLRF_ALIGN_EMPTY, RLRF_ALIGN_RESUME, and RLRF_ALIGN_NAN before a step that is not finite changes anything
+ */
+export async function tune<Figures extends Record<string, number>>(run: TuningRun<Figures>): Promise<{ readonly steps: number }> {
+  const { trainee, objective, settings, seed, onStep, signal, checkpoint } = run;
+  if (objective.count === 0) {
+    throw new RlrfError("RLRF_ALIGN_EMPTY", {
+      message: "there are no examples to tune on",
+      hint: "look at the counts of dropped users in the run's journal",
+    });
+  }
+  const steps = tuningSteps(objective, settings);
+  const fingerprint = hashOf({ examples: objective.fingerprint, settings, seed });
+  const optimiser = new AdamW(trainee.variables(), settings);
+  try {
+    let step = resume(await checkpoint?.load(), fingerprint, trainee, optimiser);
+    const perEpoch = steps / settings.epochs;
+    for (; step < steps; step++) {
+      const batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
+      const from = (step % perEpoch) * settings.accumulate;
+      const figures = oneStep(run, optimiser, batches.slice(from, from + settings.accumulate), step, steps);
+      onStep?.(figures);
+      const done = step + 1;
+      const aborted = signal?.aborted === true;
+      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0))
+        await checkpoint.save({ step: done, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() });
+      await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
+      signal?.throwIfAborted();
+    }
+  } finally {
+    optimiser.dispose();
+  }
+  return { steps };
+}
+
+function resume(state: TuningState | null | undefined, fingerprint: string, trainee: Trainee, optimiser: AdamW): number {
+  if (state === null || state === undefined) return 0;
+  if (state.fingerprint !== fingerprint) {
+    throw new RlrfError("RLRF_ALIGN_RESUME", {
+      message: "the checkpoint was made with other examples, settings or another seed",
+      hint: "remove the checkpoint, or run what it was made by",
+    });
+  }
+  trainee.restore(state.parameters);
+  optimiser.restore(state.optimiser);
+  return state.step;
+}
+
+function oneStep<Figures extends Record<string, number>>(
+  { trainee, objective, settings, seed }: TuningRun<Figures>,
+  optimiser: AdamW,
+  batches: readonly (readonly number[])[],
+  step: number,
+  steps: number,
+): TuningStep<Figures> {
+  const begun = performance.now();
+  const examples = batches.flat();
+  const gradients = new GradientSum();
+  const means = new WeightedMeans();
+  try {
+    batches.forEach((batch, index) => {
+      const share = batch.length / examples.length;
+      const pass = createRng(seed, "pass", step, index).seed();
+      const { value, gradients: own } = valueAndGradients(trainee.variables(), () =>
+        objective.loss(batch, pass, (figures) => means.add(figures, share)),
+      );
+      gradients.add(own, share);
+      means.add({ loss: value }, share);
+    });
+    const scale = learningRateScale(step, steps, settings.schedule, settings.rise);
+    const { loss, ...figures } = means.values;
+    if (!Number.isFinite(loss)) throw diverged(step, "loss", settings);
+    const gradNorm = optimiser.apply(gradients.sum, scale);
+    if (!Number.isFinite(gradNorm)) throw diverged(step, "gradient", settings);
+    const tokens = examples.reduce((sum, example) => sum + objective.tokens(example), 0);
+    const tokensPerSecond = (1000 * tokens) / (performance.now() - begun);
+    return {
+      ...(figures as Figures),
+      step,
+      steps,
+      loss: loss as number,
+      gradNorm,
+      learningRate: settings.learningRate * scale,
+      tokensPerSecond,
+    };
+  } finally {
+    gradients.dispose();
+  }
+}
+
+function diverged(step: number, what: string, settings: TuningSettings): RlrfError {
+  return new RlrfError("RLRF_ALIGN_NAN", {
+    message: `the ${what} is not a finite number`,
+    where: `step ${step}`,
+    hint: `nothing of this step was kept; lower the learning rate (${settings.learningRate}) or set a clip (${settings.clip})`,
+  });
+}
+
+/**
+ * An epoch's batches: shuffled, yet of like length and equal shape. Drawn from (seed, epoch) alone.
+ * Lengths are sorted only within windows of some batches, so that every epoch mixes examples anew.
+ */
+function batchesOf(
+  objective: Pick<Objective<never>, "count" | "shape" | "tokens">,
+  size: number,
+  seed: number,
+  epoch: number,
+): readonly (readonly number[])[] {
+  const rng = createRng(seed, "order", epoch);
+  const shapes = new Map<number, number[]>();
+  for (const example of rng.shuffle(Array.from({ length: objective.count }, (_, i) => i))) {
+    const shape = objective.shape(example);
+    shapes.set(shape, [...(shapes.get(shape) ?? []), example]);
+  }
+  const window = 16 * size;
+  const batches: number[][] = [];
+  for (const examples of shapes.values()) {
+    for (let from = 0; from < examples.length; from += window) {
+      const sorted = examples.slice(from, from + window).sort((a, b) => objective.tokens(a) - objective.tokens(b));
+      for (let at = 0; at < sorted.length; at += size) batches.push(sorted.slice(at, at + size));
+    }
+  }
+  return rng.shuffle(batches);
+}
+
+/** The weighted sum of some batches' gradients; owns what it is given. */
+class GradientSum {
+  private total: readonly tf.Tensor[] = [];
+
+  get sum(): readonly tf.Tensor[] {
+    return this.total;
+  }
+
+  add(gradients: readonly tf.Tensor[], weight: number): void {
+    if (weight === 1) {
+      this.total = gradients; // the only batch of its step
+      return;
+    }
+    const before = this.total;
+    this.total = gradients.map((gradient, i) =>
+      tf.tidy(() => {
+        const weighted = tf.mul(gradient, weight);
+        return before[i] === undefined ? weighted : tf.add(before[i], weighted);
+      }),
+    );
+    tf.dispose([...before, ...gradients]);
+  }
+
+  dispose(): void {
+    tf.dispose([...this.total]);
+    this.total = [];
+  }
+}
+
+class WeightedMeans {
+  readonly values: Record<string, number> = {};
+  add(figures: Record<string, number>, weight: number): void {
+    for (const [name, value] of Object.entries(figures)) this.values[name] = (this.values[name] ?? 0) + weight * value;
+  }
+}

@@ -1,0 +1,36 @@
+import { meanByText, ndcg, options, plugin, type Reward, type RewardBatch } from "rlrf4rec";
+
+interface NdcgOptions {
+  readonly at: number;
+}
+
+@plugin({
+  kind: "reward",
+  name: "ndcg",
+  version: "1.0.0",
+  summary: "NDCG@k of the recommender's ranking with the text, the mean over the user's lists",
+  source: "RLRF4Rec, arXiv 2410.05939; Järvelin & Kekäläinen 2002",
+  pure: true,
+  options: {
+    type: "object",
+    properties: {
+      at: { type: "integer", minimum: 1, default: 5, unit: "ranks", description: "k: the ranks that count." },
+      folds: {
+        type: "integer",
+        minimum: 2,
+        default: 2,
+        description: "Cross-fitting: reward models, each scoring the users that it was not trained on. Read by the framework.",
+      },
+    },
+  },
+})
+export class Ndcg implements Reward {
+  readonly needs = [] as const;
+
+  constructor(@options() private readonly options: NdcgOptions) {}
+
+  reward(batch: RewardBatch): Float64Array {
+    const { scores, labels, length } = batch.lists;
+    return meanByText(batch, ndcg(scores, labels, length, this.options.at, batch.ties));
+  }
+}
