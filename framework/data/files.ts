@@ -96,7 +96,11 @@ function labelsOf(part: Uint8Array, folds: Int32Array): Parts["labels"] {
   });
 }
 
-/** sha256 of everything that later steps read: names the data wherever results are kept or compared. */
+/**
+ * sha256 of users, items, interactions, windows, lists and parts: two runs with the same digest were evaluated on the same.
+ * The reward's rounds are left out, so that `rlrf lists` and runs with other rewards agree on it.
+ */
 export function digestOf(data: PreparedData): string {
-  return hashOf({ users: data.users, items: data.items, listLength: data.lists.length, tensors: tensorsOf(data) });
+  const tensors = tensorsOf({ ...data, parts: { ...data.parts, reward: [] } });
+  return hashOf({ users: data.users, items: data.items, listLength: data.lists.length, tensors });
 }

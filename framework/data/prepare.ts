@@ -1,6 +1,5 @@
 /** Step 0 of method.md: a dataset under a protocol becomes the windows, lists and parts that every later step works on. */
 import type { Dataset, PreparedData, PreparedLists } from "../contracts/dataset.js";
-import { RlrfError } from "../errors.js";
 import type { Protocol } from "../spec/types.js";
 import { cutLists, usableUsers } from "./candidates.js";
 import type { DatabaseOptions } from "./database.js";
@@ -17,12 +16,6 @@ export async function prepare(
   reward: RewardFolds,
   database?: DatabaseOptions,
 ): Promise<PreparedData> {
-  if (protocol.positives > protocol.listLength)
-    throw new RlrfError("RLRF_SPEC_CONFLICT", {
-      message: `protocol.positives is ${protocol.positives}, more than fit a list`,
-      where: "protocol.positives",
-      expected: `at most protocol.listLength = ${protocol.listLength}`,
-    });
   const interactions = await readInteractions(dataset, protocol.relevantAbove ?? dataset.relevantAbove, database);
   const usable = usableUsers(interactions, protocol);
   const { users, sequence, windows } = usable;

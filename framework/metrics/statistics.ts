@@ -23,7 +23,7 @@ export function bootstrapInterval(values: ArrayLike<number>, { seed, resamples =
   const means = new Float64Array(resamples);
   for (let sample = 0; sample < resamples; sample++) {
     let sum = 0;
-    for (let i = 0; i < users; i++) sum += present[rng.below(users)] as number;
+    for (let i = 0; i < users; i++) sum += present[Math.floor((rng.seed() * users) / 2 ** 31)] as number;
     means[sample] = sum / users;
   }
   means.sort();
@@ -67,18 +67,28 @@ export function pairedRandomisationTest(
   const observed = differences.reduce((sum, difference) => sum + difference, 0);
   // Sums that are equal in exact arithmetic must count as equal, whatever the order of their additions rounds to.
   const reached = Math.abs(observed) - 1e-12 * differences.reduce((sum, difference) => sum + Math.abs(difference), 0);
+  const sums = signedSums(differences);
   const rng = createRng("randomisation", seed);
   let asFar = 0;
   for (let permutation = 0; permutation < permutations; permutation++) {
     let sum = 0;
-    for (let i = 0; i < differences.length; i += 31) {
-      const end = Math.min(i + 31, differences.length);
-      for (let user = i, signs = rng.seed(); user < end; user++, signs >>>= 1)
-        sum += signs & 1 ? (differences[user] as number) : -(differences[user] as number);
+    for (let block = 0; block < sums.length; block += 3 * 256) {
+      const signs = rng.seed(); // 31 bits: three blocks of 8 users
+      for (let i = 0; i < 3 && block + i * 256 < sums.length; i++) sum += sums[block + i * 256 + ((signs >>> (i * 8)) & 255)] as number;
     }
     if (Math.abs(sum) >= reached) asFar++;
   }
   return { difference: observed / differences.length, p: (1 + asFar) / (1 + permutations), users: differences.length };
+}
+
+/** For each block of 8 users the sums under all 256 choices of their signs: a permutation then costs a look-up a block. [blocks * 256] */
+function signedSums(differences: Float64Array): Float64Array {
+  const sums = new Float64Array(Math.ceil(differences.length / 8) * 256);
+  for (let entry = 0; entry < sums.length; entry++) {
+    const block = differences.subarray((entry >> 8) * 8, (entry >> 8) * 8 + 8);
+    for (let i = 0; i < block.length; i++) sums[entry] = (sums[entry] as number) + ((entry >> i) & 1 ? 1 : -1) * (block[i] as number);
+  }
+  return sums;
 }
 
 /** Holm's step-down correction (1979). @returns corrected p-values, in the order given */
