@@ -43,7 +43,12 @@ interface MovieLensOptions {
         description: "Which MovieLens",
         assets: { "100k": ["movielens-100k"], "1m": ["movielens-1m"] },
       },
-      path: { type: "string", minLength: 1, file: "instead", description: "A folder that holds the files already, instead of fetching them" },
+      path: {
+        type: "string",
+        minLength: 1,
+        file: "instead",
+        description: "A folder that holds the files already, instead of fetching them",
+      },
       onBadRow: {
         enum: ["fail", "skip"],
         default: "fail",
