@@ -19,6 +19,7 @@ const identityKeys = [
 
 /** @throws RLRF_PLUGIN_IMPORT, RLRF_PLUGIN_STALE */
 export async function loadPlugin(entry: PluginEntry): Promise<PluginClass> {
+  if (entry.plugin !== undefined) return entry.plugin;
   if (existsSync(entry.file) && (await sourceDigest(entry.file)) !== entry.sha256)
     throw stale(entry, "its source has changed since the registry was written");
   const module = await importModule(entry.module, `${entry.kind}/${entry.name}`);

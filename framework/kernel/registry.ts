@@ -5,10 +5,11 @@
 import { readFile } from "node:fs/promises";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
-import type { PluginIdentity } from "../contracts/plugin.js";
+import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
 import { nearest } from "../spec/nearest.js";
+import { identityOf } from "./plugin.js";
 import { isVersion, satisfies } from "./version.js";
 
 /** What a manifest says of one plugin. */
@@ -27,6 +28,8 @@ export interface Manifest {
 /** The same, found: its paths are absolute. */
 export interface PluginEntry extends ManifestEntry {
   readonly manifest: string;
+  /** The class itself, where no manifest but a program registered it. */
+  readonly plugin?: PluginClass;
 }
 
 /** The manifests of this package and of RLRF_PLUGINS (paths, separated as in PATH). */
@@ -42,6 +45,18 @@ export class Registry {
   static async read(manifests: readonly string[] = manifestPaths()): Promise<Registry> {
     const registry = new Registry();
     for (const manifest of manifests) for (const entry of await readManifest(manifest)) registry.add(entry);
+    return registry;
+  }
+
+  /** Of classes that are there already: what plugin authors' tests work with. */
+  static of(plugins: readonly PluginClass[]): Registry {
+    const registry = new Registry();
+    for (const plugin of plugins) {
+      const identity = identityOf(plugin);
+      if (identity === undefined)
+        throw new RlrfError("RLRF_PLUGIN_STALE", { message: `the class ${plugin.name} has no @plugin decorator` });
+      registry.add({ ...identity, module: plugin.name, file: plugin.name, sha256: "", manifest: "this program", plugin });
+    }
     return registry;
   }
 

@@ -54,7 +54,7 @@ interface Prepared {
     type: "object",
     properties: {
       hidden: { ...size, default: 128, unit: "features", description: "Width of the residual stream; a multiple of heads." },
-      layers: { ...size, default: 3 },
+      layers: { ...size, default: 3, unit: "layers", description: "Decoder blocks." },
       heads: { ...size, default: 4, description: "Query heads." },
       kvHeads: { ...size, default: 2, description: "Key and value heads; heads is a multiple of it." },
       intermediate: { ...size, default: 352, unit: "features", description: "Width of the feed-forward layers." },

@@ -1,0 +1,205 @@
+/** Contract suites of what turns the recommender's feedback into tuning: rewards, sampling strategies, losses. */
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
+import type { PreferenceBatch, PreferenceLoss, Reward, RewardBatch, SampledText, SamplingStrategy } from "../contracts/feedback.js";
+import { createRng } from "../rng.js";
+import { identityChecks } from "./identity.js";
+import { type Runner, type Subject, suite, withPlugin } from "./subject.js";
+import { finite, noLeak, normal } from "./tensors.js";
+
+const pairs = 6;
+
+/** Log-probs of texts of 5 to 10 tokens near their reference's, and rewards in which the chosen texts are better. */
+export function preferenceBatch(k: number, seed = 1): PreferenceBatch {
+  const side = <Shape extends tf.Tensor>(dimensions: number[], at: number, reward: number) => {
+    const reference = tf.add(tf.mul(normal(dimensions as [number, number], at), 2), -15) as Shape;
+    return {
+      reference,
+      logProbs: tf.add(reference, tf.mul(normal(dimensions as [number, number], at + 1), 0.5)) as Shape,
+      lengths: tf.add(5, tf.floor(tf.abs(tf.mul(normal(dimensions as [number, number], at + 2), 2)))) as Shape,
+      rewards: tf.add(reward, tf.mul(0.1, tf.tanh(normal(dimensions as [number, number], at + 3)))) as Shape,
+    };
+  };
+  return {
+    chosen: side<tf.Tensor1D>([pairs], seed * 100, 0.8),
+    rejected: side<tf.Tensor2D>([pairs, k], seed * 100 + 10, 0.3),
+    mismatched: side<tf.Tensor1D>([pairs], seed * 100 + 20, 0.5),
+  };
+}
+
+export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner): void {
+  const using = (body: (loss: PreferenceLoss, k: number) => void) => () =>
+    withPlugin(subject, (loss) => noLeak(() => tf.tidy(() => body(loss, loss.needs.includes("listwise") ? 3 : 1))));
+  const checks = {
+    "says what it needs": using(({ needs, beta }) => {
+      for (const need of needs)
+        assert.ok(["reference", "lengths", "rewards", "listwise", "mismatched"].includes(need), `"${need}" is no need`);
+      assert.ok(beta === undefined || beta > 0, `beta is ${beta}`);
+    }),
+    "gives a finite loss for each pair": using((loss, k) => {
+      const values = loss.loss(preferenceBatch(k));
+      assert.deepEqual(values.shape, [pairs]);
+      finite(values.dataSync(), "loss");
+    }),
+    "computes with what it says it needs, and nothing else": using((loss, k) => {
+      const { chosen, rejected, mismatched } = preferenceBatch(k);
+      const keys = ["logProbs", ...loss.needs.filter((need) => need !== "listwise" && need !== "mismatched")];
+      const needed = <Side extends object>(side: Side) =>
+        Object.fromEntries(Object.entries(side).filter(([key]) => keys.includes(key))) as Side;
+      const rest = loss.needs.includes("mismatched") && mismatched !== undefined ? { mismatched: needed(mismatched) } : {};
+      finite(loss.loss({ chosen: needed(chosen), rejected: needed(rejected), ...rest }).dataSync(), "loss");
+    }),
+    "sends a finite gradient to the policy": using((loss, k) => {
+      const batch = preferenceBatch(k);
+      const mean = (chosen: tf.Tensor, rejected: tf.Tensor) =>
+        tf.add(
+          tf.mean(
+            loss.loss({
+              ...batch,
+              chosen: { ...batch.chosen, logProbs: chosen as tf.Tensor1D },
+              rejected: { ...batch.rejected, logProbs: rejected as tf.Tensor2D },
+            }),
+          ),
+          tf.mul(0, tf.add(tf.sum(chosen), tf.sum(rejected))), // a loss may leave a side out
+        );
+      const [chosen, rejected] = tf
+        .grads(mean)([batch.chosen.logProbs, batch.rejected.logProbs])
+        .map((gradient) => gradient.dataSync());
+      assert.ok(chosen && rejected);
+      finite(chosen, "gradient of the chosen");
+      finite(rejected, "gradient of the rejected");
+      assert.ok(
+        [...chosen, ...rejected].some((value) => value !== 0),
+        "the gradient is 0 everywhere",
+      );
+    }),
+    "is finite far from the reference": using((loss, k) => {
+      const batch = preferenceBatch(k);
+      for (const shift of [-300, 300]) {
+        const chosen = { ...batch.chosen, logProbs: tf.minimum(tf.add(batch.chosen.logProbs, shift), -1e-3) as tf.Tensor1D };
+        finite(loss.loss({ ...batch, chosen }).dataSync(), `loss ${shift} nats away`);
+      }
+    }),
+    "gives the same again, from a new instance": async () => {
+      const of = () =>
+        withPlugin(subject, (loss) => tf.tidy(() => loss.loss(preferenceBatch(loss.needs.includes("listwise") ? 3 : 1)).dataSync()));
+      assert.deepEqual(await of(), await of());
+    },
+  };
+  suite(subject, runner, checks, identityChecks(subject));
+}
+
+/** Texts of one user, with rewards that tie now and then, some of them NaN, and not all in the structure. */
+function sampledTexts(seed: number, needs: SamplingStrategy["needs"]): SampledText[] {
+  const rng = createRng("samples", seed);
+  const count = rng.below(9) + 1;
+  const text = (i: number, origin: SampledText["origin"]): SampledText => ({
+    text: `Genre: ${i}`,
+    reward: rng.below(10) === 0 ? Number.NaN : rng.below(6) / 5,
+    length: rng.below(30) + 1,
+    conforms: rng.below(4) > 0,
+    ...(origin === undefined ? {} : { origin }),
+  });
+  return [...Array.from({ length: count }, (_, i) => text(i, "sample")), ...needs.map((origin, i) => text(count + i, origin))];
+}
+
+export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Runner): void {
+  const using = (body: (strategy: SamplingStrategy) => void) => () => withPlugin(subject, body);
+  const checks = {
+    "says how texts are drawn": using(({ samples, generation, needs, rejected }) => {
+      assert.ok(Number.isInteger(samples) && samples >= 1, `samples is ${samples}`);
+      assert.ok(generation.temperature >= 0 && generation.maxTokens >= 1 && generation.topP > 0 && generation.topP <= 1);
+      for (const need of needs) assert.ok(["greedy", "previous"].includes(need), `"${need}" is no need`);
+      assert.ok([0, 1, "many"].includes(rejected));
+    }),
+    "makes examples of the samples' own indices, or says why not": using((strategy) => {
+      for (let seed = 0; seed < 300; seed++) {
+        const samples = sampledTexts(seed, strategy.needs);
+        const { examples, dropped } = strategy.select(samples, createRng("select", seed));
+        assert.equal(examples.length === 0, dropped !== null, "`dropped` says why there are no examples, and nothing otherwise");
+        for (const { chosen, rejected } of examples) {
+          for (const index of [chosen, ...rejected]) {
+            assert.ok(Number.isInteger(index) && index >= 0 && index < samples.length, `${index} is no sample`);
+            assert.ok(!Number.isNaN(samples[index]?.reward), "a text without a reward is compared");
+          }
+          assert.ok(samples[chosen]?.conforms, "a text that does not conform is chosen");
+          assert.ok(!rejected.includes(chosen) && new Set(rejected).size === rejected.length, "a text stands twice in an example");
+          assert.ok(
+            strategy.rejected === "many" ? rejected.length >= 1 : rejected.length === strategy.rejected,
+            `${rejected.length} texts are rejected`,
+          );
+        }
+      }
+    }),
+    "makes nothing of nothing, and of rewards that are all equal no preference": using((strategy) => {
+      assert.notEqual(strategy.select([], createRng(1)).dropped, null);
+      const equal = Array.from({ length: 4 }, (_, i): SampledText => ({ text: `${i}`, reward: 0.5, length: 3, conforms: true }));
+      if (strategy.rejected === 1 && strategy.needs.length === 0) assert.deepEqual(strategy.select(equal, createRng(1)).examples, []);
+    }),
+    "selects the same with the same random numbers, and leaves the samples alone": using((strategy) => {
+      for (let seed = 0; seed < 20; seed++) {
+        const samples = sampledTexts(seed, strategy.needs);
+        const copy = structuredClone(samples);
+        assert.deepEqual(strategy.select(samples, createRng(seed)), strategy.select(samples, createRng(seed)));
+        assert.deepEqual(samples, copy);
+      }
+    }),
+  };
+  suite(subject, runner, checks, identityChecks(subject));
+}
+
+const length = 5;
+
+/** Texts 0 and 1 rank perfectly and the worst way round, text 2 by chance; no list of text 3 has a relevant candidate. */
+function rewardBatch(order: readonly number[] = [0, 1, 2, 3, 4, 5]): RewardBatch {
+  const labels = [1, 0, 1, 0, 0];
+  const lists = [
+    { text: 0, labels, scores: [0.9, 0.2, 0.8, 0.1, 0.3] },
+    { text: 0, labels, scores: [0.8, 0.1, 0.9, 0.2, 0.3] },
+    { text: 1, labels, scores: [0.1, 0.8, 0.2, 0.9, 0.7] },
+    { text: 1, labels, scores: [0.2, 0.8, 0.1, 0.9, 0.7] },
+    { text: 2, labels, scores: [0.5, 0.5, 0.4, 0.9, 0.1] },
+    { text: 3, labels: [0, 0, 0, 0, 0], scores: [0.5, 0.4, 0.3, 0.2, 0.1] },
+  ];
+  const ordered = order.flatMap((i) => lists[i] ?? []);
+  return {
+    texts: [0, 1, 2, 3].map((user) => ({ user, text: `Genre: ${user}`, structureRate: 1 })),
+    lists: {
+      text: Int32Array.from(ordered, ({ text }) => text),
+      length,
+      scores: Float32Array.from(ordered.flatMap(({ scores }) => scores)),
+      labels: Uint8Array.from(ordered.flatMap((list) => list.labels)),
+      neutral: Float32Array.from(ordered.flatMap(() => [0.5, 0.4, 0.3, 0.2, 0.1])),
+    },
+    ties: "expected",
+  };
+}
+
+export function rewardContract(subject: Subject<Reward>, runner?: Runner): void {
+  const rewards = (batch: RewardBatch) => withPlugin(subject, async (reward) => [...(await reward.reward(batch))]);
+  const checks = {
+    "says what it needs": () =>
+      withPlugin(subject, ({ needs }) => {
+        for (const need of needs) assert.ok(need === "neutral", `"${need}" is no need`);
+      }),
+    "gives one number a text, and NaN where no list has a relevant candidate": async () => {
+      const values = await rewards(rewardBatch());
+      assert.equal(values.length, 4);
+      finite(values.slice(0, 3), "reward");
+      assert.ok(Number.isNaN(values[3]), `${values[3]} for a text without a relevant candidate`);
+    },
+    "is higher for a better ranking": async () => {
+      const [best = Number.NaN, worst = Number.NaN, between = Number.NaN] = await rewards(rewardBatch());
+      assert.ok(best > worst && best >= between && between >= worst, `${best}, ${between}, ${worst}`);
+    },
+    "does not depend on the order of the lists, and leaves the batch alone": async () => {
+      const batch = rewardBatch([5, 3, 1, 4, 0, 2]);
+      const copy = structuredClone(batch);
+      const [a, b] = [await rewards(rewardBatch()), await rewards(batch)];
+      for (const [i, value] of a.entries())
+        assert.ok(Object.is(value, b[i]) || Math.abs(value - (b[i] ?? Number.NaN)) < 1e-9, `text ${i}: ${value}, ${b[i]}`);
+      assert.deepEqual(batch, copy);
+    },
+  };
+  suite(subject, runner, checks, identityChecks(subject));
+}

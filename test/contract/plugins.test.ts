@@ -1,0 +1,74 @@
+/** Every registered plugin keeps the contract of its kind. */
+import assert from "node:assert/strict";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type PluginKind, pluginKinds } from "../../framework/contracts/kinds.js";
+import type { PluginClass } from "../../framework/contracts/plugin.js";
+import { loadPlugin } from "../../framework/kernel/load.js";
+import { Registry } from "../../framework/kernel/registry.js";
+import { createAssets } from "../../framework/setup/assets.js";
+import {
+  adaptorContract,
+  datasetContract,
+  encoderContract,
+  llmContract,
+  lossContract,
+  rerankerContract,
+  rewardContract,
+  type Subject,
+  samplingContract,
+  textEncoderContract,
+} from "../../framework/testing/index.js";
+import { useEngine } from "../support/engine.js";
+
+const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = {
+  dataset: datasetContract,
+  encoder: encoderContract,
+  adaptor: adaptorContract,
+  reranker: rerankerContract,
+  "text-encoder": textEncoderContract,
+  llm: llmContract,
+  reward: rewardContract,
+  sampling: samplingContract,
+  loss: lossContract,
+};
+
+/** Answers of users 1, 2 and 3, two each. */
+function recordedTexts(): string {
+  const path = join(mkdtempSync(join(tmpdir(), "rlrf-test-")), "texts.jsonl");
+  const lines = ["1", "2", "3"].flatMap((user) => ["Drama", "Comedy"].map((genre) => JSON.stringify({ user, text: `Genre: ${genre}` })));
+  writeFileSync(path, lines.join("\n"));
+  return path;
+}
+
+/** Options with which a plugin is tested, besides its defaults; those without sensible defaults only with these. */
+const variants: Readonly<Record<string, readonly object[]>> = {
+  "adaptor/hea": ["aspects", "product", "concat"].map((join) => ({ join })),
+  "encoder/sasrec": ["bce", "ce", "gbce"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
+  "llm/replay": [{ path: recordedTexts() }],
+  "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
+  "loss/dpo": [{}, { beta: 0.1, labelSmoothing: 0.1 }],
+  "dataset/synthetic": [{}, { users: 20, items: 80 }],
+};
+
+const registry = await Registry.read();
+const entries = registry.list();
+const plugins = await Promise.all(entries.map(loadPlugin));
+
+describe("contracts", () => {
+  useEngine();
+
+  it("cover every kind, and every plugin is tested", () => {
+    assert.deepEqual([...new Set(entries.map(({ kind }) => kind))].sort(), Object.keys(pluginKinds).sort());
+    for (const id of Object.keys(variants))
+      assert.ok(
+        entries.some(({ kind, name }) => `${kind}/${name}` === id),
+        `${id} is not registered`,
+      );
+  });
+
+  for (const [i, { kind, name }] of entries.entries())
+    for (const options of variants[`${kind}/${name}`] ?? [{}])
+      suites[kind]({ plugin: plugins[i] as PluginClass<never>, options: { ...options }, plugins, services: { assets: createAssets() } });
+});
