@@ -57,8 +57,9 @@ export class Recommender {
     const { length } = this.parts.data.lists;
     const scores = new Float32Array(lists.length * length);
     const batches = chunks(lists, scoreBatch);
-    const shown = options.progress?.start("scoring lists", lists.length, "lists");
+    await this.parts.encoder.warm(options.signal);
     const adapted = this.network.adapt(vectors);
+    const shown = options.progress?.start("scoring lists", lists.length, "lists");
     try {
       for (const [i, batch] of batches.entries()) {
         await breath(options.signal);
