@@ -51,8 +51,8 @@ interface Written {
 
 /** Steps 1 to 8. */
 async function writeAndTune(study: Study, llm: LlmBackend): Promise<Written> {
-  const { tuning } = study;
   await study.timed("language model", () => loadLanguageModel(study, llm));
+  const { tuning } = study; // a policy can be asked for only now
   const users = alignUsers(study);
   const write = (name: string) => study.timed("infer", () => writePolicy(study, llm, name, users.heldOut)); // 1
   const policies = [await write("llm-0")];

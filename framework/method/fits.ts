@@ -28,7 +28,7 @@ export interface FitName {
 export async function encoderOf(study: Study, round: Round, name: FitName): Promise<FittedEncoder> {
   const { data, parts, spec, context } = study;
   const request = { data, encoder: parts.encoder, history: spec.protocol.history };
-  const step = await context.store.step({ step: "encoder", version: 1, inputs: encoderInputs(study, name) }, async (folder) => {
+  const step = await context.store.step({ step: "encoder", version: 1, inputs: encoderInputs(study, round, name) }, async (folder) => {
     const fitted = await fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
     await writeTensors(join(folder, "state.safetensors"), await fitted.state());
     await writeJson(join(folder, "report.json"), fitted.report ?? {});
@@ -47,7 +47,7 @@ export async function recommenderOf(
 ): Promise<Recommender> {
   const { data, parts, spec, context } = study;
   const request = { data, encoder, adaptor: parts.adaptor, reranker: parts.reranker, knowledge };
-  const inputs = recommenderInputs(study, name, knowledge);
+  const inputs = recommenderInputs(study, round, name, knowledge);
   const step = await context.store.step({ step: "recommender", version: 1, inputs }, async (folder) => {
     const fitted = await fitRecommender({
       ...request,
@@ -88,7 +88,7 @@ export async function armScores(
   encoder: () => Promise<FittedEncoder>,
 ): Promise<ScoredLists> {
   const heard = arm.heardAtTest ?? arm.knowledge?.users ?? null;
-  const inputs = { recommender: recommenderInputs(study, name, arm.knowledge), heard, users: round.test };
+  const inputs = { recommender: recommenderInputs(study, round, name, arm.knowledge), heard, users: round.test };
   const step = await study.context.store.step({ step: "scores", version: 1, inputs }, async (folder) => {
     const recommender = await recommenderOf(study, round, name, arm.knowledge, await encoder());
     const { scores } = await rankLists(study, { recommender, users: round.test, seed: name.seed }, heard);
@@ -112,14 +112,20 @@ export function mainMetric(study: Study): string {
   return study.spec.protocol.metrics[0] as string;
 }
 
-function encoderInputs(study: Study, name: FitName) {
+function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {
   const { parts, dataKey, context } = study;
-  return { data: dataKey, name, encoder: parts.identities["encoder"], engine: context.engine.name };
+  return {
+    data: dataKey,
+    learntFrom: { train, valid },
+    seed: name.seed,
+    encoder: parts.identities["encoder"],
+    engine: context.engine.name,
+  };
 }
 
-function recommenderInputs(study: Study, name: FitName, knowledge: Knowledge | null) {
+function recommenderInputs(study: Study, round: Round, name: FitName, knowledge: Knowledge | null) {
   const { adaptor, reranker } = study.parts.identities;
-  return { encoder: encoderInputs(study, name), adaptor: knowledge && adaptor, reranker, metric: mainMetric(study), knowledge };
+  return { encoder: encoderInputs(study, round, name), adaptor: knowledge && adaptor, reranker, metric: mainMetric(study), knowledge };
 }
 
 /** A network's state as it was written: every tensor of floats. */

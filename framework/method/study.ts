@@ -3,8 +3,7 @@ import type { Progress, Logger } from "../contracts/plugin.js";
 import type { PreparedData } from "../contracts/dataset.js";
 import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
 import type { GeneratedText, GenerationParameters, LlmBackend, TunablePolicy } from "../contracts/llm.js";
-import { assertNoLeakage } from "../data/leakage.js";
-import { loadPrepared, prepare, savePrepared } from "../data/prepare.js";
+import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
 import type { Interval } from "../metrics/statistics.js";
@@ -60,17 +59,12 @@ export class Study {
   /** Step 0: cut windows and lists, split the users, and prove that nothing leaks. */
   static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
     const begun = performance.now();
-    const rewardFolds = rewardFoldsOf(spec);
-    const inputs = { dataset: parts.identities["dataset"], protocol: spec.protocol, rewardFolds };
-    const prepared = await context.store.step({ step: "prepare", version: 1, inputs }, async (folder) =>
-      savePrepared(folder, await prepare(parts.dataset, spec.protocol, { folds: rewardFolds })),
-    );
-    const data = await loadPrepared(prepared.folder);
-    assertNoLeakage(data);
+    // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
+    const data = await prepare(parts.dataset, spec.protocol, { folds: rewardFoldsOf(spec) });
     const generations = await context.store.log<readonly GeneratedText[]>("texts");
     const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities["textEncoder"] as string);
     const items = await itemVectors(data, vectors, context.progress);
-    const study = new Study(spec, parts, context, data, prepared.key, generations, vectors, items);
+    const study = new Study(spec, parts, context, data, digestOf(data), generations, vectors, items);
     study.spent("prepare", begun);
     return study;
   }
