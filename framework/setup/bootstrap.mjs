@@ -149,8 +149,13 @@ function run(program, args, failure) {
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     child.on("error", (error) => reject(new Error(`${failure}: ${error.message}`)));
-    child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${failure}:\n${output.trim()}`))));
+    child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${failure}:\n${firstLines(output.trim(), 40)}`))));
   });
+}
+
+function firstLines(text, count) {
+  const lines = text.split("\n");
+  return lines.length <= count ? text : [...lines.slice(0, count), `… ${lines.length - count} more lines`].join("\n");
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -62,6 +62,15 @@ describe("bootstrap", function () {
     await readFile(at("dist/framework/setup/engine.js"));
   });
 
+  it("has a lockfile that npm ci takes on every system: with the packages that this system has no use for", async () => {
+    const { packages } = JSON.parse(await readFile(join(packageRoot, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const wanted = Object.values(packages).flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies));
+    const missing = wanted.filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)));
+    assert.deepEqual(missing, []);
+  });
+
   it("installs packages when they are missing or others than the lockfile's", async () => {
     await rm(at("node_modules/.package-lock.json"));
     await run();
