@@ -27,8 +27,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command("rlrf")
     .description("Tune a language model with a recommender's own feedback (RLRF4Rec).")
     .showHelpAfterError("(rlrf --help lists the commands)")
-    .exitOverride()
-    .action(() => program.help({ error: true }));
+    .exitOverride();
   const wanted = commands.find((name) => name === args[0]);
   for (const name of wanted === undefined ? commands : [wanted]) {
     const { register } = (await import(`./${name}.js`)) as { register: Register };

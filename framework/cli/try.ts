@@ -14,7 +14,9 @@ export const register: Register = (program) => {
     .option("--options <json>", "the plugin's options", "{}")
     .requiredOption("--input <file>", "JSON to feed; - reads standard input")
     .option("--json", "print JSON, which it does in any case")
-    .action(async (id: string, { options, input }: { options: string; input: string }) => print(JSON.stringify(await tryPlugin(id, options, input))));
+    .action(async (id: string, { options, input }: { options: string; input: string }) =>
+      print(JSON.stringify(await tryPlugin(id, options, input))),
+    );
 };
 
 async function tryPlugin(id: string, options: string, input: string): Promise<unknown> {

@@ -1,10 +1,12 @@
 /** What every plugin keeps, whatever its kind: a complete identity, and options that refuse what they do not know. */
 import assert from "node:assert/strict";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import type { OptionSchema, PluginIdentity } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { injectionsOf } from "../kernel/plugin.js";
 import { Registry } from "../kernel/registry.js";
 import { isVersion } from "../kernel/version.js";
+import { strictSchema } from "../spec/options.js";
 import { isObject } from "../spec/origins.js";
 import { resolveReference } from "../spec/resolve.js";
 import { identityOfSubject, type Subject } from "./subject.js";
@@ -18,7 +20,9 @@ export function identityChecks<Product extends object>(subject: Subject<Product>
       assert.ok(summary.length > 0 && !summary.includes("\n"), "the summary is one line");
       assert.ok(source.length > 0, "the source names a paper or a public definition");
     },
-    "says what each option is": async () => {
+    "has a valid schema of its options, and says what each is": async () => {
+      const ajv = new Ajv2020({ strict: false });
+      assert.ok(ajv.validateSchema(strictSchema(identityOfSubject(subject))), ajv.errorsText());
       for (const [path, schema] of optionsOf(identityOfSubject(subject).options)) {
         const said = schema.description !== undefined || schema.unit !== undefined;
         assert.ok(said, `option ${path} has neither a description nor a unit`);

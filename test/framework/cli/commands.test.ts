@@ -1,0 +1,391 @@
+/** The commands as a shell sees them: what they print, and the status they end with. */
+import assert from "node:assert/strict";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { pathToFileURL } from "node:url";
+import { packageRoot } from "../../../framework/setup/paths.js";
+import { baseSpec, fixtureManifest, temporaryFolder, tunedSpec } from "../../support/fixtures.js";
+
+const bin = join(packageRoot, "framework", "cli", "rlrf.mjs");
+
+interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+let folder: string;
+let environment: NodeJS.ProcessEnv;
+before(async () => {
+  folder = await temporaryFolder();
+  environment = { ...process.env, RLRF_PLUGINS: await fixtureManifest(), RLRF_DEBUG: "", NO_COLOR: "1" };
+});
+
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, args, { cwd: folder, env: { ...environment, ...env }, stdio: "pipe" });
+}
+
+async function outcome(child: ChildProcessWithoutNullStreams, input = ""): Promise<Outcome> {
+  child.stdin.on("error", () => {}); // it may end without reading
+  child.stdin.end(input);
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { status: await ended, out, err };
+}
+
+const rlrf = (...args: string[]) => outcome(start([bin, ...args]));
+const rlrfWith = (input: string, ...args: string[]) => outcome(start([bin, ...args]), input);
+
+async function spec(content: unknown, name = "spec.json"): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, typeof content === "string" ? content : JSON.stringify(content, null, 2));
+  return path;
+}
+
+function fails({ status, err, out }: Outcome, expected: number, pattern: RegExp): void {
+  assert.match(err, pattern);
+  assert.equal(status, expected, err);
+  assert.doesNotMatch(err + out, /\n\s+at .*:\d+:\d+/, "no stack trace");
+}
+
+describe("the rlrf command", function () {
+  this.timeout(60_000);
+
+  it("shows help, and refuses what it does not know, with status 2", async () => {
+    const help = await rlrf("--help");
+    assert.equal(help.status, 0);
+    for (const name of ["run", "check", "explain", "list", "describe", "try", "lists", "assets", "doctor", "sync"])
+      assert.match(help.out, new RegExp(`^ {2}${name}\\b`, "m"));
+    fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
+    fails(await rlrf("list", "--jsn"), 2, /unknown option/);
+    fails(await rlrf("check"), 2, /missing required argument/);
+    assert.equal((await rlrf()).status, 2);
+  });
+
+  it("says so when it is not built", async () => {
+    const copy = join(folder, "unbuilt", "framework", "cli");
+    await mkdir(copy, { recursive: true });
+    await copyFile(bin, join(copy, "rlrf.mjs"));
+    fails(await outcome(start([join(copy, "rlrf.mjs"), "list"])), 1, /not built yet: `npm start`/);
+  });
+
+  it("gives an unforeseen exception a code, and its stack only when asked", async () => {
+    const broken = join(folder, "broken.json");
+    const entry = {
+      kind: "loss",
+      name: "broken",
+      version: "1.0.0",
+      summary: "s",
+      source: "s",
+      module: "x.js",
+      file: "x.ts",
+      sha256: "",
+      options: { properties: { a: null } },
+    };
+    await writeFile(broken, JSON.stringify({ plugins: [entry] }));
+    fails(await outcome(start([bin, "describe", "loss/broken"], { RLRF_PLUGINS: broken })), 1, /^RLRF_INTERNAL: /);
+    assert.match((await outcome(start([bin, "describe", "loss/broken"], { RLRF_PLUGINS: broken, RLRF_DEBUG: "1" }))).err, /\n\s+at /);
+  });
+
+  it("ends quietly when its reader goes away", async () => {
+    const child = start([bin, "list", "--json"]);
+    child.stdout.destroy();
+    const err = await text(child.stderr);
+    assert.doesNotMatch(err, /EPIPE|\n\s+at /);
+  });
+});
+
+describe("list and describe", function () {
+  this.timeout(60_000);
+
+  it("list plugins of one kind or all", async () => {
+    const { out, status } = await rlrf("list", "loss");
+    assert.equal(status, 0);
+    assert.match(out, /^loss {2}@fixture\/margin\s+1\.2\.3 {2}A plugin of the tests$/m);
+    assert.doesNotMatch(out, /reward/);
+    const all = JSON.parse((await rlrf("list", "--json")).out) as { kind: string; name: string }[];
+    assert.ok(all.some(({ kind, name }) => kind === "llm" && name === "@fixture/echo"));
+    fails(await rlrf("list", "loses"), 2, /RLRF_PLUGIN_KIND[\s\S]*did you mean "loss"/);
+  });
+
+  it("describe options with defaults and units", async () => {
+    const { out, status } = await rlrf("describe", "loss/@fixture/margin");
+    assert.equal(status, 0);
+    assert.match(out, /beta: number, > 0 \[1\/nats\]; default 0\.1\n\s+Scale of the log-ratio\./);
+    assert.match(out, /link: one of: hinge, square; default "hinge"/);
+    assert.match((await rlrf("describe", "reward/@fixture/doubled")).out, /of: a plugin of kind reward; default/);
+    assert.match((await rlrf("describe", "llm/@fixture/echo")).out, /key: a secret: \{"env": "NAME"\}; may be left out/);
+    assert.match((await rlrf("describe", "dataset/@fixture/rows")).out, /no options/);
+    assert.equal((JSON.parse((await rlrf("describe", "loss/@fixture/margin", "--json")).out) as { version: string }).version, "1.2.3");
+    fails(await rlrf("describe", "loss/@fixture/margn"), 2, /RLRF_PLUGIN_UNKNOWN/);
+    fails(await rlrf("describe", "loss"), 2, /RLRF_USAGE/);
+  });
+});
+
+describe("check", function () {
+  this.timeout(60_000);
+
+  it("accepts valid specs and shows every fault of the others, with status 2", async () => {
+    const good = await spec(tunedSpec(), "good.json");
+    const bad = await spec({ ...baseSpec(), seeds: [], protocl: 1, encoder: { plugin: "@fixture/nothin" } }, "bad.json");
+    const { out, status } = await rlrf("check", good);
+    assert.equal(status, 0);
+    assert.match(out, /^ok {2}\S*good\.json {2}fixture {2}[0-9a-f]{12}$/m);
+    const both = await rlrf("check", good, bad);
+    fails(both, 2, /RLRF_SPEC_FAULTS: 3 faults in bad\.json/);
+    for (const part of [
+      /RLRF_SPEC_VALUE: seeds is \[\]\n {2}where {5}bad\.json:\d+:\d+ \/seeds/,
+      /did you mean "protocol"/,
+      /did you mean "@fixture\/nothing"/,
+    ])
+      assert.match(both.err, part);
+    assert.match(both.out, /good\.json/);
+    const json = JSON.parse((await rlrf("check", good, bad, "--json")).out) as {
+      ok: boolean;
+      faults?: { code: string; pointer: string }[];
+    }[];
+    assert.deepEqual(
+      json.map(({ ok }) => ok),
+      [true, false],
+    );
+    assert.deepEqual(json[1]?.faults?.map(({ code, pointer }) => `${code} ${pointer}`).sort(), [
+      "RLRF_PLUGIN_UNKNOWN /encoder/plugin",
+      "RLRF_SPEC_UNKNOWN_KEY /protocl",
+      "RLRF_SPEC_VALUE /seeds",
+    ]);
+  });
+
+  it("points at malformed JSON, and takes overrides", async () => {
+    fails(await rlrf("check", await spec('{\n  "name": oops\n}', "broken.json")), 2, /RLRF_JSON: .*"oops"\n {2}where {5}broken\.json:2:11/);
+    fails(await rlrf("check", "nowhere.json"), 2, /RLRF_SPEC_FILE/);
+    const good = await spec(tunedSpec(), "good.json");
+    assert.equal((await rlrf("check", good, "--set", "loss.options.beta=0.2", "--set", "seeds=[4]")).status, 0);
+    fails(
+      await rlrf("check", good, "--set", "loss.options.beta=-1"),
+      2,
+      /RLRF_SPEC_VALUE: loss\.options\.beta is -1\n {2}where {5}--set loss\.options\.beta/,
+    );
+    fails(await rlrf("check", good, "--set", "nothing"), 2, /path=value/);
+  });
+});
+
+describe("explain", function () {
+  this.timeout(60_000);
+
+  it("tells values, origins, needs and an estimate", async () => {
+    const path = await spec({ ...tunedSpec(), dataset: { plugin: "synthetic", options: { users: 200 } } });
+    const { out, status } = await rlrf("explain", path, "--set", "protocol.window=10");
+    assert.equal(status, 0);
+    assert.match(out, /^protocol\.window\s+10\s+--set protocol\.window=…$/m);
+    assert.match(out, /^loss\.options\.link\s+"hinge"\s+default of loss\/@fixture\/margin$/m);
+    assert.match(out, /^loss\.options\.beta\s+0\.5\s+spec\.json:\d+:\d+$/m);
+    assert.match(out, /at most 128 pairs from 160 of 200 users/); // 0.8 of 200, less a fifth held out
+    const json = JSON.parse((await rlrf("explain", path, "--json")).out) as {
+      spec: { seeds: number[] };
+      estimate: { pairs: number };
+      origins: Record<string, string>;
+    };
+    assert.deepEqual(json.spec.seeds, [1]);
+    assert.equal(json.estimate.pairs, 128);
+    assert.equal(json.origins["/seeds"], "default of the spec");
+  });
+
+  it("tells which assets and files a spec needs, and whether they are there", async () => {
+    const path = await spec({
+      ...baseSpec(),
+      dataset: { plugin: "movielens" },
+      llm: { plugin: "replay", options: { path: "texts.jsonl" } },
+    });
+    const { assets, files } = JSON.parse((await rlrf("explain", path, "--json")).out) as { assets: { id: string }[]; files: object[] };
+    assert.deepEqual(
+      assets.map(({ id }) => id),
+      ["movielens-100k"],
+    );
+    assert.deepEqual(files, [{ path: "texts.jsonl", pointer: "/llm/options/path", exists: false }]);
+    const own = JSON.parse((await rlrf("explain", path, "--json", "--set", "dataset.options.path=.")).out) as { assets: object[] };
+    assert.deepEqual(own.assets, []);
+  });
+});
+
+describe("try", function () {
+  this.timeout(60_000);
+  const batch = {
+    chosen: { logProbs: [-12.3, -8, -20.5], reference: [-13, -8.5, -20] },
+    rejected: { logProbs: [[-14.1], [-7.2], [-19]], reference: [[-13.5], [-8.1], [-20.4]] },
+  };
+
+  it("feeds a loss: values, mean, and the mean's gradient", async () => {
+    const { out, err, status } = await rlrfWith(JSON.stringify(batch), "try", "loss/dpo", "--options", '{"beta": 0.1}', "--input", "-");
+    assert.equal(status, 0, err);
+    const { loss, mean, gradient } = JSON.parse(out) as {
+      loss: number[];
+      mean: number;
+      gradient: { chosen: number[]; rejected: number[][] };
+    };
+    // The golden rows of losses.md, and d/du of -log s(bD) = -b s(-bD), over three pairs.
+    for (const [i, expected] of [0.630258, 0.713347, 0.792653].entries()) assert.ok(Math.abs((loss[i] ?? 0) - expected) < 1e-6);
+    assert.ok(Math.abs(mean - (0.630258 + 0.713347 + 0.792653) / 3) < 1e-6);
+    assert.ok(Math.abs((gradient.chosen[0] ?? 0) + (0.1 * (1 - Math.exp(-0.630258))) / 3) < 1e-6);
+    for (const [i, value] of gradient.chosen.entries()) assert.ok(Math.abs(value + (gradient.rejected[i]?.[0] ?? 0)) < 1e-9);
+  });
+
+  it("feeds a sampling strategy and metric rewards", async () => {
+    const samples = {
+      samples: [
+        { text: "a", reward: 0.1 },
+        { text: "b", reward: 0.7 },
+      ],
+      seed: 1,
+    };
+    assert.deepEqual(JSON.parse((await rlrfWith(JSON.stringify(samples), "try", "sampling/best-worst", "--input", "-")).out), {
+      examples: [{ chosen: 1, rejected: [0] }],
+      dropped: null,
+    });
+    const ndcg = async (input: unknown) =>
+      (JSON.parse((await rlrfWith(JSON.stringify(input), "try", "reward/ndcg", "--input", "-")).out) as { rewards: (number | null)[] })
+        .rewards;
+    const second = 1 / Math.log2(3);
+    const [one] = await ndcg({ scores: [0.2, 0.9], labels: [1, 0] });
+    assert.ok(Math.abs((one ?? 0) - second) < 1e-9);
+    assert.deepEqual(
+      await ndcg({
+        scores: [
+          [1, 2],
+          [2, 1],
+        ],
+        labels: [
+          [0, 1],
+          [1, 0],
+        ],
+      }),
+      [1, 1],
+    );
+    assert.deepEqual(
+      await ndcg([
+        { scores: [1, 2], labels: [0, 1] },
+        { scores: [3, 2, 1], labels: [0, 0, 0] },
+      ]),
+      [1, null],
+    );
+  });
+
+  it("says what is wrong with options, input and plugin", async () => {
+    const input = JSON.stringify(batch);
+    fails(
+      await rlrfWith(input, "try", "loss/dpo", "--options", '{"betta": 1}', "--input", "-"),
+      2,
+      /RLRF_SPEC_UNKNOWN_KEY[\s\S]*did you mean "beta"/,
+    );
+    fails(await rlrfWith(input, "try", "loss/dpo", "--options", "{", "--input", "-"), 2, /RLRF_JSON[\s\S]*--options:1:2/);
+    fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
+    fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
+    fails(
+      await rlrfWith('{"chosen": {"logProbs": ["x"]}}', "try", "loss/dpo", "--input", "-"),
+      2,
+      /RLRF_TRY_INPUT: chosen\.logProbs\.0 is "x"\n {2}where {5}1:26/,
+    );
+    fails(
+      await rlrfWith('{"chosen": {"logProbs": [-1]}, "rejected": {"logProbs": [[-1]]}}', "try", "loss/dpo", "--input", "-"),
+      2,
+      /needs "reference"/,
+    );
+    fails(
+      await rlrfWith('{"chosen": {"logProbs": [-1, -2]}, "rejected": {"logProbs": [[-1]]}}', "try", "loss/dpo", "--input", "-"),
+      2,
+      /there are 1 entries/,
+    );
+    fails(await rlrfWith('{"scores": [1], "labels": [1, 0]}', "try", "reward/ndcg", "--input", "-"), 2, /there are 2 entries/);
+    fails(await rlrfWith(input, "try", "encoder/none", "--input", "-"), 2, /RLRF_TRY_IMPURE/);
+  });
+});
+
+describe("light commands", function () {
+  this.timeout(60_000);
+
+  for (const args of [["list"], ["describe", "loss/dpo"], ["check", "SPEC"]])
+    it(`${args[0]} imports no tensor library and no plugin, and is quick`, async () => {
+      const path = await spec({ ...baseSpec(), dataset: { plugin: "movielens" }, reranker: { plugin: "prm" } });
+      const command = args.map((arg) => (arg === "SPEC" ? path : arg));
+      const trace = join(folder, `trace-${args[0]}`);
+      const hook = pathToFileURL(join(packageRoot, "dist", "test", "support", "import-trace.js")).href;
+      const traced = await outcome(start(["--import", hook, bin, ...command], { RLRF_TRACE: trace }));
+      assert.equal(traced.status, 0, traced.err);
+      const modules = (await readFile(trace, "utf8")).split("\n");
+      assert.ok(modules.some((url) => url.endsWith("/framework/kernel/registry.js")));
+      for (const heavy of [/@tensorflow/, /duckdb/, /onnxruntime|huggingface/, /\/dist\/plugins\//, /tsyringe/])
+        assert.deepEqual(
+          modules.filter((url) => heavy.test(url)),
+          [],
+        );
+
+      // Processor time, which other processes do not add to.
+      const timed = `process.on("exit", () => { const { user, system } = process.cpuUsage(); require("node:fs").writeFileSync(${JSON.stringify(`${trace}.ms`)}, String((user + system) / 1000)); });`;
+      const preload = join(folder, "cpu.cjs");
+      await writeFile(preload, timed);
+      await outcome(start(["--require", preload, bin, ...command]));
+      const milliseconds = Number(await readFile(`${trace}.ms`, "utf8"));
+      console.log(`      ${args[0]}: ${milliseconds.toFixed(0)} ms of processor time`);
+      assert.ok(milliseconds < 400, `${milliseconds} ms`);
+    });
+});
+
+describe("run", function () {
+  this.timeout(180_000);
+  const small = {
+    name: "small",
+    dataset: { plugin: "synthetic", options: { users: 30, items: 80 } },
+    protocol: { split: [0.5, 0.2, 0.3], metrics: ["ndcg@5"] },
+    encoder: { plugin: "none" },
+    adaptor: { plugin: "hea" },
+    reranker: { plugin: "prm", options: { epochs: 1 } },
+    textEncoder: { plugin: "hashing" },
+    prompt: { aspects: ["Genre", "Avoids"] },
+    arms: ["id-only", "metadata"],
+  };
+
+  it("runs a spec, prints the arms, and keeps the resolved spec", async () => {
+    const { status, out, err } = await rlrf("run", await spec(small));
+    assert.equal(status, 0, err);
+    assert.match(out, /^arm\s+ndcg@5 \[95%\]$/m);
+    assert.match(out, /^metadata\s+0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]$/m);
+    const run = /run folder\s+(\S+)/.exec(out)?.[1] ?? "";
+    assert.match(run, /^runs\/small-[0-9a-f]{8}$/);
+    assert.match(out, /npm run mlflow, then npx rlrf sync/);
+    const kept = JSON.parse(await readFile(join(folder, run, "spec.json"), "utf8")) as { protocol: { window: number }; loss?: object };
+    assert.equal(kept.protocol.window, 15);
+    const again = await rlrf("run", join(folder, "spec.json"), "--json", "--quiet");
+    const result = JSON.parse(again.out) as { arms: Record<string, object>; specHash: string };
+    assert.deepEqual(Object.keys(result.arms), ["id-only", "metadata"]);
+    assert.equal(again.err.replace(/^RLRF_REWARD_DEAF.*\n/m, ""), "");
+  });
+
+  it("ends cleanly on Ctrl-C, with status 130", async () => {
+    const child = start([
+      bin,
+      "run",
+      await spec({
+        ...small,
+        name: "long",
+        seeds: [1, 2, 3, 4, 5, 6, 7, 8],
+        reranker: { plugin: "prm", options: { epochs: 50, patience: 50 } },
+      }),
+    ]);
+    child.stderr.on("data", (data: Buffer) => {
+      if (data.includes("run: ")) setTimeout(() => child.kill("SIGINT"), 1000);
+    });
+    const { status, err } = await outcome(child);
+    assert.equal(status, 130, err);
+    assert.match(err, /the same command goes on from here/);
+    assert.doesNotMatch(err, /RLRF_INTERNAL|\n\s+at /);
+    const name = /run: (\S+)/.exec(err)?.[1] ?? "";
+    assert.match(await readFile(join(folder, name, "journal.jsonl"), "utf8"), /"status":"KILLED"/);
+  });
+
+  it("refuses a wrong spec before anything is started", async () => {
+    const outcomeOf = await rlrf("run", await spec({ ...small, arms: ["llm"] }));
+    fails(outcomeOf, 2, /RLRF_SPEC_CONFLICT|RLRF_SPEC_FAULTS/);
+    assert.doesNotMatch(outcomeOf.err, /engine:/);
+  });
+});
