@@ -44,7 +44,7 @@ export const errorCodes = {
   RLRF_PLUGIN_DUPLICATE: { exit: 2, summary: "Two manifests register a plugin of the same kind and name." },
   RLRF_PLUGIN_SCHEMA: { exit: 1, summary: "A plugin's options schema is not a valid JSON Schema." },
   RLRF_PLUGIN_IMPORT: { exit: 1, summary: "A plugin's module cannot be imported." },
-  RLRF_PLUGIN_STALE: { exit: 1, summary: "The registry does not describe the plugin as it is: run `npm run build`." },
+  RLRF_PLUGIN_STALE: { exit: 1, summary: "The registry does not describe the plugin as it is: compile it and run `npm run registry`." },
   RLRF_PLUGIN_INJECTION: { exit: 1, summary: "A plugin's constructor asks for something that the kernel does not give." },
   RLRF_PLUGIN_CONSTRUCTOR: { exit: 1, summary: "A plugin's constructor threw." },
   RLRF_PLUGIN_DISPOSE: { exit: 1, summary: "Plugins failed while they were disposed of." },
@@ -84,8 +84,14 @@ export const errorCodes = {
   RLRF_DATA_DATABASE: { exit: 1, summary: "DuckDB failed." },
   RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K." },
   RLRF_METRIC_NAN: { exit: 1, summary: "A score to be ranked is not a number." },
-  RLRF_ALIGN_REJECTED: { exit: 1, summary: "A warning: an iteration did not raise the sampled reward of held-out users, and its policy was dropped." },
-  RLRF_REWARD_DEAF: { exit: 1, summary: "The recommender's ranking does not depend on what the users' texts say, so its reward would be noise." },
+  RLRF_ALIGN_REJECTED: {
+    exit: 1,
+    summary: "A warning: an iteration did not raise the sampled reward of held-out users, and its policy was dropped.",
+  },
+  RLRF_REWARD_DEAF: {
+    exit: 1,
+    summary: "The recommender's ranking does not depend on what the users' texts say, so its reward would be noise.",
+  },
   RLRF_REWARD_FLAT: { exit: 1, summary: "No preference example came out of the sampled texts: there is nothing to tune on." },
   RLRF_TRAIN_NAN: { exit: 1, summary: "A loss or a gradient became infinite or not a number; the last good state was kept." },
 } as const satisfies Record<string, { exit: 1 | 2; summary: string }>;

@@ -1,4 +1,5 @@
 import { RlrfError } from "../errors.js";
+import type { Registry } from "../kernel/registry.js";
 import { AlreadyReported, jsonOption, type Register, setOption } from "./command.js";
 import { print, printJson } from "./terminal.js";
 
@@ -14,20 +15,18 @@ interface Verdict {
 export const register: Register = (program) => {
   const command = program.command("check").description("validate specs and show every fault").argument("<spec...>");
   setOption(jsonOption(command)).action(async (files: readonly string[], { json, set }: { json?: boolean; set: readonly string[] }) => {
+    const { Registry } = await import("../kernel/registry.js");
+    const registry = await Registry.read();
     const verdicts: Verdict[] = [];
-    for (const file of files) verdicts.push(await check(file, set, json === true));
+    for (const file of files) verdicts.push(await check(file, set, registry, json === true));
     if (json) printJson(verdicts);
     if (verdicts.some((verdict) => !verdict.ok)) throw new AlreadyReported(2);
   });
 };
 
-async function check(file: string, set: readonly string[], json: boolean): Promise<Verdict> {
-  const [{ readSpec }, { resolveSpec }, { Registry }] = await Promise.all([
-    import("../spec/read.js"),
-    import("../spec/resolve.js"),
-    import("../kernel/registry.js"),
-  ]);
-  const registry = await Registry.read();
+async function check(file: string, set: readonly string[], registry: Registry, json: boolean): Promise<Verdict> {
+  const { readSpec } = await import("../spec/read.js");
+  const { resolveSpec } = await import("../spec/resolve.js");
   try {
     const { spec, hash } = resolveSpec(await readSpec(file, set), registry);
     if (!json) print(`ok  ${file}  ${spec.name}  ${hash.slice(0, 12)}`);

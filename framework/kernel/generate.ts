@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pluginKinds } from "../contracts/kinds.js";
-import { errorCodes } from "../errors.js";
+import { errorCodes, RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
 import { editorSchema } from "../spec/editor-schema.js";
 import { describePlugins } from "./manifest.js";
@@ -50,9 +50,16 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
+async function main(): Promise<void> {
   for (const [path, text] of await generate()) {
     await mkdir(dirname(join(packageRoot, path)), { recursive: true });
     await writeFile(join(packageRoot, path), text);
     console.log(path);
   }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await main().catch((error: unknown) => {
+    console.error(error instanceof RlrfError ? error.message : error);
+    process.exitCode = 1;
+  });
