@@ -122,8 +122,9 @@ class Parser {
 
   private number(): number {
     const raw = match(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y, this.text, this.at);
+    if (raw === undefined) throw this.fault(`no JSON value here${this.found()}`, "a JSON value");
     const value = Number(raw);
-    if (raw === undefined || !Number.isFinite(value)) throw this.fault(`no JSON value here${this.found()}`, "a JSON value");
+    if (!Number.isFinite(value)) throw this.fault(`the number ${raw.slice(0, 40)} is too large`, "a number up to 1.7e308");
     this.at += raw.length;
     return value;
   }

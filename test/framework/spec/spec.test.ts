@@ -93,7 +93,7 @@ describe("JSON", () => {
         try {
           assert.deepEqual(parseJson(text, "x").value, expected);
         } catch (error) {
-          assert.match((error as Error).message, /stands twice/); // JSON.parse lets the last one win
+          assert.match((error as Error).message, /stands twice|is too large/); // JSON.parse lets the last one win, and reads Infinity
         }
       }),
       { numRuns: 3000 },
@@ -111,7 +111,7 @@ describe("JSON", () => {
     ['{"a": 1, "a": 2}', "x:1:10", /stands twice/],
     ['{"__proto__": {"a": 1}}', "x:1:2", /"__proto__" is not allowed/],
     ['{"a": {"constructor": 1}}', "x:1:8", /"constructor" is not allowed/],
-    ["[1e999]", "x:1:2", /no JSON value/],
+    ["[1e999]", "x:1:2", /1e999 is too large/],
     ["[".repeat(100), "x:1:66", /deeper than 64/],
   ] as const)
     it(`${JSON.stringify(text).slice(0, 40)}: ${place}`, () => {
