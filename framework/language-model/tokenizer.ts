@@ -16,7 +16,8 @@ export interface TokenizerState {
 }
 
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder();
+// A byte order mark is a character like any other: it comes back too.
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** A text as a string of its UTF-8 bytes. */
 export function byteString(text: string): string {

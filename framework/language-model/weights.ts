@@ -24,18 +24,24 @@ export interface LayerWeights {
 /** The four matrices of a layer that LoRA may add to. */
 export type Projection = "qkv" | "out" | "gateUp" | "down";
 
-const gaussian =
-  (deviation: number): Initializer =>
-  (shape, rng) =>
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => deviation * rng.normal());
+/** N(0, gain^2 / inputs): each output starts with the inputs' scale times the gain, whatever the width. */
+const scaled =
+  (gain: number): Initializer =>
+  ([inputs = 1, outputs = 1], rng) => {
+    const deviation = gain / Math.sqrt(inputs);
+    return Float32Array.from({ length: inputs * outputs }, () => deviation * rng.normal());
+  };
+/** Rows of a tied embedding are also the head's columns: N(0, 1 / hidden) gives logits of unit scale. */
+const embedded: Initializer = ([rows = 1, hidden = 1], rng) =>
+  Float32Array.from({ length: rows * hidden }, () => rng.normal() / Math.sqrt(hidden));
 const ones: Initializer = (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1);
 const zeros: Initializer = (shape) => new Float32Array(shape.reduce((a, b) => a * b, 1));
 
-/** Trainable weights, initialised as GPT-2's: N(0, 0.02), those that write into the residual divided by sqrt(2 * layers). */
+/** Trainable weights; what writes into the residual starts smaller by sqrt(2 * layers), as GPT-2's. */
 export function createWeights(config: DecoderConfig, parameters: Parameters): DecoderWeights {
   const { vocabulary, hidden, layers, heads, kvHeads, headDim, intermediate } = config;
-  const inner = gaussian(0.02);
-  const residual = gaussian(0.02 / Math.sqrt(2 * layers));
+  const inner = scaled(1);
+  const residual = scaled(1 / Math.sqrt(2 * layers));
   const matrix = (scope: Parameters, name: string, rows: number, columns: number, initializer = inner) =>
     scope.create(name, [rows, columns], initializer) as tf.Tensor as tf.Tensor2D;
   const vector = (scope: Parameters, name: string, length: number, initializer = ones) =>
@@ -51,7 +57,7 @@ export function createWeights(config: DecoderConfig, parameters: Parameters): De
     down: matrix(scope, "down", intermediate, hidden, residual),
   });
   return {
-    embedding: matrix(parameters, "embedding", vocabulary, hidden),
+    embedding: matrix(parameters, "embedding", vocabulary, hidden, embedded),
     layers: Array.from({ length: layers }, (_, index) => layer(parameters.scope(`layers.${index}`))),
     norm: vector(parameters, "norm", hidden),
     ...(!config.tiedHead && { head: matrix(parameters, "head", hidden, vocabulary) }),
