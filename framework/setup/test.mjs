@@ -22,6 +22,7 @@ process.env.RLRF_TEST_COUNTS = counts;
 const mocha = [
   join(root, "node_modules", "mocha", "bin", "mocha.js"),
   ...["--reporter", join(root, "test", "support", "reporter.cjs"), "--forbid-only", "--forbid-pending"],
+  ...(process.stdout.isTTY ? [] : ["--no-color"]), // mocha takes CI=true for a terminal
   ...(unit ? ["--ignore", "dist/test/e2e/**"] : []),
   ...(rest.some((arg) => arg.endsWith(".test.js")) ? rest : [...rest, "dist/test/**/*.test.js"]),
 ];
