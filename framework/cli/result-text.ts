@@ -7,14 +7,14 @@ export function resultText(
   { folder, uri, seconds }: { readonly folder: string; readonly uri: string | null; readonly seconds: string },
 ): string {
   const metrics = [...new Set(Object.values(result.arms).flatMap((arm) => Object.keys(arm)))];
-  const main = metrics.includes("ndcg@5") ? "ndcg@5" : (metrics[0] ?? "");
+  const main = metrics[0] ?? "";
   return [
     "",
     armsTable(result, metrics, main),
     ...(result.tests.length === 0 ? [] : ["", testsTable(result, main)]),
     ...result.hearing.map(
       ({ texts, right, swapped, difference, deaf }) =>
-        `\nhearing test (${texts}, valid users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${deaf ? ": deaf" : ""}`,
+        `\nhearing test (${texts}, unseen users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${deaf ? ": deaf" : ""}`,
     ),
     ...result.iterations.map(
       ({ iteration, accepted, gain }) =>

@@ -35,7 +35,7 @@ export async function alignPolicy(study: Study, tuning: Tuning, pairing: Pairing
     }),
   );
   const { alignment, loss, policy, llm } = tuning;
-  const inputs = { from: llm.identity(), examples, loss: parts.identities["loss"], alignment: tunedBy(alignment) };
+  const inputs = { from: llm.identity(), examples, loss: parts.identities.loss, alignment: tunedBy(alignment) };
   const steps = await tunedOnce(study, policy, alignment.lora, `iteration-${iteration}`, inputs, (seed, checkpoint, onStep) =>
     align({ policy, examples, loss, alignment, seed, onStep, checkpoint, signal: study.context.signal }),
   );
@@ -112,7 +112,7 @@ function tunedBy({ epochs, batchSize, accumulate, learningRate, weightDecay, cli
 function nothingToTuneOn({ counts }: Pairing): RlrfError {
   const reasons = Object.entries(counts).filter(([reason]) => reason.startsWith("dropped"));
   return new RlrfError("RLRF_REWARD_FLAT", {
-    message: `none of the ${counts["users"]} users gave a preference example: ${reasons.map(([reason, count]) => `${count} ${reason}`).join(", ")}`,
+    message: `none of the ${counts.users} users gave a preference example: ${reasons.map(([reason, count]) => `${count} ${reason}`).join(", ")}`,
     where: "/sampling",
     expected: "users with texts of unequal rewards, and in the asked structure where it is a gate",
     hint: 'sample more texts or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',

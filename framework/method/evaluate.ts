@@ -123,8 +123,12 @@ function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredList
 }
 
 function compared(values: ReadonlyMap<string, Float64Array>, metric: string, seed: number): Comparison[] {
-  const pairs = [...values.keys()].flatMap((arm) =>
-    rivals.filter((against) => against !== arm && values.has(against)).map((against) => ({ arm, against })),
+  const order = [...values.keys()];
+  // Each pair of arms once: the later arm against the earlier; `swapped` is what the others are held against.
+  const pairs = order.flatMap((arm, i) =>
+    rivals
+      .filter((against) => arm !== "swapped" && (order.indexOf(against) < i || against === "swapped") && values.has(against))
+      .map((against) => ({ arm, against })),
   );
   const results = pairs.map(({ arm, against }) =>
     pairedRandomisationTest(values.get(arm) as Float64Array, values.get(against) as Float64Array, { seed }),

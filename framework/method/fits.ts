@@ -118,7 +118,7 @@ function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {
     data: dataKey,
     learntFrom: { train, valid },
     seed: name.seed,
-    encoder: parts.identities["encoder"],
+    encoder: parts.identities.encoder,
     engine: context.engine.name,
   };
 }

@@ -14,7 +14,7 @@ export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<
   const { spec, data, parts, context } = study;
   const corpus = inventedDialogues(data, spec.prompt, readers, study.llmSeed);
   if (llm.state === undefined || llm.restoreState === undefined) return llm.prepare(corpus);
-  const inputs = { llm: parts.identities["llm"], corpus, engine: context.engine.name };
+  const inputs = { llm: parts.identities.llm, corpus, engine: context.engine.name };
   const step = await context.store.step({ step: "language-model", version: 1, inputs }, async (folder) => {
     await llm.prepare(corpus);
     const state = await llm.state?.();

@@ -47,8 +47,8 @@ export class RewardModels {
     const { context, parts, spec, dataKey } = this.study;
     const inputs = {
       data: dataKey,
-      reward: parts.identities["reward"],
-      models: [parts.identities["encoder"], parts.identities["adaptor"], parts.identities["reranker"], this.knowledge, spec.seeds],
+      reward: parts.identities.reward,
+      models: [parts.identities.encoder, parts.identities.adaptor, parts.identities.reranker, this.knowledge, spec.seeds],
       metric: spec.protocol.metrics[0],
       rounds: this.study.data.parts.reward,
       engine: context.engine.name,

@@ -62,7 +62,7 @@ export class Study {
     // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
     const data = await prepare(parts.dataset, spec.protocol, { folds: rewardFoldsOf(spec) });
     const generations = await context.store.log<readonly GeneratedText[]>("texts");
-    const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities["textEncoder"] as string);
+    const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities.textEncoder as string);
     const items = await itemVectors(data, vectors, context.progress);
     const study = new Study(spec, parts, context, data, digestOf(data), generations, vectors, items);
     study.spent("prepare", begun);
@@ -153,6 +153,6 @@ export class Study {
 
 /** Into how many parts the align users are dealt, so that nobody is scored by a model that has seen them. */
 function rewardFoldsOf(spec: Spec): number {
-  const folds = spec.reward?.options["folds"];
+  const folds = spec.reward?.options.folds;
   return typeof folds === "number" ? folds : 2;
 }

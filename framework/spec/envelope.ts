@@ -78,8 +78,8 @@ const protocol = closed("How users are split, and how windows and lists are cut 
     items: { type: "string", pattern: "^(?:ndcg|map)@[1-9][0-9]*$" },
     minItems: 1,
     uniqueItems: true,
-    default: ["ndcg", "map"].flatMap((metric) => [1, 3, 5, 7].map((k) => `${metric}@${k}`)),
-    description: "Metrics reported for each arm: ndcg@k and map@k.",
+    default: [5, 1, 3, 7].flatMap((k) => [`ndcg@${k}`, `map@${k}`]),
+    description: "Metrics reported for each arm: ndcg@k and map@k. By the first one fits are stopped early and the hearing test is held.",
   },
   relevantAbove: {
     type: "number",

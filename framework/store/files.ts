@@ -44,6 +44,11 @@ export async function syncFolder(folder: string): Promise<void> {
 
 type Chunk = string | Uint8Array;
 
+/** Whether a path is of a file that is not whole yet. */
+export function isTemporary(path: string): boolean {
+  return /^\..+\.\d+-\d+\.tmp$/.test(basename(path));
+}
+
 /** Writes a file whole: whatever happens on the way, `path` holds its old content or all of the new. Makes the folders it lies in. */
 export async function writeAtomic(path: string, data: Chunk | Iterable<Chunk> | AsyncIterable<Chunk>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${temporaries++}.tmp`);

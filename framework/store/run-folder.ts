@@ -1,6 +1,7 @@
+import fs from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
-import { fileError } from "./files.js";
+import { fileError, isTemporary } from "./files.js";
 import { Lock } from "./lock.js";
 
 /** runs/ID: everything a run shows, written by one process at a time. */
@@ -23,7 +24,10 @@ export class RunFolder {
         { cause },
       );
     });
-    if (lock instanceof Lock) return new RunFolder(id, folder, lock);
+    if (lock instanceof Lock) {
+      await sweepTemporaries(folder);
+      return new RunFolder(id, folder, lock);
+    }
     throw new RlrfError("RLRF_RUN_BUSY", {
       message: `run ${id} is being written by process ${lock.process.split("-")[0] || "unknown"} on ${lock.machine} since ${lock.since}`,
       where: folder,
@@ -46,6 +50,12 @@ export class RunFolder {
   async close(): Promise<void> {
     await this.lock.release();
   }
+}
+
+/** Deletes half-written files of a killed process: whoever holds the lock is the only writer. */
+async function sweepTemporaries(folder: string): Promise<void> {
+  for (const name of await fs.readdir(folder, { recursive: true }).catch(() => []))
+    if (isTemporary(name)) await fs.rm(join(folder, name), { force: true }).catch(() => undefined);
 }
 
 /** @throws RLRF_INTERNAL when the path leaves the folder */
