@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
+import type { LossNeed, PreferenceBatch, PreferenceLoss } from "../../../framework/contracts/feedback.js";
+import type { TunablePolicy } from "../../../framework/contracts/llm.js";
+import { RlrfError } from "../../../framework/errors.js";
+import { type AlignmentExample, type AlignmentFigures, align } from "../../../framework/method/align.js";
+import type { TuningCheckpoint, TuningState, TuningStep } from "../../../framework/method/tuning.js";
+import { Dpo } from "../../../plugins/losses/dpo.js";
+import { allProjections, testModel } from "../../support/decoder.js";
+import { assertNoLeak, useEngine } from "../../support/engine.js";
+import { close } from "../../support/tensors.js";
+
+const lora = { rank: 2, alpha: 4, dropout: 0, targets: allProjections };
+const alignment = {
+  epochs: 2,
+  batchSize: 2,
+  accumulate: 1,
+  learningRate: 1e-2,
+  weightDecay: 0,
+  clip: 1,
+  schedule: "constant",
+  rise: 0,
+  lora,
+} as const;
+const dpo = new Dpo({ beta: 0.1, labelSmoothing: 0 });
+
+const text = (content: string, reward = 0, ended = true) => ({ text: content, ended, reward });
+const example = (prompt: string, chosen: string, ...rejected: string[]): AlignmentExample => ({
+  messages: [{ role: "user", content: prompt }],
+  chosen: text(chosen, 1),
+  rejected: rejected.map((content, i) => text(content, -1 - i)),
+});
+const pairs = [
+  example("likes drama", "Drama", "Horror"),
+  example("likes horror, a lot", "Horror", "Drama, Comedy"),
+  example("comedy", "Comedy", "x"),
+  example("drama and comedy", "Comedy, Drama", "Avoids: Drama"),
+  example("none", "Genre: none", "y z"),
+];
+
+type Step = TuningStep<AlignmentFigures>;
+async function stepsOf(policy: TunablePolicy, changes: Partial<Parameters<typeof align>[0]> = {}): Promise<Step[]> {
+  const steps: Step[] = [];
+  await align({ policy, examples: pairs, loss: dpo, alignment, seed: 1, onStep: (step) => steps.push(step), ...changes });
+  return steps;
+}
+
+/** A loss that keeps what the runner gave it. */
+class Recorder implements PreferenceLoss {
+  readonly seen: Record<string, number[] | undefined>[] = [];
+  constructor(readonly needs: readonly LossNeed[]) {}
+  loss({ chosen, rejected, mismatched }: PreferenceBatch): tf.Tensor1D {
+    const values = (tensor: tf.Tensor | undefined) => (tensor === undefined ? undefined : [...tensor.dataSync()]);
+    this.seen.push({
+      shape: rejected.logProbs.shape,
+      lengths: values(chosen.lengths),
+      rejectedLengths: values(rejected.lengths),
+      rewards: values(chosen.rewards),
+      rejectedRewards: values(rejected.rewards),
+      reference: values(chosen.reference),
+      rejectedReference: values(rejected.reference),
+      logProbs: values(chosen.logProbs),
+      mismatched: values(mismatched?.logProbs),
+    });
+    return tf.neg(chosen.logProbs);
+  }
+}
+
+describe("alignment", () => {
+  useEngine();
+
+  it("starts at ln 2, where policy and reference cancel, and raises the margin", () =>
+    assertNoLeak(async () => {
+      const { model, dispose } = testModel();
+      const steps = await stepsOf(model, { alignment: { ...alignment, epochs: 20 } });
+      const [first, last] = [steps[0] as Step, steps.at(-1) as Step];
+      close([first.loss, first.margin as number, first.chosenReward], [Math.LN2, 0, 0], 1e-5);
+      assert.equal(steps.length, 60);
+      assert.deepEqual([last.step, last.steps], [59, 60]);
+      assert.ok(last.loss < 0.45 && (last.margin as number) > 0.5 && last.accuracy === 1, JSON.stringify(last));
+      assert.ok(first.gradNorm > 0 && first.learningRate === 0.01 && first.tokensPerSecond > 0);
+      dispose();
+    }));
+
+  it("brings the loss's gradient to the adapter: finite differences through the runner", async () => {
+    const { model, dispose } = testModel({ layers: 1 });
+    const small = { ...alignment, lora: { ...lora, rank: 1, targets: ["q_proj", "v_proj"] } };
+    const logistic: PreferenceLoss = {
+      needs: [],
+      loss: ({ chosen, rejected }) => tf.softplus(tf.sub(tf.reshape(rejected.logProbs, [-1]), chosen.logProbs)) as tf.Tensor1D,
+    };
+    await stepsOf(model, { alignment: small, loss: logistic }); // off the point where B = 0
+    const start = await model.adapter();
+    const at = async (state: typeof start): Promise<Step> => {
+      model.restore(state);
+      const once = { ...small, epochs: 1, batchSize: 5, learningRate: 0 };
+      return (await stepsOf(model, { alignment: once, loss: logistic }))[0] as Step;
+    };
+    const { gradNorm } = await at(start);
+    let square = 0;
+    for (const [name, { shape, values }] of Object.entries(start)) {
+      for (const index of values.keys()) {
+        const moved = (by: number) => ({
+          ...start,
+          [name]: { shape, values: values.map((value, i) => (i === index ? value + by : value)) },
+        });
+        square += (((await at(moved(0.01))).loss - (await at(moved(-0.01))).loss) / 0.02) ** 2;
+      }
+    }
+    close([Math.sqrt(square)], [gradNorm], 0.02 * gradNorm);
+    dispose();
+  });
+
+  it("computes what the loss needs, and nothing else", async () => {
+    const { model, dispose } = testModel();
+    const three = [example("a", "xx", "y", "zzz"), example("b", "x", "yy", "z")];
+    const once = { ...alignment, epochs: 1 };
+    const all = new Recorder(["reference", "lengths", "rewards", "listwise", "mismatched"]);
+    await stepsOf(model, { examples: three, loss: all, alignment: once });
+    const seen = all.seen[0] as Record<string, number[]>;
+    assert.deepEqual(seen.shape, [2, 2]);
+    assert.deepEqual(seen.reference, seen.logProbs);
+    assert.deepEqual([...(seen.lengths as number[])].sort(), [2, 3]); // with the end token
+    assert.deepEqual(seen.rewards, [1, 1]);
+    assert.deepEqual(seen.rejectedRewards, [-1, -2, -1, -2]);
+    assert.equal(seen.mismatched?.length, 2);
+    const none = new Recorder([]);
+    await stepsOf(model, { examples: three, loss: none, alignment: once });
+    assert.deepEqual(Object.entries(none.seen[0] ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [name])), ["shape", "logProbs"]); // biome-ignore format: one line
+    dispose();
+  });
+
+  it("groups examples by their number of rejected texts; without one, only the chosen text is told of", async () => {
+    const { model, dispose } = testModel();
+    const recorder = new Recorder([]);
+    const mixed = [example("a", "x"), example("b", "y", "z"), example("c", "w"), example("d", "v", "u", "t")];
+    const steps = await stepsOf(model, { examples: mixed, loss: recorder, alignment: { ...alignment, epochs: 1 } });
+    assert.deepEqual(recorder.seen.map(({ shape }) => shape).sort(), [[1, 1], [1, 2], [2, 0]]); // biome-ignore format: one line
+    assert.ok(steps.some((step) => step.margin === undefined && Number.isFinite(step.chosenReward)));
+    dispose();
+  });
+
+  it("the mismatched text is another prompt's", async () => {
+    const { model, dispose } = testModel();
+    const recorder = new Recorder(["mismatched"]);
+    const examples = [example("a", "x", "q"), example("b", "y", "q"), example("c", "z", "q")];
+    await stepsOf(model, { examples, loss: recorder, alignment: { ...alignment, epochs: 1, batchSize: 3, learningRate: 0 } });
+    const expected = tf.tidy(() =>
+      examples.map(
+        ({ messages }, i) =>
+          model.logProbs([model.tokenize(messages, [(examples[(i + 1) % 3] as AlignmentExample).chosen])]).dataSync()[0] as number,
+      ),
+    );
+    close([...(recorder.seen[0]?.mismatched ?? [])].sort(), expected.sort(), 1e-4);
+    dispose();
+  });
+
+  it("a cut text has no end token in its log-prob", () => {
+    const { model, dispose } = testModel();
+    const [ended, cut] = model.tokenize([{ role: "user", content: "a" }], [text("Drama"), text("Drama", 0, false)]).completions;
+    assert.deepEqual([...(cut ?? [])], [...(ended ?? [])].slice(0, -1));
+    assert.ok(model.codec.endTokens.has(ended?.at(-1) as number));
+    dispose();
+  });
+
+  it("adds the gradients of several batches as one of their size would", async () => {
+    const final = async (batchSize: number, accumulate: number) => {
+      const { model, dispose } = testModel();
+      const steps = await stepsOf(model, { alignment: { ...alignment, epochs: 1, batchSize, accumulate }, examples: pairs.slice(0, 4) });
+      const state = await model.adapter();
+      dispose();
+      return { steps, state };
+    };
+    const [whole, parts] = [await final(4, 1), await final(1, 4)];
+    assert.equal(parts.steps.length, 1);
+    close(
+      [parts.steps[0]?.loss as number, parts.steps[0]?.gradNorm as number],
+      [whole.steps[0]?.loss as number, whole.steps[0]?.gradNorm as number],
+      1e-4,
+    );
+  });
+
+  it("a killed run goes on from its checkpoint to the same numbers, bit for bit", () =>
+    assertNoLeak(async () => {
+      const settings = { ...alignment, epochs: 4, schedule: "cosine", rise: 0.2, lora: { ...lora, dropout: 0.1 } } as const;
+      const whole = testModel();
+      const uninterrupted = await stepsOf(whole.model, { alignment: settings });
+      const expected = await whole.model.adapter();
+      whole.dispose();
+
+      let saved: TuningState | null = null;
+      const save = async (state: TuningState) => {
+        saved = state;
+      };
+      const checkpoint: TuningCheckpoint = { every: 2, load: async () => saved, save };
+      const killed = testModel();
+      const kill = new AbortController();
+      const seen: Step[] = [];
+      const onStep = (step: Step) => {
+        seen.push(step);
+        if (step.step === 4) kill.abort(new Error("killed"));
+      };
+      await assert.rejects(stepsOf(killed.model, { alignment: settings, checkpoint, signal: kill.signal, onStep }), /killed/);
+      killed.dispose();
+      assert.equal((saved as TuningState | null)?.step, 5, "an abort saves what was done");
+
+      const resumed = testModel(); // a new process: the weights, no adapter
+      const rest = await stepsOf(resumed.model, { alignment: settings, checkpoint });
+      assert.deepEqual(await resumed.model.adapter(), expected);
+      const numbers = ({ tokensPerSecond: _, ...figures }: Step) => figures;
+      assert.deepEqual([...seen, ...rest].map(numbers), uninterrupted.map(numbers));
+      await assert.rejects(
+        stepsOf(resumed.model, { alignment: settings, checkpoint, examples: pairs.slice(1) }),
+        code("RLRF_ALIGN_RESUME"),
+      );
+      resumed.dispose();
+    }));
+
+  it("stops at a loss that is not finite, names the step, and keeps the last good adapter", () =>
+    assertNoLeak(async () => {
+      const { model, dispose } = testModel();
+      let calls = 0;
+      const exploding: PreferenceLoss = {
+        needs: [],
+        loss: ({ chosen }) => tf.mul(chosen.logProbs, ++calls > 3 ? Number.NaN : -1) as tf.Tensor1D,
+      };
+      let good: Promise<unknown> | undefined;
+      const onStep = () => {
+        good = model.adapter();
+      };
+      await assert.rejects(stepsOf(model, { loss: exploding, onStep }), (error) => {
+        assert.ok(error instanceof RlrfError && error.code === "RLRF_ALIGN_NAN");
+        assert.match(error.message, /step 3/);
+        return true;
+      });
+      assert.deepEqual(await model.adapter(), await good);
+      dispose();
+    }));
+
+  it("refuses to tune on nothing", async () => {
+    const { model, dispose } = testModel();
+    await assert.rejects(stepsOf(model, { examples: [] }), code("RLRF_ALIGN_EMPTY"));
+    dispose();
+  });
+});
+
+function code(expected: string) {
+  return (error: unknown) => error instanceof RlrfError && error.code === expected;
+}
