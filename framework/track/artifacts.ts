@@ -5,6 +5,7 @@ import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { hashFile } from "../store/hash.js";
 import { insideOf } from "../store/run-folder.js";
+import type { Refusal } from "./batches.js";
 import type { MlflowClient, MlflowRun } from "./mlflow.js";
 
 /** Among the artifacts, what was uploaded: MLflow keeps sizes but no checksums. */
@@ -21,7 +22,7 @@ export interface ArtifactCounts {
 export class ArtifactUploads {
   private readonly manifests = new Map<string, Manifest>();
   private readonly sizes = new Map<string, Map<string, number>>();
-  private refused = false;
+  private unserved = false;
 
   constructor(
     private readonly folder: string,
@@ -29,21 +30,28 @@ export class ArtifactUploads {
     private readonly logger: Logger,
   ) {}
 
-  async upload(run: MlflowRun, paths: Iterable<string>): Promise<ArtifactCounts> {
+  /** @param key of the run in the journal, to name in `refused` the files that the server does not take */
+  async upload(run: MlflowRun, key: string, paths: Iterable<string>, refused: Refusal[]): Promise<ArtifactCounts> {
     const counts = { uploaded: 0, unchanged: 0, missing: 0 };
     try {
-      for (const path of paths) await this.uploadPath(run, path, counts);
+      for (const path of paths)
+        await this.uploadPath(run, path, counts, (name, message) => refused.push({ run: key, kind: "artifacts", name, message }));
       if (counts.uploaded > 0)
         await this.client.putArtifact(run, manifestName, Buffer.from(JSON.stringify(await this.manifest(run), null, 2)));
     } catch (error) {
       if (!(error instanceof RlrfError) || error.code !== "RLRF_TRACK_ARTIFACTS") throw error;
-      if (!this.refused) this.logger.warn(error.code, error.message);
-      this.refused = true;
+      if (!this.unserved) this.logger.warn(error.code, error.message);
+      this.unserved = true;
     }
     return counts;
   }
 
-  private async uploadPath(run: MlflowRun, path: string, counts: ArtifactCounts): Promise<void> {
+  private async uploadPath(
+    run: MlflowRun,
+    path: string,
+    counts: ArtifactCounts,
+    refuse: (name: string, message: string) => void,
+  ): Promise<void> {
     const files = await filesOf(this.folder, path);
     if (files.length === 0) {
       counts.missing++;
@@ -57,7 +65,14 @@ export class ArtifactUploads {
         counts.unchanged++;
         continue;
       }
-      await this.client.putArtifact(run, file, entry.bytes === 0 ? Buffer.alloc(0) : { file: local, bytes: entry.bytes });
+      try {
+        await this.client.putArtifact(run, file, entry.bytes === 0 ? Buffer.alloc(0) : { file: local, bytes: entry.bytes });
+      } catch (error) {
+        // A name or a size that the server does not allow: one file's matter, not the run's.
+        if (!(error instanceof RlrfError) || error.code !== "RLRF_TRACK_REFUSED") throw error;
+        refuse(file, error.fault.message);
+        continue;
+      }
       manifest[file] = entry;
       this.sizes.get(listKey(run, file))?.set(file, entry.bytes);
       counts.uploaded++;

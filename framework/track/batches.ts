@@ -8,7 +8,7 @@ export type Entry =
 
 export interface Refusal {
   readonly run: string;
-  readonly kind: Entry["kind"];
+  readonly kind: Entry["kind"] | "artifacts";
   readonly name: string;
   readonly message: string;
 }

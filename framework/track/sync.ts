@@ -29,9 +29,12 @@ export interface SyncReport {
 /** Events that are read and sent at a time: bounds memory, and what a kill makes us send again. */
 const windowEvents = 5_000;
 const createTries = 4;
+const parentTag = "mlflow.parentRunId";
 
 interface KnownRun {
   readonly run: MlflowRun;
+  /** "found" until something is sent to it. */
+  state: "found" | "ours";
   /** As the server has them. */
   params: ReadonlyMap<string, string>;
   status: string;
@@ -111,13 +114,14 @@ export class Sync {
   private async sendPlan(plan: RunPlan, report: SyncReport): Promise<void> {
     const known = this.runs.get(plan.key) ?? (await this.findOrCreate(plan, report));
     const id = known.run.info.run_id;
-    const { entries, params } = settleParams(plan.entries, known.params);
+    const adoption = known.state === "found" ? this.adopt(plan.key, known, report) : [];
+    const { entries, params } = settleParams([...adoption, ...plan.entries], known.params);
     for (const batch of batchesOf(entries)) {
       report.refused.push(...(await logEntries(this.client, { id, key: plan.key }, batch)));
       for (const { kind } of batch) report.sent[kind]++;
     }
     known.params = params;
-    const artifacts = await this.uploads.upload(known.run, plan.artifacts);
+    const artifacts = await this.uploads.upload(known.run, plan.key, plan.artifacts, report.refused);
     for (const count of ["uploaded", "unchanged", "missing"] as const) report.artifacts[count] += artifacts[count];
     if (plan.status === undefined || plan.status.status === known.status) return;
     const { status, time } = plan.status;
@@ -136,10 +140,7 @@ export class Sync {
     }
     for (let attempt = 1; ; attempt++) {
       const found = this.runs.get(plan.key);
-      if (found !== undefined) {
-        report.runs.found++;
-        return found;
-      }
+      if (found !== undefined) return found;
       try {
         const run = await this.client.createRun({
           experiment_id: this.root.experiment,
@@ -148,7 +149,7 @@ export class Sync {
           tags: this.tagsOf(start),
         });
         report.runs.created++;
-        return this.remember(plan.key, run);
+        return this.remember(plan.key, run, "ours");
       } catch (error) {
         if (!(error instanceof RlrfError) || error.code !== "RLRF_TRACK_UNREACHABLE" || attempt === createTries) throw error;
         // The server may have created it and failed to say so: look before trying again.
@@ -165,17 +166,26 @@ export class Sync {
       const key = run.data.tags?.find((tag) => tag.key === "rlrf.key")?.value;
       if (key === undefined) continue;
       const other = this.runs.get(key);
-      if (other === undefined) this.remember(key, run);
+      if (other === undefined) this.remember(key, run, "found");
       // A create whose answer was lost and that took effect after we had looked: nothing was ever logged to it.
       else if (other.run.info.run_id !== run.info.run_id && isEmpty(run)) await this.client.deleteRun(run.info.run_id);
     }
   }
 
-  private remember(key: string, run: MlflowRun): KnownRun {
+  private remember(key: string, run: MlflowRun, state: KnownRun["state"]): KnownRun {
     const params = new Map((run.data.params ?? []).map((param) => [param.key, param.value]));
-    const known = { run, params, status: run.info.status };
+    const known = { run, state, params, status: run.info.status };
     this.runs.set(key, known);
     return known;
+  }
+
+  /** A run that was there before this process: MLflow keeps the children of a deleted run, and they need the new one's id. */
+  private adopt(key: string, known: KnownRun, report: SyncReport): Entry[] {
+    known.state = "ours";
+    report.runs.found++;
+    const parent = this.runs.get(parentOf(key) ?? "")?.run.info.run_id;
+    const told = known.run.data.tags?.find((tag) => tag.key === parentTag)?.value;
+    return parent === undefined || parent === told ? [] : [{ kind: "tags", value: { key: parentTag, value: parent } }];
   }
 
   private tagsOf(start: RunEvent): MlflowTag[] {
@@ -187,7 +197,7 @@ export class Sync {
       "mlflow.source.name": "rlrf4rec",
       "mlflow.source.type": "LOCAL",
       "mlflow.user": userName(),
-      ...(parent === undefined ? {} : { "mlflow.parentRunId": parent }),
+      ...(parent === undefined ? {} : { [parentTag]: parent }),
     };
     return Object.entries(tags).map(([key, value]) => ({ key, value: tagValue(value) }));
   }
@@ -242,9 +252,14 @@ function settleParams(entries: readonly Entry[], known: ReadonlyMap<string, stri
 
 /** A run whose first line was lost: its key still says where it belongs. */
 function startOf({ key, firstTime }: RunPlan): RunEvent {
-  const parts = key.split("/");
-  const parent = parts.length === 1 ? null : parts.slice(0, -1).join("/");
-  return { event: "run", key, time: firstTime, name: parts.at(-1) ?? key, kind: parent === null ? "experiment" : "child", parent };
+  const parent = parentOf(key);
+  const name = parent === null ? key : key.slice(parent.length + 1);
+  return { event: "run", key, time: firstTime, name, kind: parent === null ? "experiment" : "child", parent };
+}
+
+function parentOf(key: string): string | null {
+  const end = key.lastIndexOf("/");
+  return end < 0 ? null : key.slice(0, end);
 }
 
 function isEmpty({ data }: MlflowRun): boolean {

@@ -1,5 +1,6 @@
 /** What the method tells of a run. Nothing here waits for a network: it all goes to the journal. */
 import { join, relative, sep } from "node:path";
+import { RlrfError } from "../errors.js";
 import { insideOf } from "../store/run-folder.js";
 import { journalNumber, type RunStatus, type Scalar } from "./events.js";
 import { Journal, journalName } from "./journal.js";
@@ -34,6 +35,9 @@ class JournalTracker implements Tracker {
   }
 
   metrics(values: Readonly<Record<string, number>>, step = 0): void {
+    // MLflow would take such a step for 0, without a word.
+    if (!Number.isSafeInteger(step))
+      throw new RlrfError("RLRF_INTERNAL", { message: `step ${step} is not a whole number`, where: this.key });
     const metrics = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, journalNumber(value)]));
     this.journal.append({ event: "metrics", key: this.key, step, metrics });
   }

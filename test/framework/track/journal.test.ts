@@ -96,7 +96,7 @@ describe("track/journal", () => {
   it("keeps its schema, whatever is told", () => {
     const scalars = fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.constant(null));
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.string(), scalars, fc.double(), fc.integer())), (steps) => {
+      fc.property(fc.array(fc.tuple(fc.string(), scalars, fc.double(), fc.maxSafeInteger())), (steps) => {
         fs.rmSync(path("journal.jsonl"), { force: true });
         session((tracker) => {
           for (const [name, param, metric, step] of steps) {
@@ -209,6 +209,13 @@ describe("track/journal", () => {
     tracker.artifact(path("scores", "a.jsonl"));
     assert.deepEqual(told().at(-1), { event: "artifact", of: "", path: "scores/a.jsonl" });
     await assertFails("RLRF_INTERNAL", () => tracker.artifact("../other/spec.json"));
+    journal.close();
+  });
+
+  it("takes whole steps only", async () => {
+    const { tracker, journal } = openTracker(path(), run);
+    for (const step of [0.5, Number.NaN, 2 ** 60])
+      await assertFails("RLRF_INTERNAL", () => tracker.metrics({ a: 1 }, step), /whole number/);
     journal.close();
   });
 
