@@ -136,6 +136,25 @@ export class MlflowClient {
     await this.post("runs/log-batch", { run_id: runId, ...batch });
   }
 
+  async metricHistory(runId: string, name: string): Promise<MlflowMetric[]> {
+    const points: MlflowMetric[] = [];
+    for (let token = ""; ; ) {
+      const query = new URLSearchParams({
+        run_id: runId,
+        metric_key: name,
+        max_results: "10000",
+        ...(token === "" ? {} : { page_token: token }),
+      });
+      const page = await this.connection.json<{ metrics?: MlflowMetric[]; next_page_token?: string }>(
+        "GET",
+        `mlflow/metrics/get-history?${query}`,
+      );
+      points.push(...(page?.metrics ?? []));
+      token = page?.next_page_token ?? "";
+      if (token === "" || page?.metrics === undefined) return points;
+    }
+  }
+
   async listArtifacts(runId: string, path: string): Promise<MlflowFile[]> {
     const files: MlflowFile[] = [];
     let token = "";

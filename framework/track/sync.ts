@@ -1,6 +1,7 @@
 /**
- * Replays a journal to an MLflow server, as often as one likes: runs are found by the tag `rlrf.key`, params are logged once, and a metric
- * carries the journal's own time, so that MLflow's primary key (run, key, time, step, value) makes a second copy impossible.
+ * Replays a journal to an MLflow server, as often as one likes: runs are found by the tag `rlrf.key`, params are logged once, points of metrics that
+ * the server has are left out, and each carries the journal's own time, so that MLflow's primary key (run, key, time, step, value) rules a
+ * second copy out even where an answer was lost.
  */
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { Lock } from "../store/lock.js";
 import { type ArtifactCounts, ArtifactUploads } from "./artifacts.js";
 import { batchesOf, type Entry, logEntries, type Refusal, RunGone, unlessGone } from "./batches.js";
 import type { JournalEvent, RunEvent, RunStatus } from "./events.js";
+import { MetricHistory } from "./history.js";
 import { JournalReader, journalName } from "./journal.js";
 import type { MlflowClient, MlflowRun, MlflowTag } from "./mlflow.js";
 import { mlflowKey, paramValue, tagValue } from "./names.js";
@@ -20,7 +22,7 @@ export interface SyncReport {
   /** Id of the experiment's own run on the server; null when the journal is empty. */
   runId: string | null;
   runs: { created: number; found: number };
-  /** Entries that were sent; the server may have had them. */
+  /** Entries that the server did not have. */
   sent: { metrics: number; params: number; tags: number };
   artifacts: ArtifactCounts;
   refused: Refusal[];
@@ -33,8 +35,9 @@ const parentTag = "mlflow.parentRunId";
 
 interface KnownRun {
   readonly run: MlflowRun;
-  /** "found" until something is sent to it. */
-  state: "found" | "ours";
+  /** Null for a run that this object created: the server has nothing that was not sent by it. */
+  readonly history: MetricHistory | null;
+  adopted: boolean;
   /** As the server has them. */
   params: ReadonlyMap<string, string>;
   status: string;
@@ -53,6 +56,7 @@ export class Sync {
   private uploads: ArtifactUploads;
   private readonly runs = new Map<string, KnownRun>();
   private root: { readonly key: string; readonly experiment: string } | null = null;
+  private looked = false;
 
   private constructor(
     private readonly folder: string,
@@ -84,8 +88,11 @@ export class Sync {
     try {
       return await this.sendAll();
     } catch (error) {
-      if (!(error instanceof RunGone)) throw error;
+      // What of the last window has arrived is for the server to tell: the next pass looks first.
       this.runs.clear();
+      this.looked = false;
+      const gone = error instanceof RunGone || (error instanceof RlrfError && error.code === "RLRF_TRACK_REFUSED");
+      if (!gone) throw error;
       this.root = null;
       this.reader = new JournalReader(this.reader.path, this.logger);
       this.uploads = new ArtifactUploads(this.folder, this.client, this.logger);
@@ -114,9 +121,9 @@ export class Sync {
   private async sendPlan(plan: RunPlan, report: SyncReport): Promise<void> {
     const known = this.runs.get(plan.key) ?? (await this.findOrCreate(plan, report));
     const id = known.run.info.run_id;
-    const adoption = known.state === "found" ? this.adopt(plan.key, known, report) : [];
+    const adoption = known.adopted ? [] : this.adopt(plan.key, known, report);
     const { entries, params } = settleParams([...adoption, ...plan.entries], known.params);
-    for (const batch of batchesOf(entries)) {
+    for (const batch of batchesOf((await known.history?.without(entries)) ?? entries)) {
       report.refused.push(...(await logEntries(this.client, { id, key: plan.key }, batch)));
       for (const { kind } of batch) report.sent[kind]++;
     }
@@ -136,8 +143,8 @@ export class Sync {
     if (this.root === null) {
       const key = plan.key.split("/")[0] as string; // split gives at least one part
       this.root = { key, experiment: await this.client.experiment(start.experiment ?? "rlrf4rec") };
-      await this.findRuns();
     }
+    if (!this.looked) await this.findRuns();
     for (let attempt = 1; ; attempt++) {
       const found = this.runs.get(plan.key);
       if (found !== undefined) return found;
@@ -149,7 +156,7 @@ export class Sync {
           tags: this.tagsOf(start),
         });
         report.runs.created++;
-        return this.remember(plan.key, run, "ours");
+        return this.remember(plan.key, run, null);
       } catch (error) {
         if (!(error instanceof RlrfError) || error.code !== "RLRF_TRACK_UNREACHABLE" || attempt === createTries) throw error;
         // The server may have created it and failed to say so: look before trying again.
@@ -166,22 +173,23 @@ export class Sync {
       const key = run.data.tags?.find((tag) => tag.key === "rlrf.key")?.value;
       if (key === undefined) continue;
       const other = this.runs.get(key);
-      if (other === undefined) this.remember(key, run, "found");
+      if (other === undefined) this.remember(key, run, new MetricHistory(this.client, run));
       // A create whose answer was lost and that took effect after we had looked: nothing was ever logged to it.
       else if (other.run.info.run_id !== run.info.run_id && isEmpty(run)) await this.client.deleteRun(run.info.run_id);
     }
+    this.looked = true;
   }
 
-  private remember(key: string, run: MlflowRun, state: KnownRun["state"]): KnownRun {
+  private remember(key: string, run: MlflowRun, history: MetricHistory | null): KnownRun {
     const params = new Map((run.data.params ?? []).map((param) => [param.key, param.value]));
-    const known = { run, state, params, status: run.info.status };
+    const known = { run, history, adopted: history === null, params, status: run.info.status };
     this.runs.set(key, known);
     return known;
   }
 
   /** A run that was there before this process: MLflow keeps the children of a deleted run, and they need the new one's id. */
   private adopt(key: string, known: KnownRun, report: SyncReport): Entry[] {
-    known.state = "ours";
+    known.adopted = true;
     report.runs.found++;
     const parent = this.runs.get(parentOf(key) ?? "")?.run.info.run_id;
     const told = known.run.data.tags?.find((tag) => tag.key === parentTag)?.value;

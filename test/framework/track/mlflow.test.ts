@@ -256,6 +256,23 @@ describe("track, with a real MLflow server", function () {
     );
   });
 
+  it("deletes an empty double of a run, as a lost answer may leave one, but no run that has something", async () => {
+    const folder = makeRun("doubled");
+    await sync(folder);
+    const read = await server.read("doubled");
+    const key = read[0]?.tags["rlrf.key"] ?? "";
+    const client = new MlflowClient(server.uri);
+    const experiment = await client.experiment("doubled");
+    const tags = ["rlrf.key", "rlrf.root"].map((name) => ({ key: name, value: key }));
+    const create = () => client.createRun({ experiment_id: experiment, run_name: "double", start_time: Date.now(), tags });
+    await create();
+    const used = (await create()).info.run_id;
+    await client.logBatch(used, { metrics: [{ key: "mine", value: 1, timestamp: 1, step: 0 }], params: [], tags: [] });
+    client.close();
+    await sync(folder);
+    assert.deepEqual((await server.read("doubled")).map(({ id }) => id).sort(), [...read.map(({ id }) => id), used].sort());
+  });
+
   it("says what to do when the experiment was deleted there", async () => {
     const client = new MlflowClient(server.uri);
     const id = await client.experiment("gone");
