@@ -175,6 +175,9 @@ export class JournalReader {
       this.warned = true;
       this.logger.warn("RLRF_JOURNAL_BROKEN", `${this.path}: ${bad} line(s) that are no events were left out`);
     }
-    return { events, more, commit: () => void (this.offset = offset) };
+    const commit = () => {
+      this.offset = offset;
+    };
+    return { events, more, commit };
   }
 }

@@ -20,14 +20,14 @@ export function mlflowKey(name: string): string {
 }
 
 export function paramValue(value: Scalar): string {
-  return fit(String(value), limits.param);
+  return shorten(String(value), limits.param);
 }
 
 export function tagValue(value: string): string {
-  return fit(value, limits.tag);
+  return shorten(value, limits.tag);
 }
 
-function fit(value: string, limit: number): string {
+function shorten(value: string, limit: number): string {
   if (value.length <= limit) return value;
   const mark = `… (${value.length} characters, sha256 ${digest(value).slice(0, 16)})`;
   return value.slice(0, limit - mark.length).replace(/[\uD800-\uDBFF]$/, "") + mark;

@@ -89,18 +89,19 @@ describe("track, with a real MLflow server", function () {
       assert.deepEqual([run.name, run.start, run.tags["rlrf.kind"]], [start?.name, start?.time, start?.kind]);
       assert.equal(run.tags["mlflow.parentRunId"], start?.parent ? byKey.get(start.parent)?.id : undefined);
       const expected: Record<string, string[]> = {};
+      const points = (name: string): string[] => {
+        expected[name] ??= [];
+        return expected[name];
+      };
       for (const event of own)
         if (event.event === "metrics")
           for (const [name, value] of Object.entries(event.metrics))
-            (expected[mlflowKey(name)] ??= []).push(JSON.stringify([event.step, event.time, inMlflow(Number(value))]));
+            points(mlflowKey(name)).push(JSON.stringify([event.step, event.time, inMlflow(Number(value))]));
       const found = Object.entries(run.metrics).map(([name, history]) => [
         name,
         history.map(([step, time, value]) => JSON.stringify([step, time, inMlflow(value === "nan" ? Number.NaN : Number(value))])).sort(),
       ]);
-      assert.deepEqual(
-        Object.fromEntries(found),
-        Object.fromEntries(Object.entries(expected).map(([name, points]) => [name, points.sort()])),
-      );
+      assert.deepEqual(Object.fromEntries(found), Object.fromEntries(Object.entries(expected).map(([name, told]) => [name, told.sort()])));
       const files = Object.entries(run.artifacts).filter(([name]) => name !== manifestName);
       for (const [name, sum] of files) assert.equal(sum, sha256(fs.readFileSync(join(folder, name))), name);
     }
