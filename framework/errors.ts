@@ -12,6 +12,7 @@ export const errorCodes = {
   RLRF_TENSORS_BROKEN: { exit: 1, summary: "A safetensors file is damaged or contradicts itself." },
   RLRF_TENSORS_DTYPE: { exit: 1, summary: "A tensor on disk has another type than the reader can use." },
   RLRF_STORE_CORRUPT: { exit: 1, summary: "Warning: a cached file does not match its checksum; it was discarded and is made again." },
+  RLRF_STORE_UNWRITABLE: { exit: 1, summary: "The folder of computed steps cannot be made or written." },
   RLRF_RUN_NAME: { exit: 2, summary: "A run's name cannot be the name of a folder." },
   RLRF_RUN_BUSY: { exit: 1, summary: "Another living process writes the same run." },
   RLRF_RUN_UNWRITABLE: { exit: 1, summary: "The folder of the run cannot be made or written." },

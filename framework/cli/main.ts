@@ -1,8 +1,7 @@
 /** The `rlrf` command: finds the command's file, imports that one alone, and turns what happens into an exit status. */
-import { Command, CommanderError } from "commander";
-import { RlrfError } from "../errors.js";
-import { AlreadyReported, type Register } from "./command.js";
-import { wasInterrupted } from "./interrupt.js";
+import { Command } from "commander";
+import type { Register } from "./command.js";
+import { report } from "./report.js";
 
 /** Each is a file beside this one that exports `register` (command.ts). */
 export const commands = ["run", "check", "explain", "list", "describe", "try", "lists", "assets", "doctor", "sync"] as const;
@@ -19,41 +18,24 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
-    return report(error);
+    return report(error, { json: args.includes("--json") });
   }
 }
 
 async function createProgram(args: readonly string[]): Promise<Command> {
+  const wanted = commands.find((name) => name === args[0]);
   const program = new Command("rlrf")
     .description("Tune a language model with a recommender's own feedback (RLRF4Rec).")
-    .showHelpAfterError("(rlrf --help lists the commands)")
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "RLRF_USAGE: ")) })
+    .showHelpAfterError(
+      `  to do     ${wanted === undefined ? "rlrf --help lists the commands" : `rlrf ${wanted} --help shows how it is called`}`,
+    )
     .exitOverride();
-  const wanted = commands.find((name) => name === args[0]);
   for (const name of wanted === undefined ? commands : [wanted]) {
     const { register } = (await import(`./${name}.js`)) as { register: Register };
     register(program);
   }
   return program;
-}
-
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (wasInterrupted()) return 130;
-  if (error instanceof AlreadyReported) return error.status;
-  if (error instanceof RlrfError) {
-    process.stderr.write(`${error.message}\n`);
-    if (process.env.RLRF_DEBUG) console.error(error);
-    return error.exit;
-  }
-  const cause = error instanceof Error ? error.message : String(error);
-  const internal = new RlrfError(
-    "RLRF_INTERNAL",
-    { message: cause, hint: "report it with the output of RLRF_DEBUG=1 rlrf …" },
-    { cause: error },
-  );
-  process.stderr.write(`${internal.message}\n`);
-  if (process.env.RLRF_DEBUG) console.error(error);
-  return internal.exit;
 }
 
 /** `rlrf list | head` closes the pipe early: that is no fault. */

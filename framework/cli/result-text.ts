@@ -2,10 +2,16 @@
 import type { Result } from "../method/result.js";
 import { table } from "./terminal.js";
 
-export function resultText(
-  result: Result,
-  { folder, uri, seconds }: { readonly folder: string; readonly uri: string | null; readonly seconds: string },
-): string {
+interface Shown {
+  readonly folder: string;
+  /** The MLflow server, if one was named. */
+  readonly uri: string | null;
+  /** It has everything. */
+  readonly tracked: boolean;
+  readonly seconds: string;
+}
+
+export function resultText(result: Result, { folder, uri, tracked, seconds }: Shown): string {
   const metrics = [...new Set(Object.values(result.arms).flatMap((arm) => Object.keys(arm)))];
   const main = metrics[0] ?? "";
   return [
@@ -22,9 +28,14 @@ export function resultText(
     ),
     "",
     `run folder   ${folder} (result.json, scores/, texts/)`,
-    `in MLflow    ${uri === null ? `npm run mlflow, then npx rlrf sync ${folder} --to the URI that it prints` : uri}`,
+    `in MLflow    ${inMlflow(folder, uri, tracked)}`,
     `took         ${seconds}`,
   ].join("\n");
+}
+
+function inMlflow(folder: string, uri: string | null, tracked: boolean): string {
+  if (uri === null) return `npm run mlflow, then npx rlrf sync ${folder} --to the URI that it prints`;
+  return tracked ? uri : `not all of it: npx rlrf sync ${folder} --to ${uri}`;
 }
 
 /** Means over users and seeds; the first metric with its 95% interval. */

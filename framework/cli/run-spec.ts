@@ -28,11 +28,11 @@ export interface RunOptions {
 }
 
 interface Environment {
-  readonly options: RunOptions;
   readonly registry: Registry;
   readonly logger: Logger;
   readonly progress: Progress;
   readonly engine: EngineInfo;
+  readonly store: Store;
   readonly signal: AbortSignal;
 }
 
@@ -45,18 +45,21 @@ export async function runSpec(file: string, options: RunOptions): Promise<void> 
   const resolved = resolveSpec(await readSpec(file, options.set), registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
-  const environment = { options, registry, logger, progress: createProgress({ quiet }), engine, signal };
+  const store = new Store(options.cache, logger);
+  await store.mustBeWritable();
+  const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal };
   const folder = await RunFolder.open(options.runs, runId(resolved));
   const shown = relative(process.cwd(), folder.folder) || folder.folder;
   logger.info(`run: ${shown}`);
   try {
-    const result = await inFolder(resolved, folder, environment);
+    const { result, tracked } = await inFolder(resolved, folder, environment);
     if (options.json) printJson({ folder: folder.folder, ...result });
     else
       print(
         resultText(result, {
           folder: shown,
           uri: trackingUri(resolved.spec.tracking.uri),
+          tracked,
           seconds: duration((performance.now() - begun) / 1000),
         }),
       );
@@ -73,11 +76,17 @@ function runId({ spec, hash }: ResolvedSpec): string {
   return `${spec.name}-${hash.slice(0, 8)}`;
 }
 
-async function inFolder({ spec, hash }: ResolvedSpec, folder: RunFolder, environment: Environment): Promise<Result> {
+/** `tracked`: an MLflow server has everything. */
+async function inFolder(
+  { spec, hash }: ResolvedSpec,
+  folder: RunFolder,
+  environment: Environment,
+): Promise<{ readonly result: Result; readonly tracked: boolean }> {
   const { logger, engine, signal } = environment;
   const { experiment, uri } = spec.tracking;
   const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri) }, logger);
-  let status: "FINISHED" | "FAILED" | "KILLED" = "FAILED";
+  let finished = false;
+  const finish = () => tracking.finish(signal.aborted ? "KILLED" : finished ? "FINISHED" : "FAILED");
   try {
     const path = folder.path("spec.json");
     await writeJson(path, spec);
@@ -85,17 +94,15 @@ async function inFolder({ spec, hash }: ResolvedSpec, folder: RunFolder, environ
     tracking.tracker.tags({ specHash: hash, engine: engine.name, engineVersion: engine.version, engineReason: engine.reason });
     tracking.tracker.artifact(path);
     const result = await assembled(spec, folder, tracking.tracker, environment);
-    status = "FINISHED";
-    return result;
+    finished = true;
+    return { result, tracked: (await finish()).complete };
   } finally {
-    if (signal.aborted) status = "KILLED";
-    await tracking.finish(status);
+    if (!finished) await finish();
   }
 }
 
 async function assembled(spec: ResolvedSpec["spec"], folder: RunFolder, tracker: Tracker, environment: Environment): Promise<Result> {
-  const { options, registry, logger, progress, engine, signal } = environment;
-  const store = new Store(options.cache, logger);
+  const { registry, logger, progress, engine, store, signal } = environment;
   const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
   try {
     return await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });

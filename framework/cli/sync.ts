@@ -1,7 +1,7 @@
 /** `rlrf sync [RUN…] --to URI`: replays journals to an MLflow server, without doubles however often. */
 import type { Logger } from "../contracts/plugin.js";
 import type { SyncReport } from "../track/sync.js";
-import { jsonOption, quietOption, type Register } from "./command.js";
+import { AlreadyReported, jsonOption, quietOption, type Register } from "./command.js";
 import { createLogger, print, printJson, table } from "./terminal.js";
 
 interface SyncOptions {
@@ -37,9 +37,12 @@ async function sync(names: readonly string[], { to, runs, json = false, quiet = 
   if (refused.length === 0) return;
   const { RlrfError } = await import("../errors.js");
   const { refusalLines } = await import("../track/batches.js");
-  throw new RlrfError("RLRF_TRACK_REFUSED", {
+  const error = new RlrfError("RLRF_TRACK_REFUSED", {
     message: `MLflow refused ${refused.length} entries; all others were logged:\n    ${refusalLines(refused).join("\n    ")}`,
   });
+  if (!json) throw error;
+  process.stderr.write(`${error.message}\n`); // the JSON has them already
+  throw new AlreadyReported(error.exit);
 }
 
 async function syncRun(folder: string, to: string | undefined, logger: Logger): Promise<SyncedRun> {

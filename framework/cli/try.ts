@@ -57,6 +57,8 @@ async function readInput(input: string): Promise<string> {
   try {
     return await readFile(input, "utf8");
   } catch (cause) {
-    throw new RlrfError("RLRF_TRY_INPUT", { message: `the input cannot be read: ${(cause as Error).message}`, where: input }, { cause });
+    const { fileError } = await import("../store/files.js");
+    const { message } = fileError(cause, input, "read").fault;
+    throw new RlrfError("RLRF_TRY_INPUT", { message, where: input, expected: "a file of JSON, or - for standard input" }, { cause });
   }
 }

@@ -32,7 +32,8 @@ export function usableUsers({ users, items, sequence }: Interactions, protocol: 
   if (kept.length === 0)
     throw new RlrfError("RLRF_DATA_EMPTY", {
       message: `no list can be cut: of ${users.length} users ${usersTooShort} have nothing new after their window, the others leave too few of ${items.length - 1} items as negatives`,
-      expected: `users with at least 2 interactions, and ${protocol.listLength} items`,
+      expected: `users with at least 2 interactions, and for a list of ${protocol.listLength} enough items that they never met`,
+      hint: "use more data, or a smaller protocol.listLength",
     });
   const compact = kept.length === users.length ? sequence : keepUsers(sequence, kept);
   return {

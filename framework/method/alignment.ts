@@ -110,9 +110,12 @@ function tunedBy({ epochs, batchSize, accumulate, learningRate, weightDecay, cli
 }
 
 function nothingToTuneOn({ counts }: Pairing): RlrfError {
-  const reasons = Object.entries(counts).filter(([reason]) => reason.startsWith("dropped"));
+  const reasons = Object.entries(counts).flatMap(([name, count]) => {
+    const [kind, reason] = name.split(": ");
+    return kind === "dropped" ? [`${reason} (${count})`] : [];
+  });
   return new RlrfError("RLRF_REWARD_FLAT", {
-    message: `none of the ${counts.users} users gave a preference example: ${reasons.map(([reason, count]) => `${count} ${reason}`).join(", ")}`,
+    message: `no preference example came from any of the ${counts.users} users: ${reasons.join(", ")}; nothing was tuned`,
     where: "/sampling",
     expected: "users with texts of unequal rewards, and in the asked structure where it is a gate",
     hint: 'sample more texts or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',

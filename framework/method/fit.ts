@@ -39,7 +39,7 @@ export class DivergedError extends RlrfError {
     where: string,
     readonly lastGood: NamedArrays,
   ) {
-    const hint = "lower the learning rate; the state of the best epoch before this step was kept";
+    const hint = "lower its learning rate; the state of the best epoch before is kept, in a run under diverged/ in its folder";
     super("RLRF_TRAIN_NAN", { message, where, hint });
   }
 }
@@ -70,7 +70,10 @@ async function epochs<Batch>(task: Fit<Batch>, optimiser: AdamW, variables: read
     for (let epoch = 0; epoch < options.epochs && epoch - bestEpoch < options.patience; epoch++) {
       const begun = performance.now();
       const loss = await oneEpoch(task, optimiser, variables, best, epoch);
-      const metric = await task.evaluate();
+      const metric = await task.evaluate().catch((error: unknown) => {
+        if (!(error instanceof RlrfError) || error.code !== "RLRF_METRIC_NAN") throw error;
+        return diverged(task, best, "a score of the valid users is", `epoch ${epoch + 1}, after its last step`);
+      });
       history.push({ loss, metric, seconds: (performance.now() - begun) / 1000 });
       if (!(metric <= bestMetric)) {
         [bestEpoch, bestMetric] = [epoch + 1, metric];
@@ -102,13 +105,17 @@ async function oneEpoch<Batch>(
     const norm = Number.isFinite(value) ? optimiser.apply(gradients, scale) : Number.NaN;
     tf.dispose([...gradients]);
     if (!Number.isFinite(norm)) {
-      best.putBack();
-      const where = `${task.label}, epoch ${epoch + 1}, step ${epoch * batches.length + i + 1}`;
-      throw new DivergedError(`the ${Number.isFinite(value) ? "gradient" : "loss"} is not finite`, where, await task.parameters.state());
+      const step = `epoch ${epoch + 1}, step ${epoch * batches.length + i + 1}`;
+      await diverged(task, best, Number.isFinite(value) ? "the gradient is" : "the loss is", step);
     }
     sum += value;
   }
   return sum / batches.length;
+}
+
+async function diverged<Batch>({ label, parameters }: Fit<Batch>, best: Snapshot, what: string, when: string): Promise<never> {
+  best.putBack();
+  throw new DivergedError(`${what} not finite`, `${label}, ${when}`, await parameters.state());
 }
 
 /** Lets timers, signals and the terminal have their turn. @throws the signal's reason */

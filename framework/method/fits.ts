@@ -6,6 +6,7 @@ import { writeJson } from "../store/files.js";
 import { readTensors, type StoredTensor, valuesOf, writeTensors } from "../store/tensors.js";
 import type { ArmKnowledge } from "./arms.js";
 import type { ScoredLists } from "./figures.js";
+import { DivergedError } from "./fit.js";
 import {
   type FittedEncoder,
   fitEncoder,
@@ -29,7 +30,8 @@ export async function encoderOf(study: Study, round: Round, name: FitName): Prom
   const { data, parts, spec, context } = study;
   const request = { data, encoder: parts.encoder, history: spec.protocol.history };
   const step = await context.store.step({ step: "encoder", version: 1, inputs: encoderInputs(study, round, name) }, async (folder) => {
-    const fitted = await fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
+    const fitting = fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
+    const fitted = await keepingLastGood(study, ["encoder", name], fitting);
     await writeTensors(join(folder, "state.safetensors"), await fitted.state());
     await writeJson(join(folder, "report.json"), fitted.report ?? {});
     fitted.dispose();
@@ -49,7 +51,7 @@ export async function recommenderOf(
   const request = { data, encoder, adaptor: parts.adaptor, reranker: parts.reranker, knowledge };
   const inputs = recommenderInputs(study, round, name, knowledge);
   const step = await context.store.step({ step: "recommender", version: 1, inputs }, async (folder) => {
-    const fitted = await fitRecommender({
+    const fitting = fitRecommender({
       ...request,
       round,
       seed: name.seed,
@@ -58,11 +60,25 @@ export async function recommenderOf(
       progress: context.progress,
       signal: context.signal,
     });
+    const fitted = await keepingLastGood(study, ["recommender", name], fitting);
     await writeTensors(join(folder, "state.safetensors"), await fitted.state());
     await writeJson(join(folder, "report.json"), fitted.report ?? {});
     fitted.dispose();
   });
   return restoreRecommender(request, floatTensors(await readTensors(join(step.folder, "state.safetensors"))));
+}
+
+/** A fit that diverges ends the run; what it had learnt until then is left in the run folder, for whoever looks into it. */
+async function keepingLastGood<Fitted>(
+  study: Study,
+  [what, { part, fold, seed }]: [string, FitName],
+  fitting: Promise<Fitted>,
+): Promise<Fitted> {
+  return fitting.catch(async (error: unknown) => {
+    if (error instanceof DivergedError)
+      await writeTensors(study.context.folder.path("diverged", `${what}-${part}-${fold}-${seed}.safetensors`), error.lastGood);
+    throw error;
+  });
 }
 
 /** A model, and users that it has not learnt from. */

@@ -20,7 +20,7 @@ export async function mustHear(study: Study, reward: RewardModels, texts: string
   for (const listener of reward.listeners()) await hearing.ask(listener);
   const outcome = hearing.outcome(texts);
   if (outcome.deaf && study.spec.alignment?.deaf !== "continue") throw new RlrfError("RLRF_REWARD_DEAF", deafness(study, outcome));
-  return outcome;
+  return warned(study, outcome);
 }
 
 /** For runs without alignment: the recommenders that will be evaluated, on their valid users. */
@@ -37,7 +37,12 @@ export async function hearOnValidUsers(study: Study, { name: texts, texts: writt
       encoder.dispose();
     }
   }
-  return hearing.outcome(texts);
+  return warned(study, hearing.outcome(texts));
+}
+
+function warned(study: Study, outcome: Hearing): Hearing {
+  if (outcome.deaf) study.warn("RLRF_REWARD_DEAF", deafness(study, outcome).message);
+  return outcome;
 }
 
 class HearingTest {
@@ -68,7 +73,6 @@ class HearingTest {
     const users = right.filter((value) => !Number.isNaN(value)).length;
     const hearing = { texts, users, right: mean(right), swapped: mean(swapped), difference, deaf: !(difference.low > 0) };
     study.context.tracker.metrics({ "hearing/right": hearing.right, "hearing/swapped": hearing.swapped, "hearing/low": difference.low });
-    if (hearing.deaf) study.warn("RLRF_REWARD_DEAF", deafness(study, hearing).message);
     return hearing;
   }
 }

@@ -102,18 +102,23 @@ export async function tune<Figures extends Record<string, number>>(run: TuningRu
   const steps = tuningSteps(objective, settings);
   const fingerprint = hashOf({ examples: objective.fingerprint, settings, seed });
   const optimiser = new AdamW(trainee.variables(), settings);
+  const keep = async (step: number) =>
+    checkpoint?.save({ step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() });
   try {
     let step = resume(await checkpoint?.load(), fingerprint, trainee, optimiser);
     const perEpoch = steps / settings.epochs;
     for (; step < steps; step++) {
       const batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
       const from = (step % perEpoch) * settings.accumulate;
-      const figures = oneStep(run, optimiser, batches.slice(from, from + settings.accumulate), step, steps);
-      onStep?.(figures);
+      try {
+        onStep?.(oneStep(run, optimiser, batches.slice(from, from + settings.accumulate), step, steps));
+      } catch (error) {
+        if (error instanceof RlrfError && error.code === "RLRF_ALIGN_NAN") await keep(step);
+        throw error;
+      }
       const done = step + 1;
       const aborted = signal?.aborted === true;
-      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0))
-        await checkpoint.save({ step: done, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() });
+      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0)) await keep(done);
       await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
       signal?.throwIfAborted();
     }
@@ -182,7 +187,7 @@ function diverged(step: number, what: string, settings: TuningSettings): RlrfErr
   return new RlrfError("RLRF_ALIGN_NAN", {
     message: `the ${what} is not a finite number`,
     where: `step ${step}`,
-    hint: `nothing of this step was kept; lower the learning rate (${settings.learningRate}) or set a clip (${settings.clip})`,
+    hint: `the state before this step was kept; lower the learning rate (${settings.learningRate})${settings.clip === 0 ? ", or clip the gradients" : ""}`,
   });
 }
 

@@ -103,7 +103,8 @@ class Parser {
   /** After a value: a comma goes on, the closing bracket ends. */
   private continues(end: "}" | "]"): boolean {
     if (this.closes(end)) return false;
-    if (!this.take(",")) throw this.fault("the value ended, but neither it nor the text goes on", `"," or "${end}"`);
+    if (!this.take(","))
+      throw this.fault(`no "," or "${end}" after a value${this.found()}`, `"," before the next one, or "${end}" after the last`);
     return true;
   }
 

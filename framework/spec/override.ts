@@ -21,6 +21,7 @@ export function applyOverride(spec: SpecSource, argument: string): SpecSource {
     if (last && key === "plugin") forgetOptions(place, value, pointer, origins);
     place = step(place, key, path, last ? value : undefined);
     pointer = child(pointer, key);
+    if (!origins.has(pointer)) origins.set(pointer, { kind: "set", path }); // made on the way
   }
   forget(origins, pointer);
   for (const at of pointersOf(value, pointer)) origins.set(at, { kind: "set", path });

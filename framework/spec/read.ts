@@ -53,7 +53,9 @@ async function readText(file: string, extendedBy: string | undefined): Promise<s
     if (cause instanceof RlrfError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     const why =
-      { ENOENT: "there is no such file", EISDIR: "it is a folder", EACCES: "it may not be read" }[code ?? ""] ?? (cause as Error).message;
+      { ENOENT: "there is no such file", ENOTDIR: "there is no such file", EISDIR: "it is a folder", EACCES: "it may not be read" }[
+        code ?? ""
+      ] ?? (cause as Error).message;
     throw new RlrfError(
       "RLRF_SPEC_FILE",
       { message: `the spec cannot be read: ${why}`, ...place, expected: "a JSON file in UTF-8" },

@@ -8,12 +8,23 @@ let temporaries = 0;
 
 type Doing = "read" | "write";
 
+const refusals: Readonly<Record<string, string>> = {
+  EACCES: "this user may not",
+  EPERM: "the system does not permit it",
+  EROFS: "the file system is read-only",
+  ENOTDIR: "a part of its path is a file, not a folder",
+  EEXIST: "a part of its path is a file, not a folder",
+  ENOENT: "no folder can be made there",
+  EISDIR: "it is a folder",
+};
+
 /** Turns what the operating system says into a coded error that says what to do. */
 export function fileError(cause: unknown, path: string, doing: Doing): RlrfError {
   if (cause instanceof RlrfError) return cause;
   const errno = (cause as NodeJS.ErrnoException | null)?.code ?? "";
   const where = (cause as NodeJS.ErrnoException | null)?.path ?? path;
   const fault = (code: ErrorCode, message: string, hint: string) => new RlrfError(code, { message, where, hint }, { cause });
+  const refusal = refusals[errno];
   if (["ENOSPC", "EDQUOT", "EFBIG"].includes(errno))
     return fault(
       "RLRF_DISK_FULL",
@@ -21,13 +32,31 @@ export function fileError(cause: unknown, path: string, doing: Doing): RlrfError
       `free some space there, then give the same command again: what was finished is kept`,
     );
   if (errno === "ENOENT" && doing === "read") return fault("RLRF_FILE_MISSING", `there is no file ${basename(path)}`, "check the path");
-  if (["EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT"].includes(errno))
-    return fault("RLRF_FILE_DENIED", `cannot ${doing} ${basename(path)} (${errno})`, `let this user ${doing} it, or choose another one`);
+  if (refusal !== undefined)
+    return fault(
+      "RLRF_FILE_DENIED",
+      `cannot ${doing} ${basename(path)}: ${refusal} (${errno})`,
+      `let this user ${doing} it, or choose another path`,
+    );
   return fault(
     "RLRF_FILE_IO",
     `cannot ${doing} ${basename(path)}: ${cause instanceof Error ? cause.message : String(cause)}`,
     "check the disk, then give the same command again",
   );
+}
+
+/** The folder, with those above it. Node's own recursive mkdir never returns where a folder takes no others, as in /proc. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const there = await fs.stat(code === "ENOENT" ? dirname(path) : path).catch(() => null);
+    if (code === "ENOENT" && there === null) {
+      await makeFolder(dirname(path));
+      await makeFolder(path);
+    } else if (code === "ENOENT" || !there?.isDirectory()) throw error;
+  }
 }
 
 /** Makes a rename in this folder survive a power cut; not every system can open a folder, and then there is nothing to do. */
@@ -53,7 +82,7 @@ export function isTemporary(path: string): boolean {
 export async function writeAtomic(path: string, data: Chunk | Iterable<Chunk> | AsyncIterable<Chunk>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${temporaries++}.tmp`);
   try {
-    await fs.mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeSynced(temporary, typeof data === "string" || data instanceof Uint8Array ? [data] : data);
     await fs.rename(temporary, path);
     await syncFolder(dirname(path));

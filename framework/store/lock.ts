@@ -2,7 +2,7 @@
 import fs from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { writeAtomic } from "./files.js";
+import { makeFolder, writeAtomic } from "./files.js";
 import { processIn, processToken, stateOf } from "./process.js";
 
 export interface Holder {
@@ -37,7 +37,7 @@ export class Lock {
 
   /** @returns the lock, or who holds it */
   static async take(folder: string): Promise<Lock | Holder> {
-    await fs.mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (;;) {
       const highest = Math.max(0, ...(await generations(folder)));
       const holder = highest === 0 ? null : await livingHolder(join(folder, String(highest)));

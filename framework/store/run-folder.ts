@@ -20,7 +20,7 @@ export class RunFolder {
       if (code === "RLRF_DISK_FULL") throw new RlrfError(code, fault, { cause });
       throw new RlrfError(
         "RLRF_RUN_UNWRITABLE",
-        { ...fault, where: folder, hint: "make it writable for this user, or choose another folder for runs" },
+        { ...fault, where: folder, hint: "make it writable for this user, or choose another folder for runs with --runs FOLDER" },
         { cause },
       );
     });

@@ -1,9 +1,9 @@
 /** The content-addressed cache of steps: a result is found whole and verified, or it is made (again). */
 import fs from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
-import { fileError, readJson, syncFolder, writeJson } from "./files.js";
+import { fileError, makeFolder, readJson, syncFolder, writeJson } from "./files.js";
 import { hashFile, hashOf } from "./hash.js";
 import { KeyedLog } from "./log.js";
 import { processIn, processToken, stateOf } from "./process.js";
@@ -52,6 +52,20 @@ export class Store {
     private readonly logger: Logger = stderrLogger,
   ) {}
 
+  /** Fails before anything is computed where nothing could be kept. @throws RLRF_STORE_UNWRITABLE, RLRF_DISK_FULL */
+  async mustBeWritable(): Promise<void> {
+    const probe = this.temporary();
+    try {
+      await makeFolder(probe);
+      await fs.rmdir(probe);
+    } catch (cause) {
+      const { code, fault } = fileError(cause, this.root, "write");
+      if (code === "RLRF_DISK_FULL") throw new RlrfError(code, fault, { cause });
+      const hint = "make it writable for this user, or choose another folder with --cache FOLDER";
+      throw new RlrfError("RLRF_STORE_UNWRITABLE", { ...fault, where: resolve(this.root), hint }, { cause });
+    }
+  }
+
   /**
    * The verified folder of a step's result. When it is missing, or any of its files does not match its checksum, `make` fills a
    * temporary folder, which is then synced and renamed: a kill at any moment leaves all of a result or nothing.
@@ -82,10 +96,10 @@ export class Store {
     if (await this.verifiedOrDiscarded(folder, key)) return { folder, key, cached: true };
     const temporary = this.temporary();
     try {
-      await fs.mkdir(temporary, { recursive: true });
+      await makeFolder(temporary);
       await make(temporary);
       await seal(temporary, identity, key);
-      await fs.mkdir(dirname(folder), { recursive: true });
+      await makeFolder(dirname(folder));
       await this.publish(temporary, folder, key);
       return { folder, key, cached: false };
     } catch (error) {
@@ -113,7 +127,7 @@ export class Store {
     this.logger.warn("RLRF_STORE_CORRUPT", `${folder}: ${fault}; the result is discarded and made again`);
     // Renamed before it is deleted: half a result must never be seen.
     const discarded = this.temporary();
-    await fs.mkdir(dirname(discarded), { recursive: true });
+    await makeFolder(dirname(discarded));
     await fs.rename(folder, discarded).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw fileError(error, folder, "write");
     });

@@ -172,5 +172,5 @@ function unreachable(uri: string, path: string, failure: string, attempts: numbe
 function describe(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   // A refused connection to a name with several addresses comes as an AggregateError without a message.
-  return [code, message].filter(Boolean).join(" ") || String(error);
+  return (message || code) ?? String(error);
 }

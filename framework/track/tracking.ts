@@ -7,8 +7,8 @@ import { openTracker, type Tracker } from "./tracker.js";
 
 export interface Tracking {
   readonly tracker: Tracker;
-  /** Marks the run as ended, syncs the journal to disk, and lets the server take the rest. */
-  finish(status: RunStatus): Promise<void>;
+  /** Marks the run as ended, syncs the journal to disk, and lets the server take the rest. `complete`: a server has all of it. */
+  finish(status: RunStatus): Promise<{ readonly complete: boolean }>;
 }
 export interface TrackingTarget {
   readonly name: string;
@@ -32,7 +32,7 @@ export function startTracking(
     async finish(status) {
       tracker.finish(status);
       journal.close();
-      await follower?.finish();
+      return follower === null ? { complete: false } : follower.finish();
     },
   };
 }

@@ -102,9 +102,9 @@ describe("JSON", () => {
 
   for (const [text, place, message] of [
     ['{"a": 1,\n  "b": tru}', "x:2:8", /no JSON value here: "tru"/],
-    ['{"a": 1\n  "b": 2}', "x:2:3", /neither it nor the text goes on/],
+    ['{"a": 1\n  "b": 2}', "x:2:3", /no "," or "}" after a value/],
     ['{"a": 1,}', "x:1:9", /no key here/],
-    ["[1, 2", "x:1:6", /goes on/],
+    ["[1, 2", "x:1:6", /no "," or "\]" after a value \(the text ends\)/],
     ["", "x:1:1", /the text ends/],
     ["[1] 2", "x:1:5", /text after the end/],
     ['{"a": "line\nbreak"}', "x:1:7", /does not end on its line/],

@@ -165,6 +165,6 @@ describe("store/store", () => {
 
   it("says so when its folder cannot be made", async () => {
     await fs.writeFile(path("file"), "");
-    await assertFails("RLRF_FILE_DENIED", () => new Store(path("file", "store")).step(identity, fill), /choose another one/);
+    await assertFails("RLRF_FILE_DENIED", () => new Store(path("file", "store")).step(identity, fill), /choose another path/);
   });
 });
