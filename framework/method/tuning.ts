@@ -102,23 +102,32 @@ export async function tune<Figures extends Record<string, number>>(run: TuningRu
   const steps = tuningSteps(objective, settings);
   const fingerprint = hashOf({ examples: objective.fingerprint, settings, seed });
   const optimiser = new AdamW(trainee.variables(), settings);
-  const keep = async (step: number) =>
-    checkpoint?.save({ step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() });
+  const stateAt = async (step: number): Promise<TuningState> => {
+    return { step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() };
+  };
   try {
     let step = resume(await checkpoint?.load(), fingerprint, trainee, optimiser);
     const perEpoch = steps / settings.epochs;
+    let batches: readonly (readonly number[])[] = [];
     for (; step < steps; step++) {
-      const batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
       const from = (step % perEpoch) * settings.accumulate;
+      if (from === 0 || batches.length === 0) batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
+      const own = batches.slice(from, from + settings.accumulate);
+      const before = step === steps - 1 ? await stateAt(step) : null;
       try {
-        onStep?.(oneStep(run, optimiser, batches.slice(from, from + settings.accumulate), step, steps));
+        const figures = oneStep(run, optimiser, own, step, steps);
+        if (before !== null) mustStayFinite(run, own, step);
+        onStep?.(figures);
       } catch (error) {
-        if (error instanceof RlrfError && error.code === "RLRF_ALIGN_NAN") await keep(step);
+        if (!(error instanceof RlrfError) || error.code !== "RLRF_ALIGN_NAN") throw error;
+        if (before !== null) trainee.restore(before.parameters);
+        await checkpoint?.save(before ?? (await stateAt(step)));
         throw error;
       }
       const done = step + 1;
       const aborted = signal?.aborted === true;
-      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0)) await keep(done);
+      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0))
+        await checkpoint.save(await stateAt(done));
       await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
       signal?.throwIfAborted();
     }
@@ -183,9 +192,19 @@ function oneStep<Figures extends Record<string, number>>(
   }
 }
 
+/** After the last step no other one would notice that it went too far. */
+function mustStayFinite<Figures extends Record<string, number>>(
+  { objective, settings, seed }: TuningRun<Figures>,
+  batches: readonly (readonly number[])[],
+  step: number,
+): void {
+  const [loss] = tf.tidy(() => objective.loss(batches[0] ?? [], seed, () => {}).dataSync());
+  if (!Number.isFinite(loss)) throw diverged(step, "loss after it", settings);
+}
+
 function diverged(step: number, what: string, settings: TuningSettings): RlrfError {
   return new RlrfError("RLRF_ALIGN_NAN", {
-    message: `the ${what} is not a finite number`,
+    message: `tuning diverged: the ${what} is not a finite number`,
     where: `step ${step}`,
     hint: `the state before this step was kept; lower the learning rate (${settings.learningRate})${settings.clip === 0 ? ", or clip the gradients" : ""}`,
   });
@@ -205,7 +224,9 @@ function batchesOf(
   const shapes = new Map<number, number[]>();
   for (const example of rng.shuffle(Array.from({ length: objective.count }, (_, i) => i))) {
     const shape = objective.shape(example);
-    shapes.set(shape, [...(shapes.get(shape) ?? []), example]);
+    const same = shapes.get(shape);
+    if (same === undefined) shapes.set(shape, [example]);
+    else same.push(example);
   }
   const window = 16 * size;
   const batches: number[][] = [];

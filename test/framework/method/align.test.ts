@@ -135,7 +135,8 @@ describe("alignment", () => {
     const recorder = new Recorder([]);
     const mixed = [example("a", "x"), example("b", "y", "z"), example("c", "w"), example("d", "v", "u", "t")];
     const steps = await stepsOf(model, { examples: mixed, loss: recorder, alignment: { ...alignment, epochs: 1 } });
-    assert.deepEqual(recorder.seen.map(({ shape }) => shape).sort(), [[1, 1], [1, 2], [2, 0]]); // biome-ignore format: one line
+    const trained = recorder.seen.slice(0, steps.length); // after them comes a look at the loss that the last step left
+    assert.deepEqual(trained.map(({ shape }) => shape).sort(), [[1, 1], [1, 2], [2, 0]]); // biome-ignore format: one line
     assert.ok(steps.some((step) => step.margin === undefined && Number.isFinite(step.chosenReward)));
     dispose();
   });
@@ -234,6 +235,32 @@ describe("alignment", () => {
         return true;
       });
       assert.deepEqual(await model.adapter(), await good);
+      dispose();
+    }));
+
+  it("notices that its very last step went too far, and hands over the state before it", () =>
+    assertNoLeak(async () => {
+      const { model, dispose } = testModel();
+      const steps = 6; // 2 epochs of 3 batches
+      let calls = 0;
+      const exploding: PreferenceLoss = {
+        needs: [],
+        loss: ({ chosen }) => tf.mul(chosen.logProbs, ++calls > steps ? Number.NaN : -1) as tf.Tensor1D,
+      };
+      let kept: TuningState | null = null;
+      const save = async (state: TuningState) => {
+        kept = state;
+      };
+      let good: Promise<unknown> | undefined;
+      const onStep = () => {
+        good = model.adapter();
+      };
+      const checkpoint: TuningCheckpoint = { every: 100, load: async () => null, save };
+      await assert.rejects(stepsOf(model, { loss: exploding, onStep, checkpoint }), /RLRF_ALIGN_NAN[\s\S]*step 5/);
+      assert.equal(calls, steps + 1);
+      assert.deepEqual(await model.adapter(), await good);
+      assert.equal((kept as TuningState | null)?.step, steps - 1);
+      assert.deepEqual((kept as TuningState | null)?.parameters, await good);
       dispose();
     }));
 
