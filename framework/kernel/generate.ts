@@ -1,6 +1,10 @@
-/** `npm run registry`: writes what follows from the plugins' decorators and from the table of errors. */
+/**
+ * `npm run registry`: writes what follows from the plugins' decorators and from the table of errors.
+ * With arguments SOURCES BUILT MANIFEST it writes the manifest of plugins elsewhere, for RLRF_PLUGINS (docs/plugin-guide.md).
+ */
+import { realpathSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pluginKinds } from "../contracts/kinds.js";
 import { errorCodes, RlrfError } from "../errors.js";
@@ -50,16 +54,29 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
-async function main(): Promise<void> {
-  for (const [path, text] of await generate()) {
-    await mkdir(dirname(join(packageRoot, path)), { recursive: true });
-    await writeFile(join(packageRoot, path), text);
+/** The manifest of a package of plugins, with paths relative to itself. @throws RLRF_USAGE, RLRF_PLUGIN_IMPORT */
+async function generateElsewhere(folders: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const [sources, built, manifest] = folders.map((path) => resolve(path));
+  if (folders.length !== 3 || sources === undefined || built === undefined || manifest === undefined)
+    throw new RlrfError("RLRF_USAGE", {
+      message: `${folders.length} arguments were given`,
+      expected: "none, or SOURCES BUILT MANIFEST: the folders of the plugins' sources and modules, and the file to write",
+    });
+  return new Map([[manifest, json(await describePlugins(sources, built, dirname(manifest)))]]);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  for (const [path, text] of await (args.length === 0 ? generate() : generateElsewhere(args))) {
+    const file = resolve(packageRoot, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
     console.log(path);
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  await main().catch((error: unknown) => {
+// A package that depends on this one runs the file through a link in its node_modules.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await main(process.argv.slice(2)).catch((error: unknown) => {
     console.error(error instanceof RlrfError ? error.message : error);
     process.exitCode = 1;
   });

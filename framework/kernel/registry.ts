@@ -1,6 +1,6 @@
 /**
  * Which plugins there are, without importing any: manifests written by `npm run registry`.
- * A package of plugins brings a manifest of the same form (`"rlrf": {"plugins": "./plugins.json"}` in its package.json).
+ * A package of plugins brings a manifest of the same form, which RLRF_PLUGINS names (docs/plugin-guide.md).
  */
 import { readFile } from "node:fs/promises";
 import { delimiter, dirname, join, resolve } from "node:path";
