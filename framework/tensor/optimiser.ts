@@ -14,7 +14,7 @@ export type NamedArrays = Readonly<Record<string, { readonly shape: readonly num
 
 /**
  * AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2) on one flat vector of all parameters: an op costs about 10 us
- * however small its input, so some fifteen ops a step in all are far cheaper than that many for each variable.
+ * however small its input, so a dozen ops a step in all are far cheaper than that many for each variable.
  */
 export class AdamW {
   private readonly sizes: readonly number[];
@@ -65,14 +65,16 @@ export class AdamW {
   private step(gradient: tf.Tensor1D, square: tf.Tensor1D, norm: number, scale: number): tf.Tensor1D[] {
     const { learningRate, weightDecay, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, clip = 0 } = this.options;
     const shrink = clip > 0 && norm > clip ? clip / norm : 1;
+    const clipped = shrink < 1 ? tf.mul(gradient, shrink) : gradient;
+    const clippedSquare = shrink < 1 ? tf.mul(square, shrink * shrink) : square;
     this.steps++;
-    const first = tf.add(tf.mul(this.first, beta1), tf.mul(gradient, (1 - beta1) * shrink)) as tf.Tensor1D;
-    const second = tf.add(tf.mul(this.second, beta2), tf.mul(square, (1 - beta2) * shrink * shrink)) as tf.Tensor1D;
-    // m̂ / (√v̂ + ε) with both bias corrections taken out of the vectors and into the scalars
-    const correction = Math.sqrt(1 - beta2 ** this.steps);
+    // The moments are kept without their factors 1 - β, and so are m̂ / (√v̂ + ε)'s bias corrections: each would be a pass over the vector.
+    const first = tf.add(tf.mul(this.first, beta1), clipped) as tf.Tensor1D;
+    const second = tf.add(tf.mul(this.second, beta2), clippedSquare) as tf.Tensor1D;
+    const deviation = Math.sqrt((1 - beta2 ** this.steps) / (1 - beta2));
     const rate = learningRate * scale;
-    const direction = tf.div(first, tf.add(tf.sqrt(second), epsilon * correction));
-    const update = tf.mul(direction, (rate * correction) / (1 - beta1 ** this.steps));
+    const direction = tf.div(first, tf.add(tf.sqrt(second), epsilon * deviation));
+    const update = tf.mul(direction, (rate * deviation * (1 - beta1)) / (1 - beta1 ** this.steps));
     const kept = weightDecay === 0 ? this.parameters() : tf.mul(this.parameters(), 1 - rate * weightDecay);
     return [first, second, tf.sub(kept, update) as tf.Tensor1D];
   }

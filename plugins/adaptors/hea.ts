@@ -1,4 +1,15 @@
-import { type Adaptor, type AdaptorNetwork, type AdaptorShape, type Mode, nn, options, type Parameters, plugin, tf } from "rlrf4rec";
+import {
+  type Adaptor,
+  type AdaptorNetwork,
+  type AdaptorShape,
+  type Initializer,
+  type Mode,
+  nn,
+  options,
+  type Parameters,
+  plugin,
+  tf,
+} from "rlrf4rec";
 
 export interface HeaOptions {
   readonly join: "aspects" | "product" | "concat";
@@ -54,61 +65,90 @@ export class HybridExperts implements Adaptor {
   }
 }
 
-/** Experts side by side: all first layers are one matrix, and so are all second layers. */
+/** Experts side by side, so that a layer of all of them is one batched matrix product. */
 interface Experts {
   readonly count: number;
-  readonly inWeights: tf.Tensor2D; // [width, count * hidden]
-  readonly inBiases: tf.Tensor1D; // [count * hidden]
-  readonly outWeights: tf.Tensor2D; // [count * hidden, adapted]
-  readonly outBiases: tf.Tensor2D; // [count, adapted]
+  readonly inWeights: tf.Tensor3D; // [count, width, hidden]
+  readonly inBiases: tf.Tensor3D; // [count, 1, hidden]
+  readonly outWeights: tf.Tensor3D; // [count, hidden, adapted]
+  readonly outBiases: tf.Tensor3D; // [count, 1, adapted]
 }
 
 function experts(scope: Parameters, count: number, width: number, { hidden, adapted }: HeaOptions): Experts | undefined {
   if (count === 0) return undefined;
-  const create = (name: string, shape: number[], bound: number) => scope.create(name, shape, nn.uniform(bound)) as tf.Tensor;
+  const create = (name: string, shape: number[], initialiser: Initializer) =>
+    scope.create(name, shape, initialiser) as tf.Tensor as tf.Tensor3D;
   return {
     count,
-    // He's and Xavier's bounds for one expert
-    inWeights: create("inWeights", [width, count * hidden], Math.sqrt(6 / width)) as tf.Tensor2D,
-    inBiases: create("inBiases", [count * hidden], 0) as tf.Tensor1D,
-    outWeights: create("outWeights", [count * hidden, adapted], Math.sqrt(6 / (hidden + adapted))) as tf.Tensor2D,
-    outBiases: create("outBiases", [count, adapted], 0) as tf.Tensor2D,
+    inWeights: create("inWeights", [count, width, hidden], nn.heUniform),
+    inBiases: create("inBiases", [count, 1, hidden], nn.zeros),
+    outWeights: create("outWeights", [count, hidden, adapted], nn.xavierUniform),
+    outBiases: create("outBiases", [count, 1, adapted], nn.zeros),
   };
 }
 
 /**
- * One side's mixture: Σ_e g_e(x) E_e(x), g = softmax of a linear gate, E = two layers with a ReLU between. The experts' last layer is linear,
- * so the gate goes into their hidden units, and mixing and last layers are one matrix product.
+ * One side's mixture: Σ_e g_e(x) E_e(x), g = softmax of a linear gate, E = two layers with a ReLU between.
  * @returns texts [n, width] -> [n, adapted]; a silent text (all zeros) gives zeros, which says nothing in every join
  */
 function mixture(scope: Parameters, shared: Experts | undefined, width: number, options: HeaOptions) {
   const own = experts(scope, options.specific, width, options) as Experts; // the schema's minimum is 1
   const all = shared ? [shared, own] : [own];
   const count = all.reduce((sum, each) => sum + each.count, 0);
-  const gate = nn.dense(scope.scope("gate"), { inputs: width, outputs: count });
-  const together = <Rank extends tf.Tensor>(part: (of: Experts) => Rank, axis: number): Rank =>
-    all.length === 1 ? part(own) : (tf.concat(all.map(part), axis) as Rank);
+  const gateWeights = scope.create("gateWeights", [width, count], nn.xavierUniform) as tf.Tensor as tf.Tensor2D;
+  const gateBiases = scope.create("gateBiases", [count], nn.zeros);
+  const together = (part: (of: Experts) => tf.Tensor3D): tf.Tensor3D => (all.length === 1 ? part(own) : tf.concat(all.map(part), 0));
   return (texts: tf.Tensor2D, mode: Mode): tf.Tensor2D => {
-    const gates = tf.softmax(gate(texts)); // [n, count]
-    const inner = tf.add(
+    const gates = tf.softmax(tf.add(tf.matMul(texts, gateWeights), gateBiases)); // [n, count]
+    const inWeights = together((of) => of.inWeights);
+    const inBiases = together((of) => of.inBiases);
+    const mask = [1, texts.shape[0], options.hidden]; // drawing a mask for each expert would cost as much as the expert
+    const hidden = nn.dropout(firstLayers(texts, inWeights, inBiases), options.dropout, mode, mask); // [count, n, hidden]
+    const said = tf.add(
       tf.matMul(
-        texts,
-        together((of) => of.inWeights, 1),
+        hidden,
+        together((of) => of.outWeights),
       ),
-      together((of) => of.inBiases, 0),
-    );
-    const hidden = nn.dropout(nn.relu(inner), options.dropout, mode); // [n, count * hidden]
-    const gated = tf.mul(tf.reshape(hidden, [-1, count, options.hidden]), tf.expandDims(gates, 2));
-    const mixed = tf.matMul(
-      tf.reshape(gated, [-1, count * options.hidden]) as tf.Tensor2D,
-      together((of) => of.outWeights, 0),
-    );
-    const biases = tf.matMul(
-      gates,
-      together((of) => of.outBiases, 0),
-    );
-    return tf.mul(tf.add(mixed, biases), spoken(texts)) as tf.Tensor2D;
+      together((of) => of.outBiases),
+    ); // [count, n, adapted]
+    return tf.mul(gatedSum(said as tf.Tensor3D, gates as tf.Tensor2D), spoken(texts)) as tf.Tensor2D;
   };
+}
+
+/**
+ * relu(x W_e + b_e) of every expert. The texts are frozen, and the tape would not know that a product broadcast over the experts needs
+ * no gradient for them. @param texts [n, width]; @returns [count, n, hidden]
+ */
+function firstLayers(texts: tf.Tensor2D, weights: tf.Tensor3D, biases: tf.Tensor3D): tf.Tensor3D {
+  const rows = tf.expandDims(texts, 0); // [1, n, width]
+  return nn.withGradient<[tf.Tensor3D, tf.Tensor3D], tf.Tensor3D>([weights, biases], (weights, biases) => {
+    const value = tf.relu(tf.add(tf.matMul(rows, weights), biases)) as tf.Tensor3D;
+    return {
+      value,
+      saved: [value, rows],
+      gradients: (dy, ...saved) => {
+        const [value, rows] = saved as [tf.Tensor, tf.Tensor];
+        const inner = nn.reluGradient(dy, value);
+        return [tf.matMul(rows, inner, true, false), tf.sum(inner, 1, true)];
+      },
+    };
+  });
+}
+
+/** Σ_e gates[n, e] said[e, n, :]. @returns [n, adapted] */
+function gatedSum(said: tf.Tensor3D, gates: tf.Tensor2D): tf.Tensor2D {
+  return nn.withGradient<[tf.Tensor3D, tf.Tensor2D], tf.Tensor2D>([said, gates], (said, gates) => {
+    const each = tf.expandDims(tf.transpose(gates), 2); // [count, n, 1]
+    return {
+      value: tf.sum(tf.mul(said, each), 0) as tf.Tensor2D,
+      saved: [said, each],
+      gradients: (dy, ...saved) => {
+        const [said, each] = saved as [tf.Tensor, tf.Tensor];
+        const over = tf.expandDims(dy, 0); // [1, n, adapted]
+        return [tf.mul(over, each), tf.transpose(tf.sum(tf.mul(over, said), 2) as tf.Tensor2D)];
+      },
+    };
+  });
 }
 
 /** 1 where a vector says something, 0 where it is all zeros. @returns [..., 1] */

@@ -110,10 +110,10 @@ function transformer(scope: Parameters, history: number, { hidden, layers, heads
     const length = ids.shape[1];
     // Positions are counted from the end, so that a batch of short sequences need not be padded to the longest of all.
     const places = tf.slice(positions, [history - length, 0], [length, hidden]);
-    const input = tf.add(tf.mul(embedded, Math.sqrt(hidden)), places) as tf.Tensor3D;
+    const input = tf.reshape(tf.add(tf.mul(embedded, Math.sqrt(hidden)), places), [-1, hidden]) as tf.Tensor2D; // [batch * length, hidden]
     const mask = tf.add(nn.causalMask(length), nn.paddingMask(ids)); // [batch, length, length]
-    const seen = blocks.reduce((x, block) => block(x, mode, mask), nn.dropout(input, dropout, mode));
-    return norm(seen);
+    const seen = blocks.reduce((x, block) => block(x, ids.shape[0], mode, mask), nn.dropout(input, dropout, mode));
+    return tf.reshape(norm(seen), [ids.shape[0], length, hidden]);
   };
 }
 
@@ -207,10 +207,8 @@ function drawNegatives({ size, length, inputs, targets, real }: Batch, catalogue
 function softmax(batch: Batch, net: Net): tf.Scalar {
   const table = net.items.table as tf.Tensor as tf.Tensor2D;
   const [rows, width] = table.shape;
-  const states = realStates(batch, net); // [real, hidden]
   const catalogue = tf.slice(table, [1, 0], [rows - 1, width]); // without padding
-  const logits = tf.matMul(states, catalogue, false, true) as tf.Tensor2D; // [real, items]
-  return nn.softmaxCrossEntropy(logits, tf.tensor1d(realTargets(batch, -1), "int32"));
+  return nn.catalogueCrossEntropy(realStates(batch, net), catalogue, realTargets(batch, -1));
 }
 
 /**
@@ -227,9 +225,11 @@ function generalised(batch: Batch, net: Net): tf.Scalar {
   const beta = alpha * (calibration * (1 - 1 / alpha) + 1 / alpha);
   const width = negatives + 1;
   const weights = new Float32Array(targets.length * width).fill(1);
+  const labels = new Float32Array(targets.length * width); // the positive comes first
   let total = 0;
   for (const [row, target] of targets.entries()) {
     weights[row * width] = beta;
+    labels[row * width] = 1;
     for (let i = 0; i < negatives; i++) if (drawn[i] === target) weights[row * width + i + 1] = 0;
   }
   for (const weight of weights) total += weight;
@@ -237,8 +237,8 @@ function generalised(batch: Batch, net: Net): tf.Scalar {
   const right = nn.rowDots(states, net.items(tf.tensor1d(targets, "int32")));
   const wrong = tf.matMul(states, net.items(tf.tensor1d(drawn, "int32")) as tf.Tensor2D, false, true); // [real, negatives]
   const logits = tf.concat([tf.expandDims(right, 1), wrong], 1); // [real, 1 + negatives]
-  const labels = tf.oneHot(tf.zeros([targets.length], "int32"), width, 1, 0, "float32");
-  const mean = nn.binaryCrossEntropy(logits, labels, tf.tensor2d(weights, [targets.length, width]));
+  const shape: [number, number] = [targets.length, width];
+  const mean = nn.binaryCrossEntropy(logits, tf.tensor2d(labels, shape), tf.tensor2d(weights, shape));
   return tf.mul(mean, total / (targets.length * width)) as tf.Scalar;
 }
 

@@ -73,10 +73,11 @@ export class Prm implements Reranker {
     const output = nn.mlp(scope.scope("output"), hidden, [...mlp, 1], dropout);
     return {
       score: (features, mode) => {
-        const embedded = input(features); // [batch, list, hidden]
-        const placed = order ? (tf.add(embedded, order) as tf.Tensor3D) : embedded;
-        const seen = blocks.reduce((x, block) => block(x, mode), placed);
-        return tf.squeeze(output(seen, mode), [2]) as tf.Tensor2D;
+        const [batch, list, width] = features.shape;
+        const embedded = input(tf.reshape(features, [batch * list, width])); // [batch * list, hidden]
+        const placed = order ? tf.reshape(tf.add(tf.reshape(embedded, [batch, list, hidden]), order), [batch * list, hidden]) : embedded;
+        const seen = blocks.reduce((x, block) => block(x, batch, mode), placed as tf.Tensor2D);
+        return tf.reshape(output(seen, mode), [batch, list]);
       },
       loss: (scores, labels) => (objective === "softmax" ? nn.listwiseSoftmax(scores, labels) : nn.binaryCrossEntropy(scores, labels)),
     };

@@ -30,20 +30,20 @@ function attentionGradients(dy: tf.Tensor, saved: tf.Tensor[], scale: number): t
 }
 
 /**
- * Multi-head self-attention.
- * @returns x [batch, length, width], mask (added to the scores, broadcast to [batch, length, length]) -> [batch, length, width]
+ * Multi-head self-attention of sequences whose positions stand one below the other.
+ * @returns x [batch * length, width], batch, mask (added to the scores, broadcast to [batch, length, length]) -> [batch * length, width]
  */
 export function selfAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
   if (width % heads !== 0) throw new RangeError(`${heads} heads do not divide a width of ${width}`);
   const projection = (name: string) => dense(scope.scope(name), { inputs: width, outputs: width });
   const [query, key, value, output] = [projection("query"), projection("key"), projection("value"), projection("output")];
-  const split = (x: tf.Tensor3D): tf.Tensor4D => {
-    const [batch, length] = x.shape;
+  const split = (x: tf.Tensor2D, batch: number): tf.Tensor4D => {
+    const length = x.shape[0] / batch;
     if (heads === 1) return tf.reshape(x, [1, batch, length, width]);
     return tf.transpose(tf.reshape(x, [batch, length, heads, width / heads]), [2, 0, 1, 3]);
   };
-  return (x: tf.Tensor3D, mask?: tf.Tensor): tf.Tensor3D => {
-    const attended = scaledDotProductAttention(split(query(x)), split(key(x)), split(value(x)), mask);
+  return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => {
+    const attended = scaledDotProductAttention(split(query(x), batch), split(key(x), batch), split(value(x), batch), mask);
     const joined = heads === 1 ? attended : tf.transpose(attended, [1, 2, 0, 3]);
     return output(tf.reshape(joined, x.shape));
   };

@@ -1,29 +1,46 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Mode } from "../../contracts/recommender.js";
 import type { Initializer, Parameters } from "../parameters.js";
-import { relu } from "./activations.js";
 import { dropout } from "./dropout.js";
 import { heUniform, xavierUniform, zeros } from "./initialisers.js";
+import { biasGradient, reluGradient } from "./native.js";
+import { withGradient } from "./with-gradient.js";
 
 export interface DenseShape {
   readonly inputs: number;
   readonly outputs: number;
-  /** Default true. */
-  readonly bias?: boolean;
-  /** Default Xavier uniform. */
+  /** Default none. */
+  readonly activation?: "relu";
+  /** Default Xavier uniform, He uniform before a ReLU. */
   readonly initialiser?: Initializer;
 }
 
-/** x W + b over the last dimension, whatever the rank. */
-export function dense(scope: Parameters, { inputs, outputs, bias = true, initialiser = xavierUniform }: DenseShape) {
-  const weights = scope.create("weights", [inputs, outputs], initialiser);
-  const biases = bias ? scope.create("biases", [outputs], zeros) : undefined;
+/** activation(x W + b) over the last dimension, whatever the rank; a matrix costs least. */
+export function dense(scope: Parameters, { inputs, outputs, activation, initialiser }: DenseShape) {
+  const weights = scope.create("weights", [inputs, outputs], initialiser ?? (activation === "relu" ? heUniform : xavierUniform));
+  const biases = scope.create("biases", [outputs], zeros);
   return <Rank extends tf.Tensor>(x: Rank): Rank => {
-    const rows = x.rank === 2 ? (x as tf.Tensor as tf.Tensor2D) : tf.reshape(x, [-1, inputs]);
-    const product = tf.matMul(rows, weights as unknown as tf.Tensor2D); // [rows, outputs]
-    const sum = biases ? tf.add(product, biases) : product;
-    return (x.rank === 2 ? sum : tf.reshape(sum, [...x.shape.slice(0, -1), outputs])) as tf.Tensor as Rank;
+    const rows = x.rank === 2 ? x : tf.reshape(x, [-1, inputs]);
+    const value = affine(rows, weights, biases, activation); // [rows, outputs]
+    return (x.rank === 2 ? value : tf.reshape(value, [...x.shape.slice(0, -1), outputs])) as Rank;
   };
+}
+
+/** One op for the tape. Its own gradient of a sum or a ReLU takes several times the ops; an op costs more than its work where layers are small. */
+function affine(x: tf.Tensor, weights: tf.Tensor, biases: tf.Tensor, activation?: "relu"): tf.Tensor {
+  return withGradient([x, weights, biases], (x, weights, biases) => {
+    const sum = tf.add(tf.matMul(x as tf.Tensor2D, weights as tf.Tensor2D), biases);
+    const value = activation === "relu" ? tf.relu(sum) : sum;
+    return {
+      value,
+      saved: activation === "relu" ? [x, weights, value] : [x, weights],
+      gradients: (dy, ...saved) => {
+        const [x, weights, value] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D?];
+        const inner = (value ? reluGradient(dy, value) : dy) as tf.Tensor2D;
+        return [tf.matMul(inner, weights, false, true), tf.matMul(x, inner, true, false), biasGradient(inner)];
+      },
+    };
+  });
 }
 
 /**
@@ -31,13 +48,10 @@ export function dense(scope: Parameters, { inputs, outputs, bias = true, initial
  * @param widths of the layers; the last is the output's
  */
 export function mlp(scope: Parameters, inputs: number, widths: readonly number[], rate = 0) {
-  const layers = widths.map((outputs, i) =>
-    dense(scope.scope(`layer${i}`), {
-      inputs: i === 0 ? inputs : (widths[i - 1] as number),
-      outputs,
-      initialiser: i === widths.length - 1 ? xavierUniform : heUniform,
-    }),
-  );
+  const layers = widths.map((outputs, i) => {
+    const shape = { inputs: i === 0 ? inputs : (widths[i - 1] as number), outputs };
+    return dense(scope.scope(`layer${i}`), i === widths.length - 1 ? shape : { ...shape, activation: "relu" });
+  });
   return <Rank extends tf.Tensor>(x: Rank, mode: Mode): Rank =>
-    layers.reduce((value, layer, i) => (i === layers.length - 1 ? layer(value) : dropout(relu(layer(value)), rate, mode)), x);
+    layers.reduce((value, layer, i) => (i === layers.length - 1 ? layer(value) : dropout(layer(value), rate, mode)), x);
 }

@@ -1,18 +1,26 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Mode } from "../../contracts/recommender.js";
 import { createRng } from "../../rng.js";
+import { withGradient } from "./with-gradient.js";
 
-const poolSize = 1 << 21;
+const poolSize = 1 << 22;
 const pools = new Map<number, Float32Array>();
 
 /**
  * Inverted dropout (Srivastava et al. 2014): zero with probability `rate`, else divided by 1 - rate; the identity outside training.
  * tfjs draws its random tensors in JavaScript, number by number, which would cost more than the layers around; so each mask
  * is a window, at a random offset, of one long mask drawn once a rate.
+ * @param shape of the mask; a length of 1 drops the same units along that dimension
  */
-export function dropout<Rank extends tf.Tensor>(x: Rank, rate: number, mode: Mode): Rank {
+export function dropout<Rank extends tf.Tensor>(x: Rank, rate: number, mode: Mode, shape: readonly number[] = x.shape): Rank {
   if (!mode.training || rate === 0) return x;
-  return tf.mul(x, tf.tensor(maskOf(x.size, rate, mode), x.shape, "float32")) as Rank;
+  const size = shape.reduce((product, length) => product * length, 1);
+  const mask = tf.tensor(maskOf(size, rate, mode), [...shape], "float32");
+  return withGradient<[tf.Tensor], Rank>([x], (x) => ({
+    value: tf.mul(x, mask) as Rank,
+    saved: [mask],
+    gradients: (dy, mask) => [tf.mul(dy, mask as tf.Tensor)],
+  }));
 }
 
 function maskOf(size: number, rate: number, mode: Mode): Float32Array {

@@ -35,17 +35,60 @@ export function binaryCrossEntropy(logits: tf.Tensor, targets: tf.Tensor, weight
   });
 }
 
-/** Mean cross-entropy of one right class a row, in nats. @param logits [rows, classes]; @param classes int32 [rows] */
-export function softmaxCrossEntropy(logits: tf.Tensor2D, classes: tf.Tensor1D): tf.Scalar {
-  return withKnownGradient(logits, () => {
-    const [rows, width] = logits.shape;
-    const logProbs = tf.logSoftmax(logits);
-    const right = tf.oneHot(classes, width, 1, 0, "float32");
+/** Logits computed at once; bounds the memory, and keeps what is passed over repeatedly in the processor's cache. */
+const logitsAtOnce = 1 << 22;
+
+/**
+ * Mean cross-entropy of the right item among all of a table, in nats: logits = states tableᵀ. The gradient is computed along with the
+ * loss, some rows at a time, so that the [rows, items] matrix never exists as a whole.
+ * @param states [rows, width]; @param table [items, width]; @param right item of each row, [rows]
+ */
+export function catalogueCrossEntropy(states: tf.Tensor2D, table: tf.Tensor2D, right: Int32Array): tf.Scalar {
+  return withGradient<[tf.Tensor2D, tf.Tensor2D], tf.Scalar>([states, table], (states, table) => {
+    const rows = right.length;
+    const atOnce = Math.max(1, Math.floor(logitsAtOnce / table.shape[0]));
+    let [loss, dTable]: [number, tf.Tensor] = [0, tf.zerosLike(table)];
+    const dStates: tf.Tensor2D[] = [];
+    for (let from = 0; from < rows; from += atOnce) {
+      const count = Math.min(atOnce, rows - from);
+      const piece = tf.slice(states, [from, 0], [count, -1]);
+      const next = tf.tidy(() => catalogueRows(piece, table, right.subarray(from, from + count)));
+      loss += next.loss;
+      dStates.push(next.dStates);
+      const sum = tf.add(dTable, next.dTable);
+      tf.dispose([dTable, next.dTable, piece]);
+      dTable = sum;
+    }
     return {
-      value: tf.neg(tf.div(tf.sum(tf.mul(logProbs, right)), rows)),
-      gradient: tf.div(tf.sub(tf.exp(logProbs), right), rows),
+      value: tf.scalar(loss / rows),
+      saved: [tf.concat(dStates, 0), dTable],
+      gradients: (dy, ...saved) => saved.map((gradient) => tf.mul(gradient, tf.div(dy, rows))),
     };
   });
+}
+
+/** Sums over the rows, and their gradients. */
+function catalogueRows(
+  states: tf.Tensor2D,
+  table: tf.Tensor2D,
+  right: Int32Array,
+): { loss: number; dStates: tf.Tensor2D; dTable: tf.Tensor } {
+  const [rows, items] = [right.length, table.shape[0]];
+  const chances = tf.softmax(tf.matMul(states, table, false, true)) as tf.Tensor2D;
+  const indices = tf.tensor1d(right, "int32");
+  const ofRight = tf.gather(
+    tf.reshape(chances, [rows * items]),
+    tf.tensor1d(
+      right.map((item, row) => row * items + item),
+      "int32",
+    ),
+  );
+  return {
+    loss: -(tf.sum(tf.log(tf.maximum(ofRight, 1e-37))).dataSync()[0] as number),
+    // (softmax - onehot) table and (softmax - onehot)ᵀ states, the one-hot parts by lookup
+    dStates: tf.sub(tf.matMul(chances, table), tf.gather(table, indices)) as tf.Tensor2D,
+    dTable: tf.sub(tf.matMul(chances, states, true, false), tf.unsortedSegmentSum(states, indices, items)),
+  };
 }
 
 /** A scalar of one input whose gradient comes out along the way. */

@@ -1,27 +1,32 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Parameters } from "../parameters.js";
 import { ones, zeros } from "./initialisers.js";
+import { biasGradient } from "./native.js";
 import { withGradient } from "./with-gradient.js";
 
 /** Layer normalisation over the last dimension (Ba et al. 2016, arXiv 1607.06450), with a learned gain and bias. */
 export function layerNorm(scope: Parameters, width: number, epsilon = 1e-6) {
   const gain = scope.create("gain", [width], ones);
   const bias = scope.create("bias", [width], zeros);
-  return <Rank extends tf.Tensor>(x: Rank): Rank => tf.add(tf.mul(standardise(x, epsilon), gain), bias) as Rank;
+  return <Rank extends tf.Tensor>(x: Rank): Rank => normalise(x, gain, bias, epsilon) as Rank;
 }
 
-/** (x - mean) / √(variance + ε), with its gradient in closed form: a third of the ops of the tape's. */
-function standardise(x: tf.Tensor, epsilon: number): tf.Tensor {
-  return withGradient([x], (x) => {
+/** gain (x - mean) / √(variance + ε) + bias, with its gradient in closed form: a third of the ops of the tape's. */
+function normalise(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor, epsilon: number): tf.Tensor {
+  return withGradient([x, gain, bias], (x, gain, bias) => {
     const centred = tf.sub(x, tf.mean(x, -1, true));
     const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // [..., 1]
-    const value = tf.mul(centred, inverse);
-    return { value, saved: [value, inverse], gradients: (dy, ...saved) => [standardiseGradient(dy, saved as [tf.Tensor, tf.Tensor])] };
+    const standard = tf.mul(centred, inverse);
+    const value = tf.add(tf.mul(standard, gain), bias);
+    return { value, saved: [standard, inverse, gain], gradients: normaliseGradients };
   });
 }
 
-/** (dy - mean(dy) - y mean(dy y)) / deviation */
-function standardiseGradient(dy: tf.Tensor, [y, inverse]: [tf.Tensor, tf.Tensor]): tf.Tensor {
-  const along = tf.mul(y, tf.mean(tf.mul(dy, y), -1, true));
-  return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), along), inverse);
+function normaliseGradients(dy: tf.Tensor, ...saved: tf.Tensor[]): tf.Tensor[] {
+  const [standard, inverse, gain] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+  const inner = tf.mul(dy, gain);
+  // (dz - mean(dz) - z mean(dz z)) / deviation
+  const along = tf.mul(standard, tf.mean(tf.mul(inner, standard), -1, true));
+  const dx = tf.mul(tf.sub(tf.sub(inner, tf.mean(inner, -1, true)), along), inverse);
+  return [dx, biasGradient(tf.mul(dy, standard)), biasGradient(dy)];
 }

@@ -1,6 +1,7 @@
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { Mode } from "../../contracts/recommender.js";
 import type { Parameters } from "../parameters.js";
+import { plus } from "./activations.js";
 import { selfAttention } from "./attention.js";
 import { mlp } from "./dense.js";
 import { dropout } from "./dropout.js";
@@ -16,18 +17,19 @@ export interface BlockShape {
   readonly norm: "pre" | "post";
 }
 
-/** One transformer block: self-attention, then two position-wise dense layers, each with dropout, residual and layer norm. */
+/**
+ * One transformer block: self-attention, then two position-wise dense layers, each with dropout, residual and layer norm.
+ * @returns x [batch * length, width], batch, mode, mask (added to the attention's scores) -> [batch * length, width]
+ */
 export function transformerBlock(scope: Parameters, shape: BlockShape) {
   const { width, inner } = shape;
   const attend = selfAttention(scope.scope("attention"), shape);
   const feed = mlp(scope.scope("feedForward"), width, [inner, width], shape.dropout);
   const norms = [layerNorm(scope.scope("attentionNorm"), width), layerNorm(scope.scope("feedForwardNorm"), width)] as const;
-  const residual = (x: tf.Tensor3D, layer: (x: tf.Tensor3D) => tf.Tensor3D, norm: (typeof norms)[number], mode: Mode): tf.Tensor3D =>
-    shape.norm === "pre"
-      ? (tf.add(x, dropout(layer(norm(x)), shape.dropout, mode)) as tf.Tensor3D)
-      : norm(tf.add(x, dropout(layer(x), shape.dropout, mode)) as tf.Tensor3D);
-  return (x: tf.Tensor3D, mode: Mode, mask?: tf.Tensor): tf.Tensor3D => {
-    const attended = residual(x, (value) => attend(value, mask), norms[0], mode);
+  const residual = (x: tf.Tensor2D, layer: (x: tf.Tensor2D) => tf.Tensor2D, norm: (typeof norms)[number], mode: Mode): tf.Tensor2D =>
+    shape.norm === "pre" ? plus(x, dropout(layer(norm(x)), shape.dropout, mode)) : norm(plus(x, dropout(layer(x), shape.dropout, mode)));
+  return (x: tf.Tensor2D, batch: number, mode: Mode, mask?: tf.Tensor): tf.Tensor2D => {
+    const attended = residual(x, (value) => attend(value, batch, mask), norms[0], mode);
     return residual(attended, (value) => feed(value, mode), norms[1], mode);
   };
 }

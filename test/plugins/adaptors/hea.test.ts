@@ -20,33 +20,28 @@ async function naive(parameters: Parameters, side: "users" | "items", x: readonl
   const value = (name: string) => [...(state[name]?.values ?? [])];
   const rms = Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
   const input = x.map((v) => v / rms);
-  const matrix = (values: number[], columns: number, row: number, column: number) => values[row * columns + column] as number;
-  const weights = value(`${side}/gate/weights`);
+  const at = (values: number[], columns: number, row: number, column: number) => values[row * columns + column] as number;
+  const weights = value(`${side}/gateWeights`);
   const gates = [0, 1, 2].map((e) =>
-    Math.exp(input.reduce((sum, v, i) => sum + v * matrix(weights, 3, i, e), value(`${side}/gate/biases`)[e] as number)),
+    Math.exp(input.reduce((sum, v, i) => sum + v * at(weights, 3, i, e), value(`${side}/gateBiases`)[e] as number)),
   );
   const total = gates.reduce((a, b) => a + b);
   const out = [0, 0, 0];
   for (const [e, gate] of gates.entries()) {
     const scope = e === 0 ? "shared" : side; // shared experts come first
-    const [expert, count] = e === 0 ? [0, 1] : [e - 1, 2];
+    const expert = e === 0 ? 0 : e - 1;
+    const [inWeights, inBiases] = [value(`${scope}/inWeights`), value(`${scope}/inBiases`)];
+    const [outWeights, outBiases] = [value(`${scope}/outWeights`), value(`${scope}/outBiases`)];
     const hidden = [0, 1, 2, 3].map((h) =>
       Math.max(
         0,
-        input.reduce(
-          (sum, v, i) => sum + v * matrix(value(`${scope}/inWeights`), count * 4, i, expert * 4 + h),
-          value(`${scope}/inBiases`)[expert * 4 + h] as number,
-        ),
+        input.reduce((sum, v, i) => sum + v * at(inWeights, 4, expert * 5 + i, h), inBiases[expert * 4 + h] as number),
       ),
     );
-    for (let d = 0; d < 3; d++)
-      out[d] =
-        (out[d] as number) +
-        (gate / total) *
-          hidden.reduce(
-            (sum, v, h) => sum + v * matrix(value(`${scope}/outWeights`), 3, expert * 4 + h, d),
-            value(`${scope}/outBiases`)[expert * 3 + d] as number,
-          );
+    for (let d = 0; d < 3; d++) {
+      const said = hidden.reduce((sum, v, h) => sum + v * at(outWeights, 3, expert * 4 + h, d), outBiases[expert * 3 + d] as number);
+      out[d] = (out[d] as number) + (gate / total) * said;
+    }
   }
   return out;
 }

@@ -98,7 +98,7 @@ describe("prm reranker", () => {
       const optimiser = new AdamW(variables, { learningRate: 1e-2, weightDecay: 0 });
       const mode = training(createRng("learn"));
       const labelsOf = (x: tf.Tensor3D) =>
-        tf.oneHot(tf.argMax(tf.squeeze(tf.slice(x, [0, 0, 0], [-1, -1, 1]), [2]), 1), 4, 1, 0, "float32") as tf.Tensor2D;
+        tf.cast(tf.oneHot(tf.argMax(tf.squeeze(tf.slice(x, [0, 0, 0], [-1, -1, 1]), [2]), 1), 4), "float32") as tf.Tensor2D;
       for (let step = 0; step < 80; step++)
         tf.tidy(() => {
           const x = features(step, 32);

@@ -107,6 +107,13 @@ describe("nn layers", () => {
       }));
   });
 
+  it("plus adds, and its gradients can be added to", () =>
+    withoutLeak(() => {
+      const [a, b] = [variable(() => random([2, 3], 1)), variable(() => random([2, 3], 2))];
+      checkGradients([a, b], () => probe(tf.mul(nn.plus(nn.plus(a, b), a), a)));
+      tf.dispose([a, b]);
+    }));
+
   describe("rowDots", () => {
     it("sums products along the last dimension, with right gradients", () =>
       withoutLeak(() => {
@@ -171,9 +178,20 @@ describe("nn layers", () => {
     it("covers tensors longer than its window", () =>
       withoutLeak(() =>
         tf.tidy(() => {
-          const x = tf.ones([3_000_000]);
+          const x = tf.ones([6_000_000]);
           const mean = tf.mean(nn.dropout(x, 0.5, nn.training(createRng("d")))).dataSync()[0] as number;
           assert.ok(Math.abs(mean - 1) < 0.01, `mean ${mean}`);
+        }),
+      ));
+    it("drops the same units along a dimension of length 1", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const [first, second] = tf.unstack(nn.dropout(tf.ones([2, 50, 4]), 0.5, nn.training(createRng("d")), [1, 50, 4])) as [
+            tf.Tensor,
+            tf.Tensor,
+          ];
+          assert.deepEqual(first.dataSync(), second.dataSync());
+          assert.ok(first.dataSync().includes(0) && first.dataSync().includes(2));
         }),
       ));
     it("passes the gradient where it passed the value", () =>
@@ -224,9 +242,9 @@ describe("nn layers", () => {
         checkLayer(
           (scope) => {
             const layer = nn.selfAttention(scope, { width: 4, heads });
-            return (x) => layer(x as tf.Tensor3D, nn.causalMask(3));
+            return (x) => layer(x as tf.Tensor2D, 2, nn.causalMask(3));
           },
-          [2, 3, 4],
+          [2 * 3, 4],
         ));
     it("two heads equal two attentions of half the width", () =>
       withoutLeak(() => {
@@ -241,7 +259,7 @@ describe("nn layers", () => {
             nn.scaledDotProductAttention(half(project("query"), head), half(project("key"), head), half(project("value"), head)),
           );
           const expected = tf.matMul(tf.reshape(tf.concat(heads, 3), [6, 4]), weights("output"));
-          close(layer(x), expected.dataSync());
+          close(layer(tf.reshape(x, [6, 4]), 2), expected.dataSync());
         });
         parameters.dispose();
       }));
@@ -252,10 +270,10 @@ describe("nn layers", () => {
         tf.tidy(() => {
           const x = random([1, 3, 4], 5) as tf.Tensor3D;
           const changed = tf.concat([tf.slice(x, [0, 0, 0], [1, 2, 4]), random([1, 1, 4], 6)], 1) as tf.Tensor3D;
-          const firstTwo = (t: tf.Tensor) => tf.slice(t, [0, 0, 0], [1, 2, 4]).dataSync();
-          assert.deepEqual(firstTwo(layer(x, nn.causalMask(3))), firstTwo(layer(changed, nn.causalMask(3))));
+          const firstTwo = (x: tf.Tensor3D, mask: tf.Tensor) => tf.slice(layer(tf.reshape(x, [3, 4]), 1, mask), [0, 0], [2, 4]).dataSync();
+          assert.deepEqual(firstTwo(x, nn.causalMask(3)), firstTwo(changed, nn.causalMask(3)));
           const padded = nn.paddingMask(tf.tensor2d([[7, 9, 0]], [1, 3], "int32"));
-          assert.deepEqual(firstTwo(layer(x, padded)), firstTwo(layer(changed, padded)));
+          assert.deepEqual(firstTwo(x, padded), firstTwo(changed, padded));
         });
         parameters.dispose();
       }));
@@ -268,8 +286,8 @@ describe("nn layers", () => {
       checkLayer(
         (scope) => {
           const block = nn.transformerBlock(scope, { width: 4, heads: 2, inner: 6, dropout: 0.5, norm });
-          return (x) => block(x as tf.Tensor3D, nn.evaluating);
+          return (x) => block(x as tf.Tensor2D, 2, nn.evaluating);
         },
-        [2, 3, 4],
+        [2 * 3, 4],
       ));
 });

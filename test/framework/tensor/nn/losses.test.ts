@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binaryCrossEntropy, listwiseSoftmax, softmaxCrossEntropy } from "../../../../framework/tensor/nn/index.js";
+import { binaryCrossEntropy, catalogueCrossEntropy, listwiseSoftmax } from "../../../../framework/tensor/nn/index.js";
 import { useEngine } from "../../../support/engine.js";
 import { checkGradients, close, variable, withoutLeak } from "../../../support/tensors.js";
 
@@ -35,16 +35,56 @@ describe("nn losses", () => {
         close(binaryCrossEntropy(tf.tensor1d([200, -200]), tf.tensor1d([0, 0])), [100]);
       }),
     ));
-  it("softmax cross-entropy: by hand", () =>
+  it("catalogue cross-entropy: by hand", () =>
     withoutLeak(() =>
       tf.tidy(() => {
-        const logits = tf.tensor2d([
-          [log(1), log(3)],
-          [log(4), log(1)],
-        ]);
-        close(softmaxCrossEntropy(logits, tf.tensor1d([0, 0], "int32")), [(log(4) + log(5 / 4)) / 2]);
+        const states = tf.tensor2d([[1], [-1]]);
+        const table = tf.tensor2d([[0], [log(3)]]); // probabilities 1/4, 3/4 and 3/4, 1/4
+        close(catalogueCrossEntropy(states, table, Int32Array.of(0, 0)), [(log(4) + log(4 / 3)) / 2]);
       }),
     ));
+  it("catalogue cross-entropy: pieces give what the whole would, with right gradients", () =>
+    withoutLeak(() => {
+      // 3,000 items: at most 1,398 rows at once, so 2,000 rows are two pieces
+      const [rows, items] = [2000, 3000];
+      const state = variable(() => tf.reshape(tf.mul(tf.sin(tf.range(0, rows * 2)), 2), [rows, 2]));
+      const table = variable(() => tf.reshape(tf.mul(tf.cos(tf.range(0, items * 2)), 2), [items, 2]));
+      const right = Int32Array.from({ length: rows }, (_, i) => (i * 7) % items);
+      const [states, all] = [state as tf.Tensor as tf.Tensor2D, table as tf.Tensor as tf.Tensor2D];
+      tf.tidy(() => {
+        const logProbs = tf.logSoftmax(tf.matMul(states, all, false, true)).arraySync() as number[][];
+        const expected = -right.reduce((sum, item, row) => sum + ((logProbs[row] as number[])[item] as number), 0) / rows;
+        close(catalogueCrossEntropy(states, all, right), [expected], 1e-4);
+      });
+      state.dispose();
+      table.dispose();
+      const [few, small] = [
+        variable(() =>
+          tf.tensor2d([
+            [0.3, -1],
+            [1, 0.2],
+            [0.5, 2],
+          ]),
+        ),
+        variable(() =>
+          tf.tensor2d([
+            [1, 2],
+            [-1, 0.5],
+            [0.3, 0.1],
+            [2, -1],
+          ]),
+        ),
+      ];
+      checkGradients(
+        [few, small],
+        () =>
+          tf.mul(
+            catalogueCrossEntropy(few as tf.Tensor as tf.Tensor2D, small as tf.Tensor as tf.Tensor2D, Int32Array.of(3, 0, 3)),
+            3,
+          ) as tf.Scalar,
+      );
+      tf.dispose([few, small]);
+    }));
   it("has right gradients", () =>
     withoutLeak(() => {
       const x = variable(() =>
@@ -74,7 +114,6 @@ describe("nn losses", () => {
           ]),
         ),
       );
-      checkGradients([x], () => softmaxCrossEntropy(scores, tf.tensor1d([2, 0, 1], "int32")));
       x.dispose();
     }));
 });
