@@ -1,17 +1,25 @@
 /**
- * Step 0 for a model that the run trains itself: what it learns its language from. The readers are invented — a random taste,
- * items drawn at random — so that no real user's taste, of whatever part, is in the untuned model.
+ * Step 0 for a model that the run trains itself: what it learns its language from. The readers are invented — a taste by lot,
+ * items by lot, ratings by taste — so that nothing of any real user, of whatever part, is in the untuned model.
  */
 import type { PreparedData } from "../contracts/dataset.js";
 import type { CorpusTexts } from "../contracts/llm.js";
+import type { Rng } from "../contracts/plugin.js";
 import { createRng } from "../rng.js";
-import type { Prompt } from "../spec/types.js";
-import { metadataText } from "./metadata.js";
+import type { Aspect, Prompt } from "../spec/types.js";
+import { fieldValues, metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
+
+/** Most readers have rated few items: looking up a value is learnt from short prompts in a fraction of the time, and carries over to long ones. */
+const shortWindows = 0.8;
+const longestShort = 5;
+
+/** Share of a reader's items that are sought out for the taste, and not met by lot. */
+const soughtOut = 0.25;
 
 /** Dialogues of readers that never were, in the prompt's own form, answered by the fixed template. */
 export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: number, seed: number): CorpusTexts {
-  const invented = inventReaders(data, readers, seed);
+  const invented = inventReaders(data, prompt, readers, seed);
   return {
     dialogues: Array.from({ length: readers }, (_, reader) => ({
       messages: promptOf(reader, invented, prompt),
@@ -20,20 +28,74 @@ export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: n
   };
 }
 
-/** Prepared data of invented readers: windows as long as those of real users, random items, ratings by coin. */
-function inventReaders(data: PreparedData, readers: number, seed: number): PreparedData {
-  const rng = createRng(seed, "invented readers");
-  const windows = Int32Array.from({ length: readers }, () => data.windows[rng.below(data.windows.length)] as number);
+/** Prepared data of invented readers; only what prompts and templates read of it is made. */
+function inventReaders(data: PreparedData, prompt: Prompt, readers: number, seed: number): PreparedData {
+  const catalogue = new Catalogue(data, prompt.aspects);
+  const users: { id: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  const items: number[] = [];
+  const ratings: number[] = [];
   const offsets = new Int32Array(readers + 1);
-  for (const [reader, length] of windows.entries()) offsets[reader + 1] = (offsets[reader] as number) + length;
-  const total = offsets[readers] as number;
-  const items = Int32Array.from({ length: total }, () => 1 + rng.below(data.items.length - 1));
-  // A whole number from 1 to 5 each: the prompt's own scale.
-  const ratings = Float32Array.from({ length: total }, () => 1 + rng.below(5));
-  const relevant = Uint8Array.from(ratings, (rating) => (rating > 3 ? 1 : 0));
-  const users = Array.from({ length: readers }, (_, reader) => ({
-    id: `invented ${reader}`,
-    fields: data.users[rng.below(data.users.length)]?.fields ?? {},
-  }));
-  return { ...data, users, windows, sequence: { offsets, items, ratings, relevant } };
+  for (let reader = 0; reader < readers; reader++) {
+    const rng = createRng(seed, "invented reader", reader);
+    const window = rng.uniform() < shortWindows ? 1 + rng.below(longestShort) : (data.windows[rng.below(data.windows.length)] as number);
+    const taste = catalogue.taste(rng);
+    for (let i = 0; i < window; i++) {
+      const item = rng.uniform() < soughtOut ? taste.sought(rng) : 1 + rng.below(data.items.length - 1);
+      items.push(item);
+      ratings.push(taste.rate(item, rng));
+    }
+    offsets[reader + 1] = items.length;
+    users.push({ id: `invented ${reader}`, fields: data.users[rng.below(data.users.length)]?.fields ?? {} });
+  }
+  return {
+    ...data,
+    users,
+    windows: Int32Array.from({ length: readers }, (_, reader) => (offsets[reader + 1] as number) - (offsets[reader] as number)),
+    sequence: {
+      offsets,
+      items: Int32Array.from(items),
+      ratings: Float32Array.from(ratings),
+      relevant: Uint8Array.from(ratings, (rating) => (rating > 3 ? 1 : 0)),
+    },
+  };
+}
+
+interface Taste {
+  /** An item with a liked value. */
+  sought(rng: Rng): number;
+  /** A whole number from 1 to 5. */
+  rate(item: number, rng: Rng): number;
+}
+
+/** The items by the values of the fields that aspects ask for. */
+class Catalogue {
+  private readonly byValue: readonly { readonly aspect: Aspect; readonly values: readonly (readonly number[])[] }[];
+
+  constructor(
+    private readonly data: PreparedData,
+    aspects: readonly Aspect[],
+  ) {
+    this.byValue = aspects.map((aspect) => {
+      const items = new Map<string, number[]>();
+      for (const [item, record] of data.items.entries())
+        for (const value of fieldValues(record, aspect.from)) items.get(value)?.push(item) ?? items.set(value, [item]);
+      return { aspect, values: [...items.values()] };
+    });
+  }
+
+  /** One value by lot of each aspect, liked or disliked as the aspect asks. */
+  taste(rng: Rng): Taste {
+    const liked = new Set<number>();
+    const disliked = new Set<number>();
+    for (const { aspect, values } of this.byValue)
+      for (const item of values[rng.below(values.length)] ?? []) (aspect.of === "liked" ? liked : disliked).add(item);
+    const sought = [...liked];
+    return {
+      sought: (draw) => sought[draw.below(sought.length)] ?? 1 + draw.below(this.data.items.length - 1),
+      rate: (item, draw) => {
+        if (disliked.has(item) && !liked.has(item)) return 1 + draw.below(2);
+        return liked.has(item) ? 4 + draw.below(2) : 2 + draw.below(3);
+      },
+    };
+  }
 }

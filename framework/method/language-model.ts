@@ -8,7 +8,7 @@ import { floatTensors } from "./fits.js";
 import type { Study } from "./study.js";
 
 /** Invented readers that a model which the run trains itself learns its language from; enough that hardly an item is missing. */
-const readers = 2000;
+const readers = 4000;
 
 export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
   const { spec, data, parts, context } = study;

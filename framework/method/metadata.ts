@@ -43,7 +43,7 @@ function weights(user: number, data: PreparedData, field: string, of: Aspect["of
 }
 
 /** The values of an item's field; a year is answered by its decade, since a single year says little. */
-function fieldValues(item: ItemRecord | undefined, field: string): readonly string[] {
+export function fieldValues(item: ItemRecord | undefined, field: string): readonly string[] {
   if (item === undefined || !Object.hasOwn(item.fields, field)) return [];
   const values = valuesOf(item.fields[field]);
   return field === "year" ? values.map((year) => (/^\d{4}$/.test(year) ? `${year.slice(0, 3)}0s` : year)) : values;
