@@ -118,6 +118,6 @@ function nothingToTuneOn({ counts }: Pairing): RlrfError {
     message: `no preference example came from any of the ${counts.users} users: ${reasons.join(", ")}; nothing was tuned`,
     where: "/sampling",
     expected: "users with texts of unequal rewards, and in the asked structure where it is a gate",
-    hint: 'sample more texts or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',
+    hint: 'sample more texts, longer ones (sampling.options.maxTokens) or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',
   });
 }

@@ -10,7 +10,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-const command = join(packageRoot, "framework", "cli", "rlrf.mjs");
+export const command = join(packageRoot, "framework", "cli", "rlrf.mjs");
 
 /** @param folder where its runs and its store are kept */
 export function startRun(
@@ -18,8 +18,16 @@ export function startRun(
   folder: string,
   ...options: readonly string[]
 ): { readonly process: ChildProcess; readonly finished: Promise<Finished> } {
-  const args = [command, "run", spec, "--runs", join(folder, "runs"), "--cache", join(folder, "store"), ...options];
-  const child = spawn(process.execPath, args, { cwd: packageRoot, stdio: ["ignore", "pipe", "pipe"] });
+  return start([process.execPath, command, "run", spec, "--runs", join(folder, "runs"), "--cache", join(folder, "store"), ...options]);
+}
+
+/** Any command line, with its output kept. */
+export function start(
+  [program, ...args]: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): { readonly process: ChildProcess; readonly finished: Promise<Finished> } {
+  const env = { ...process.env, ...environment };
+  const child = spawn(program as string, args, { cwd: packageRoot, env, stdio: ["ignore", "pipe", "pipe"] });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
@@ -41,7 +49,7 @@ export async function numbersOf(folder: string): Promise<Record<string, string>>
   const run = await runFolderIn(folder);
   const files: Record<string, string> = {};
   for (const part of ["scores", "texts", "pairs"]) {
-    for (const name of (await fs.readdir(join(run, part))).sort())
+    for (const name of (await fs.readdir(join(run, part)).catch(() => [])).sort()) // a run without an LLM makes no pairs
       files[`${part}/${name}`] = await fs.readFile(join(run, part, name), "utf8");
   }
   const { seconds: _, ...result } = JSON.parse(await fs.readFile(join(run, "result.json"), "utf8")) as Record<string, unknown>;

@@ -62,6 +62,22 @@ describe("the rlrf command", function () {
     fails(await rlrf("list", "--jsn"), 2, /unknown option/);
     fails(await rlrf("check"), 2, /missing required argument/);
     assert.equal((await rlrf()).status, 2);
+    fails(await rlrf("run", "--bogus"), 2, /^RLRF_USAGE: unknown option '--bogus'\n {2}to do {5}rlrf run --help/);
+  });
+
+  it("tells programs what is wrong, too: an error object on stdout where --json asks for it", async () => {
+    const errorOf = async (...args: string[]) => {
+      const { status, out, err } = await rlrf(...args, "--json");
+      const { error } = JSON.parse(out) as { error: { code: string; message: string; where?: string; faults?: { code: string }[] } };
+      assert.ok(err.includes(error.code) && err.includes(error.message), err);
+      return { status, ...error };
+    };
+    const bad = await spec({ ...baseSpec(), seeds: [], protocl: 1 }, "two.json");
+    const { status, code, faults } = await errorOf("run", bad);
+    assert.deepEqual([status, code, faults?.map((fault) => fault.code).sort()], [2, "RLRF_SPEC_FAULTS", ["RLRF_SPEC_UNKNOWN_KEY", "RLRF_SPEC_VALUE"]]); // biome-ignore format: one line
+    assert.equal((await errorOf("describe", "loss/none")).code, "RLRF_PLUGIN_UNKNOWN");
+    assert.match((await errorOf("explain", await spec("{", "cut.json"))).where ?? "", /cut\.json:1:2/);
+    assert.equal((await errorOf("list", "--bogus")).code, "RLRF_USAGE");
   });
 
   it("says so when it is not built", async () => {
@@ -168,6 +184,7 @@ describe("check", function () {
       /RLRF_SPEC_VALUE: loss\.options\.beta is -1\n {2}where {5}--set loss\.options\.beta/,
     );
     fails(await rlrf("check", good, "--set", "nothing"), 2, /path=value/);
+    fails(await rlrf("check", good, "--set", "foo.bar=1"), 2, /no key "foo"\n {2}where {5}--set foo\.bar/);
   });
 });
 

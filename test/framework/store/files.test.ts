@@ -132,6 +132,13 @@ describe("store/files", () => {
     assert.match(stdout, /^RLRF_FILE_DENIED/);
   });
 
+  it("says so where a folder takes no others, as /proc, and does not try for ever", async () => {
+    await fs.writeFile(path("file"), "");
+    await assertFails("RLRF_FILE_DENIED", () => writeAtomic(path("file", "x"), ""), /a part of its path is a file/);
+    if (process.platform === "linux")
+      await assertFails("RLRF_FILE_DENIED", () => writeAtomic("/proc/rlrf/x/y", ""), /no folder can be made there/);
+  });
+
   it("leaves coded errors as they are", async () => {
     const inner = await assertFails("RLRF_FILE_MISSING", () => readJson(path("none")));
     assert.equal(fileError(inner, "elsewhere", "write"), inner);
