@@ -1,4 +1,4 @@
-import { byteString, gpt2Pattern, type TokenizerState } from "./tokenizer.js";
+import { byteString, wordPattern, type TokenizerState } from "./tokenizer.js";
 
 export interface BpeTraining {
   /** Tokens in all: special ones, the 256 bytes and the merges; fewer when the texts have no pairs left. */
@@ -28,12 +28,12 @@ export function trainBpe(texts: Iterable<string>, { vocabulary, special }: BpeTr
     merges.push([best.left, best.right, merged]);
     pairs.merge(best, merged);
   }
-  return { pattern: gpt2Pattern, tokens, merges, special: special.map((_, id) => id) };
+  return { pattern: wordPattern, tokens, merges, special: special.map((_, id) => id) };
 }
 
 function countWords(texts: Iterable<string>, firstByte: number): Word[] {
   const counts = new Map<string, number>();
-  const pattern = new RegExp(gpt2Pattern, "gu");
+  const pattern = new RegExp(wordPattern, "gu");
   for (const text of texts) for (const [word] of text.matchAll(pattern)) counts.set(word, (counts.get(word) ?? 0) + 1);
   const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
   return sorted.map(([word, count]) => ({ ids: Array.from(byteString(word), (byte) => byte.charCodeAt(0) + firstByte), count }));

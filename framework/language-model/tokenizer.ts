@@ -1,7 +1,10 @@
 import { MinHeap } from "./heap.js";
 
-/** GPT-2's split into words, numbers, signs and spaces: every character belongs to exactly one piece. */
-export const gpt2Pattern = String.raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+/**
+ * Words, numbers, signs and spaces, every character in exactly one piece. As GPT-2's, but a sign takes the space after it too: "Drama" is the
+ * same token in "[Drama]", "Genre: Drama" and "War, Drama", so that a small model can copy it.
+ */
+export const wordPattern = String.raw` ?[^\s\p{L}\p{N}]+ ?| ?\p{L}+| ?\p{N}+|\s+(?!\S)|\s+`;
 
 /** All that a byte-level BPE tokenizer is; plain JSON. */
 export interface TokenizerState {

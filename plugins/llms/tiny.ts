@@ -53,11 +53,11 @@ interface Prepared {
   options: {
     type: "object",
     properties: {
-      hidden: { ...size, default: 128, unit: "features", description: "Width of the residual stream; a multiple of heads." },
+      hidden: { ...size, default: 64, unit: "features", description: "Width of the residual stream; a multiple of heads." },
       layers: { ...size, default: 3, unit: "layers", description: "Decoder blocks." },
       heads: { ...size, default: 4, description: "Query heads." },
-      kvHeads: { ...size, default: 2, description: "Key and value heads; heads is a multiple of it." },
-      intermediate: { ...size, default: 352, unit: "features", description: "Width of the feed-forward layers." },
+      kvHeads: { ...size, default: 4, description: "Key and value heads; heads is a multiple of it." },
+      intermediate: { ...size, default: 176, unit: "features", description: "Width of the feed-forward layers." },
       vocabulary: {
         type: "integer",
         minimum: 260,
@@ -67,7 +67,7 @@ interface Prepared {
         description: "At most; fewer when the texts have no more pairs to merge.",
       },
       context: { ...size, default: 1024, unit: "tokens", description: "Prompt and completion together at most." },
-      epochs: { ...size, default: 1, description: "Passes over the corpus." },
+      epochs: { ...size, default: 3, description: "Passes over the corpus." },
       batchSize: { ...size, default: 16, unit: "dialogues" },
       learningRate: { type: "number", exclusiveMinimum: 0, default: 3e-3, description: "At its highest; a cosine brings it to 0." },
       promptLoss: {

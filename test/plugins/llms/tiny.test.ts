@@ -74,8 +74,8 @@ describe("tiny", () => {
     const nll = async (promptLoss: number) => {
       const backend = tiny({ epochs: 5, promptLoss });
       await backend.prepare(corpus);
-      const text = corpus.dialogues[0]?.messages[0]?.content ?? "";
-      const example = backend.policy.tokenize([], [{ text: `user\n${text}`, ended: false }]);
+      const { prompt } = backend.policy.tokenize(corpus.dialogues[0]?.messages ?? [], []);
+      const example = { prompt: prompt.slice(0, 1), completions: [prompt.slice(1)] };
       const sums = backend.policy.logProbs([example]);
       const [value] = sums.dataSync();
       sums.dispose();
