@@ -14,6 +14,7 @@ import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import { RunContainer } from "./container.js";
 import { loadPlugin } from "./load.js";
+import { injectionsOf } from "./plugin.js";
 import type { Registry } from "./registry.js";
 
 /** What the plugins of a run may ask for, besides their options and random numbers. */
@@ -84,7 +85,17 @@ export class Assembler {
       rng: createRng("plugin", pointer, seed),
     }) as Product;
     const { name, version, sha256 } = entry;
-    const identity = hashOf({ kind, name, version, sha256, options: reference.options, inner: inner.map((built) => built.identity) });
+    // What draws random numbers is another plugin under another seed.
+    const drawn = injectionsOf(plugin).includes("rng") ? { seed, pointer } : null;
+    const identity = hashOf({
+      kind,
+      name,
+      version,
+      sha256,
+      options: reference.options,
+      drawn,
+      inner: inner.map((built) => built.identity),
+    });
     return { product, identity };
   }
 

@@ -1,9 +1,10 @@
 /** Step 7, and the warm-up before the loop: a tuned adapter is made once, kept in the store, and restored from there. */
+import fs from "node:fs/promises";
 import { join } from "node:path";
 import type { LoraOptions, TunablePolicy } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
-import { readJsonLines, writeJsonLines } from "../store/files.js";
+import { readJsonLines, writeAtomic, writeJsonLines } from "../store/files.js";
 import { readTensors, writeTensors } from "../store/tensors.js";
 import { type AlignmentExample, align } from "./align.js";
 import { FolderCheckpoint } from "./checkpoint.js";
@@ -92,6 +93,9 @@ async function tunedOnce(
     policy.restore(floatTensors(await readTensors(join(step.folder, "adapter.safetensors"))));
     for (const figures of steps) tellStep(tracker, figures);
   }
+  const shown = context.folder.path("adapters", name, "adapter.safetensors");
+  await writeAtomic(shown, await fs.readFile(join(step.folder, "adapter.safetensors")));
+  context.tracker.artifact(shown);
   tracker.finish("FINISHED");
   return steps;
 }

@@ -1,6 +1,7 @@
 /**
  * Step 0 for a model that the run trains itself: what it learns its language from. The readers are invented — a taste by lot,
- * items by lot, ratings by taste — so that nothing of any real user, of whatever part, is in the untuned model.
+ * items by lot, ratings by taste — so that no item or rating of any real user, of whatever
+ * part, is in the untuned model; only the lengths of windows and the personal fields are drawn from theirs.
  */
 import type { PreparedData } from "../contracts/dataset.js";
 import type { CorpusTexts } from "../contracts/llm.js";
@@ -18,8 +19,8 @@ const longestShort = 5;
 const soughtOut = 0.25;
 
 /** Dialogues of readers that never were, in the prompt's own form, answered by the fixed template. */
-export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: number, seed: number): CorpusTexts {
-  const invented = inventReaders(data, prompt, readers, seed);
+export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: number, seed: number, relevantAbove: number): CorpusTexts {
+  const invented = inventReaders(data, prompt, readers, seed, relevantAbove);
   return {
     dialogues: Array.from({ length: readers }, (_, reader) => ({
       messages: promptOf(reader, invented, prompt),
@@ -29,7 +30,7 @@ export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: n
 }
 
 /** Prepared data of invented readers; only what prompts and templates read of it is made. */
-function inventReaders(data: PreparedData, prompt: Prompt, readers: number, seed: number): PreparedData {
+function inventReaders(data: PreparedData, prompt: Prompt, readers: number, seed: number, relevantAbove: number): PreparedData {
   const catalogue = new Catalogue(data, prompt.aspects);
   const users: { id: string; fields: Readonly<Record<string, unknown>> }[] = [];
   const items: number[] = [];
@@ -55,7 +56,7 @@ function inventReaders(data: PreparedData, prompt: Prompt, readers: number, seed
       offsets,
       items: Int32Array.from(items),
       ratings: Float32Array.from(ratings),
-      relevant: Uint8Array.from(ratings, (rating) => (rating > 3 ? 1 : 0)),
+      relevant: Uint8Array.from(ratings, (rating) => (rating > relevantAbove ? 1 : 0)),
     },
   };
 }

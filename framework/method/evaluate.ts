@@ -1,4 +1,5 @@
 /** Step 9: every arm on the same lists with the same recommender seeds; test users are looked at here, once. */
+import { mean } from "../metrics/aggregate.js";
 import { bootstrapInterval, holm, type Interval, pairedRandomisationTest } from "../metrics/statistics.js";
 import { writeJsonLines } from "../store/files.js";
 import { type ArmKnowledge, derangement, exchanged, silent } from "./arms.js";
@@ -34,6 +35,7 @@ export async function evaluate(study: Study, told: readonly PolicyTexts[]): Prom
     }
   }
   for (const [arm, lists] of scored) await writeScores(study, arm, lists);
+  tellSeeds(study, scored);
   return summarise(study, scored);
 }
 
@@ -107,6 +109,18 @@ async function writeScores(study: Study, arm: string, scored: readonly ScoredLis
   const path = study.context.folder.path("scores", `${arm}.jsonl`);
   await writeJsonLines(path, rows);
   study.context.tracker.artifact(path);
+}
+
+/** A child run a seed, with the arms' means under it. */
+function tellSeeds(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): void {
+  for (const seed of study.spec.seeds) {
+    const child = study.context.tracker.child(`seed-${seed}`, "seed");
+    for (const [arm, lists] of scored) {
+      const own = lists.filter((part) => part.seed === seed);
+      for (const metric of study.spec.protocol.metrics) child.metrics({ [`${arm}/${metric}`]: mean(userValues(study, own, metric)) });
+    }
+    child.finish("FINISHED");
+  }
 }
 
 function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Evaluation {

@@ -24,8 +24,9 @@ export async function runExperiment(spec: Spec, parts: Assembly, context: RunCon
   try {
     const metadata = templateTexts(study);
     const written = parts.llm === undefined ? null : await writeAndTune(study, parts.llm);
-    const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, metadata))];
-    const told = [...(spec.arms.includes("metadata") || written === null ? [metadata] : []), ...(written?.policies ?? [])];
+    const policies = spec.arms.includes("llm") ? (written?.policies ?? []) : [];
+    const told = [...(spec.arms.includes("metadata") || policies.length === 0 ? [metadata] : []), ...policies];
+    const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, told.at(-1) ?? metadata))];
     await writeTexts(study, told);
     const { arms, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
     return await writeResult(study, {

@@ -12,6 +12,7 @@ import {
   fitEncoder,
   fitRecommender,
   type Knowledge,
+  listsOf,
   type Recommender,
   restoreEncoder,
   restoreRecommender,
@@ -90,7 +91,7 @@ export interface Listener {
 
 /** The model's scores of every list of its users. @param heard each user's text, [users * aspects * width]; null = none */
 export async function rankLists(study: Study, { recommender, users, seed }: Listener, heard: Float32Array | null): Promise<ScoredLists> {
-  const lists = listsOf(study, users);
+  const lists = listsOf(study.data, users);
   const own = lists.map((list) => study.data.lists.user[list] as number);
   return { seed, lists, scores: await recommender.score(lists, heard, heard && own, { signal: study.context.signal }) };
 }
@@ -112,15 +113,7 @@ export async function armScores(
     await writeTensors(join(folder, "scores.safetensors"), { scores: { shape: [scores.length], values: scores } });
   });
   const scores = valuesOf(await readTensors(join(step.folder, "scores.safetensors")), "scores", Float32Array);
-  return { seed: name.seed, lists: listsOf(study, round.test), scores };
-}
-
-/** Every list of these users, in order. */
-export function listsOf(study: Study, users: Int32Array): Int32Array {
-  const wanted = new Uint8Array(study.data.users.length);
-  for (const user of users) wanted[user] = 1;
-  const { user, count } = study.data.lists;
-  return Int32Array.from({ length: count }, (_, list) => list).filter((list) => wanted[user[list] as number] === 1);
+  return { seed: name.seed, lists: listsOf(study.data, round.test), scores };
 }
 
 /** What valid users stop a fit by. */
@@ -129,11 +122,12 @@ export function mainMetric(study: Study): string {
 }
 
 function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {
-  const { parts, dataKey, context } = study;
+  const { parts, dataKey, context, spec } = study;
   return {
     data: dataKey,
     learntFrom: { train, valid },
     seed: name.seed,
+    history: spec.protocol.history,
     encoder: parts.identities.encoder,
     engine: context.engine.name,
   };
@@ -141,7 +135,8 @@ function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {
 
 function recommenderInputs(study: Study, round: Round, name: FitName, knowledge: Knowledge | null) {
   const { adaptor, reranker } = study.parts.identities;
-  return { encoder: encoderInputs(study, round, name), adaptor: knowledge && adaptor, reranker, metric: mainMetric(study), knowledge };
+  const stoppedBy = { metric: mainMetric(study), ties: study.spec.protocol.ties };
+  return { encoder: encoderInputs(study, round, name), adaptor: knowledge && adaptor, reranker, stoppedBy, knowledge };
 }
 
 /** A network's state as it was written: every tensor of floats. */

@@ -12,7 +12,7 @@ const readers = 4000;
 
 export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
   const { spec, data, parts, context } = study;
-  const corpus = inventedDialogues(data, spec.prompt, readers, study.llmSeed);
+  const corpus = inventedDialogues(data, spec.prompt, readers, study.llmSeed, spec.protocol.relevantAbove ?? parts.dataset.relevantAbove);
   if (llm.state === undefined || llm.restoreState === undefined) return llm.prepare(corpus);
   const inputs = { llm: parts.identities.llm, corpus, engine: context.engine.name };
   const step = await context.store.step({ step: "language-model", version: 1, inputs }, async (folder) => {

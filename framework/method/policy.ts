@@ -30,9 +30,7 @@ export function alignUsers({ data, spec, tuning, llmSeed }: Study): AlignUsers {
 /** Step 1, and beside it what the policy is judged by: drawn with the same random numbers for every policy. */
 export async function writePolicy(study: Study, llm: LlmBackend, name: string, heldOut: Int32Array): Promise<Policy> {
   const { texts } = await infer(study, llm, name);
-  const { sampling } = study.parts;
-  if (sampling === undefined) return { name, texts, heldOut: [] };
-  return { name, texts, heldOut: await sampleTexts(study, llm, heldOut, sampling.generation, sampling.samples, "held-out") };
+  return { name, texts, heldOut: await sampleTexts(study, llm, heldOut, study.generation, study.parts.sampling?.samples ?? 1, "held-out") };
 }
 
 /** Steps 5 and 4: N texts of each user, scored by models that have seen nothing of the user. */

@@ -51,9 +51,13 @@ export async function writeResult(
   await writeJson(path, result);
   context.tracker.artifact(path);
   for (const [arm, metrics] of Object.entries(result.arms))
-    for (const [metric, { mean }] of Object.entries(metrics)) context.tracker.metrics({ [`${arm}/${metric.replace("@", "_at_")}`]: mean });
+    for (const [metric, { mean }] of Object.entries(metrics)) context.tracker.metrics({ [`${arm}/${metric}`]: mean });
   for (const [policy, figures] of Object.entries(result.llm))
     context.tracker.metrics(Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${policy}/${name}`, value])));
+  for (const { iteration, accepted, gain, accuracy, margin, kl } of result.iterations) {
+    const child = context.tracker.child(`iteration-${iteration}`, "iteration");
+    child.metrics({ accepted: Number(accepted), gain: gain.mean, gain_low: gain.low, gain_high: gain.high, accuracy, margin, kl });
+  }
   return result;
 }
 

@@ -50,6 +50,7 @@ export class RewardModels {
       reward: parts.identities.reward,
       models: [parts.identities.encoder, parts.identities.adaptor, parts.identities.reranker, this.knowledge, spec.seeds],
       metric: spec.protocol.metrics[0],
+      history: spec.protocol.history,
       rounds: this.study.data.parts.reward,
       engine: context.engine.name,
       ties: spec.protocol.ties,

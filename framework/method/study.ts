@@ -79,10 +79,10 @@ export class Study {
     return { llm, policy: llm.policy, reward, sampling, loss, alignment };
   }
 
-  /** The sampling parameters of this run's texts; greedy where no sampling strategy is declared. */
+  /** How texts are drawn. The spec's own check has made sure that a run with an LLM says so. */
   get generation(): GenerationParameters {
     const { sampling } = this.parts;
-    if (sampling === undefined) throw new Error("texts are generated only where a sampling strategy is declared");
+    if (sampling === undefined) throw new RlrfError("RLRF_INTERNAL", { message: "an LLM without a sampling strategy", where: "/llm" });
     return sampling.generation;
   }
 

@@ -70,14 +70,22 @@ const armNeeds: Readonly<Partial<Record<Arm, readonly ("llm" | "sampling" | "rew
 };
 
 function armRules(spec: Spec): readonly Rule[] {
-  return spec.arms.flatMap((arm, i) =>
-    (armNeeds[arm] ?? []).map((section) => ({
-      pointer: `/arms/${i}`,
-      broken: spec[section] === undefined,
-      message: `the arm "${arm}" needs the section "${section}", which the spec does not have`,
-      expected: `a section "${section}", or no arm "${arm}"`,
-    })),
-  );
+  const unsampled: Rule = {
+    pointer: "/llm",
+    broken: spec.llm !== undefined && spec.sampling === undefined,
+    message: 'the llm needs the section "sampling": it says how long a text may be and how it is drawn',
+    expected: 'a section "sampling", or no "llm"',
+  };
+  return spec.arms
+    .flatMap((arm, i) =>
+      (armNeeds[arm] ?? []).map((section) => ({
+        pointer: `/arms/${i}`,
+        broken: spec[section] === undefined,
+        message: `the arm "${arm}" needs the section "${section}", which the spec does not have`,
+        expected: `a section "${section}", or no arm "${arm}"`,
+      })),
+    )
+    .concat(unsampled);
 }
 
 function alignmentRules(spec: Spec): readonly Rule[] {
