@@ -19,13 +19,23 @@ export type Attend = (layer: number, query: tf.Tensor3D, key: tf.Tensor3D, value
 /** A low-rank addition to a projection of a layer; null where there is none. [rows, in] -> [rows, out] */
 export type Delta = (layer: number, projection: Projection, input: tf.Tensor2D) => tf.Tensor2D | null;
 
-/** Hidden states before the last norm, [rows, hidden]. Pure; call it inside a tidy or on a tape. */
+/**
+ * The rows whose hidden states are asked for. Keys and values of the last layer are still those of all rows; its queries, and all that
+ * follows them, are computed for these alone: of two layers that saves nearly one.
+ */
+export interface Focus {
+  readonly rows: tf.Tensor1D; // int32 [focused]
+  /** Attention of the last layer: queries [focused, heads, headDim] over the keys of all rows. */
+  readonly attend: Attend;
+}
+
+/** Hidden states before the last norm, [rows, hidden] or [focused, hidden]. Pure; call it inside a tidy or on a tape. */
 export function decode(
   config: DecoderConfig,
   weights: DecoderWeights,
   input: DecoderInput,
   attend: Attend,
-  delta: Delta = () => null,
+  { delta = () => null, focus }: { readonly delta?: Delta | undefined; readonly focus?: Focus } = {},
 ): tf.Tensor2D {
   let residual = tf.gather(weights.embedding, input.tokens) as tf.Tensor2D; // [rows, hidden]
   weights.layers.forEach((layer, index) => {
@@ -35,7 +45,13 @@ export function decode(
       return added === null ? base : tf.add(base, added);
     };
     const { query, key, value } = queryKeyValue(config, layer, project("qkv", norm(config, residual, layer.inputNorm)), input.rotation);
-    residual = tf.add(residual, project("out", attend(index, query, key, value)));
+    const narrow = index === weights.layers.length - 1 ? focus : undefined;
+    const mixed =
+      narrow === undefined
+        ? attend(index, query, key, value)
+        : narrow.attend(index, tf.gather(query, narrow.rows) as tf.Tensor3D, key, value);
+    if (narrow !== undefined) residual = tf.gather(residual, narrow.rows) as tf.Tensor2D;
+    residual = tf.add(residual, project("out", mixed));
     residual = tf.add(residual, project("down", swiglu(project("gateUp", norm(config, residual, layer.postNorm)))));
   });
   return residual;

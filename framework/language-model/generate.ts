@@ -182,17 +182,18 @@ class GenerationBatch {
     const layers: Prefixes["layers"][number][] = [];
     const chosen = tf.tidy(() => {
       const within = attendWithin(config, count, length, causalMask(length));
-      const keepKeys: Attend = (layer, query, key, value) => {
-        const byHead = (x: tf.Tensor3D) => tf.keep(tf.transpose(tf.reshape(x, [count, length, kvHeads, headDim]), [0, 2, 1, 3]));
-        layers.push({ key: byHead(key), value: byHead(value) });
-        return within(layer, query, key, value);
-      };
-      const states = decode(config, weights, { tokens: tf.tensor1d(tokens, "int32"), rotation }, keepKeys);
-      const ends = tf.tensor1d(
-        groups.map(({ prompt }, row) => row * length + prompt.length - 1),
-        "int32",
-      );
-      return this.distribution(tf.gather(states, ends) as tf.Tensor2D);
+      const keeping =
+        (attend: Attend): Attend =>
+        (layer, query, key, value) => {
+          const byHead = (x: tf.Tensor3D) => tf.keep(tf.transpose(tf.reshape(x, [count, length, kvHeads, headDim]), [0, 2, 1, 3]));
+          layers.push({ key: byHead(key), value: byHead(value) });
+          return attend(layer, query, key, value);
+        };
+      const ends = groups.map(({ prompt }) => prompt.length - 1);
+      const rows = tf.tensor1d(ends.map((end, row) => row * length + end), "int32"); // biome-ignore format: one line
+      const focus = { rows, attend: keeping(attendWithin(config, count, length, endMask(ends, length))) };
+      const states = decode(config, weights, { tokens: tf.tensor1d(tokens, "int32"), rotation }, keeping(within), { focus });
+      return this.distribution(states);
     });
     tf.dispose([rotation.cos, rotation.sin]);
     return { layers, choices: this.choose(chosen) };
@@ -256,4 +257,11 @@ function causalMask(length: number): tf.Tensor4D {
   const mask = new Float32Array(length * length);
   for (let row = 0; row < length; row++) mask.fill(-1e9, row * length + row + 1, (row + 1) * length);
   return tf.tensor4d(mask, [1, 1, length, length]);
+}
+
+/** [rows, 1, 1, length]: the last token of each prompt sees the whole prompt. */
+function endMask(ends: readonly number[], length: number): tf.Tensor4D {
+  const mask = new Float32Array(ends.length * length).fill(-1e9);
+  for (const [row, end] of ends.entries()) mask.fill(0, row * length, row * length + end + 1);
+  return tf.tensor4d(mask, [ends.length, 1, 1, length]);
 }

@@ -84,6 +84,39 @@ export function pack(examples: readonly TokenizedExample[], withPrompt = false):
   };
 }
 
+/** The stretch of each row in which something predicts a token that counts: all that the last layer has to compute. */
+interface Stretch {
+  /** Tokens a row. */
+  readonly length: number;
+  readonly rows: Int32Array; // flat positions, [rows * length]
+  readonly mask: Float32Array; // [rows, length, batch.length]
+  /** `sources`, counted within the stretch. [targets] */
+  readonly sources: Int32Array;
+}
+
+function stretchOf({ rows, length, mask, sources }: PackedBatch): Stretch {
+  const first = new Int32Array(rows).fill(length);
+  const last = new Int32Array(rows);
+  for (const source of sources) {
+    const row = Math.floor(source / length);
+    first[row] = Math.min(first[row] as number, source % length);
+    last[row] = Math.max(last[row] as number, source % length);
+  }
+  const longest = Math.max(1, ...first.map((from, row) => (last[row] as number) - from + 1));
+  const from = first.map((at) => Math.min(at, length - longest));
+  const flat = Int32Array.from({ length: rows * longest }, (_, i) => {
+    const row = Math.floor(i / longest);
+    return row * length + (from[row] as number) + (i % longest);
+  });
+  const seen = new Float32Array(flat.length * length);
+  for (const [i, position] of flat.entries()) seen.set(mask.subarray(position * length, (position + 1) * length), i * length);
+  const within = sources.map((source) => {
+    const row = Math.floor(source / length);
+    return row * longest + (source % length) - (from[row] as number);
+  });
+  return { length: longest, rows: flat, mask: seen, sources: within };
+}
+
 /** Sums of log-probs of the packed completions, [rows, sums], nats. Differentiable; call it inside a tidy or on a tape. */
 export function packedLogProbs(
   config: DecoderConfig,
@@ -93,10 +126,13 @@ export function packedLogProbs(
   delta?: Delta,
 ): tf.Tensor2D {
   const { rows, length, sums } = batch;
+  const stretch = stretchOf(batch);
   const mask = tf.tensor4d(batch.mask, [rows, 1, length, length]);
+  const narrowMask = tf.tensor4d(stretch.mask, [rows, 1, stretch.length, length]);
   const input = { tokens: tf.tensor1d(batch.tokens, "int32"), rotation: rotary.at(batch.positions) };
-  const states = decode(config, weights, input, attendWithin(config, rows, length, mask), delta); // [rows * length, hidden]
-  const predicting = tf.gather(states, tf.tensor1d(batch.sources, "int32")) as tf.Tensor2D; // [targets, hidden]
+  const focus = { rows: tf.tensor1d(stretch.rows, "int32"), attend: attendWithin(config, rows, length, narrowMask) };
+  const states = decode(config, weights, input, attendWithin(config, rows, length, mask), { delta, focus }); // [rows * stretch, hidden]
+  const predicting = tf.gather(states, tf.tensor1d(stretch.sources, "int32")) as tf.Tensor2D; // [targets, hidden]
   const logProbs = targetLogProbs(logits(config, weights, predicting), tf.tensor1d(batch.targets, "int32")); // [targets]
   // A product with the 0/1 matrix of memberships: an exact sum whose gradient every engine has.
   const membership = new Float32Array(rows * sums * batch.targets.length);
@@ -107,17 +143,22 @@ export function packedLogProbs(
   return tf.reshape(tf.matMul(member, tf.expandDims(logProbs, 1)), [rows, sums]);
 }
 
-/** Attention within each of `rows` sequences of `length` tokens. @param mask [rows, 1, length, length], added to the scores */
+/**
+ * Attention within each of `rows` sequences of `length` keys.
+ * @param mask [rows or 1, 1, queries, length], added to the scores: each sequence has as many queries as the mask has rows for
+ */
 export function attendWithin(config: DecoderConfig, rows: number, length: number, mask: tf.Tensor4D): Attend {
   const { heads, kvHeads, headDim } = config;
   const group = groupSize(config);
-  const byHead = (x: tf.Tensor3D, count: number) => tf.transpose(tf.reshape(x, [rows, length, count, headDim]), [0, 2, 1, 3]);
+  const queries = mask.shape[2];
+  const byHead = (x: tf.Tensor3D, tokens: number, count: number) =>
+    tf.transpose(tf.reshape(x, [rows, tokens, count, headDim]), [0, 2, 1, 3]);
   return (_layer, query, key, value) => {
     // Queries of a group share a key head: their rows are stacked, so that keys are never repeated.
-    const stacked = tf.reshape(byHead(query, heads), [rows, kvHeads, group * length, headDim]);
-    const scores = tf.reshape(tf.matMul(stacked, byHead(key, kvHeads), false, true), [rows, heads, length, length]);
-    const weights = tf.reshape(tf.softmax(tf.add(scores, mask)), [rows, kvHeads, group * length, length]);
-    const mixed = tf.reshape(tf.matMul(weights, byHead(value, kvHeads)), [rows, heads, length, headDim]);
-    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows * length, heads * headDim]) as tf.Tensor2D;
+    const stacked = tf.reshape(byHead(query, queries, heads), [rows, kvHeads, group * queries, headDim]);
+    const scores = tf.reshape(tf.matMul(stacked, byHead(key, length, kvHeads), false, true), [rows, heads, queries, length]);
+    const weights = tf.reshape(tf.softmax(tf.add(scores, mask)), [rows, kvHeads, group * queries, length]);
+    const mixed = tf.reshape(tf.matMul(weights, byHead(value, length, kvHeads)), [rows, heads, queries, headDim]);
+    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows * queries, heads * headDim]) as tf.Tensor2D;
   };
 }

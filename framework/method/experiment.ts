@@ -9,7 +9,7 @@ import type { Spec } from "../spec/types.js";
 import { alignPolicy, warmUpPolicy } from "./alignment.js";
 import { bestOfN, evaluate } from "./evaluate.js";
 import { hearOnValidUsers, mustHear } from "./hearing.js";
-import { templateTexts } from "./infer.js";
+import { type PolicyTexts, templateTexts } from "./infer.js";
 import { divergence, figuresOf, gainOf } from "./judge.js";
 import { loadLanguageModel } from "./language-model.js";
 import { pairTexts } from "./pairs.js";
@@ -23,7 +23,7 @@ export async function runExperiment(spec: Spec, parts: Assembly, context: RunCon
   const study = await Study.prepare(spec, parts, context); // 0
   try {
     const metadata = templateTexts(study);
-    const written = parts.llm === undefined ? null : await writeAndTune(study, parts.llm);
+    const written = parts.llm === undefined ? null : await writeAndTune(study, parts.llm, metadata);
     const policies = spec.arms.includes("llm") ? (written?.policies ?? []) : [];
     const told = [...(spec.arms.includes("metadata") || policies.length === 0 ? [metadata] : []), ...policies];
     const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, told.at(-1) ?? metadata))];
@@ -51,7 +51,7 @@ interface Written {
 }
 
 /** Steps 1 to 8. */
-async function writeAndTune(study: Study, llm: LlmBackend): Promise<Written> {
+async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts): Promise<Written> {
   await study.timed("language model", () => loadLanguageModel(study, llm));
   const { tuning } = study; // a policy can be asked for only now
   const users = alignUsers(study);
@@ -69,9 +69,10 @@ async function writeAndTune(study: Study, llm: LlmBackend): Promise<Written> {
   let upperReference: Result["arms"] = {};
   for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
     const current = policies.at(-1) as Policy;
-    const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, current)); // 2, 3
+    const heard = tuning.alignment.hears === "template" ? metadata : current;
+    const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard)); // 2, 3
     rewards.push(reward);
-    hearing.push(await study.timed("hear", () => mustHear(study, reward, current.name)));
+    hearing.push(await study.timed("hear", () => mustHear(study, reward, heard.name)));
     const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration)); // 4, 5
     const pairing = pairTexts(samples, tuning.sampling, tuning.alignment, study.llmSeed + iteration); // 6
     await writePairs(study, iteration, pairing);

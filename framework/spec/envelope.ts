@@ -189,6 +189,12 @@ const alignment = closed("The loop of sampling, pairing and preference tuning; w
     default: "continue",
     description: "After an iteration that was not accepted: go on from the previous policy, or stop.",
   },
+  hears: {
+    enum: ["policy", "template"],
+    default: "policy",
+    description:
+      "Texts that the reward models learn to hear: those of the policy that is being tuned, as the paper, or the fixed template's, for a policy whose own texts say too little to learn from.",
+  },
   deaf: {
     enum: ["stop", "continue"],
     default: "stop",

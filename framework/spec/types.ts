@@ -72,6 +72,8 @@ export interface Alignment {
   readonly structureShare: number;
   readonly accept: "if-better" | "always";
   readonly onReject: "continue" | "stop";
+  /** Texts that the reward models learn to hear. */
+  readonly hears: "policy" | "template";
   readonly deaf: "stop" | "continue";
   /** Share of the align users that make no pairs: the iteration is judged on them. */
   readonly heldOut: number;
