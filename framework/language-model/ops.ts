@@ -49,13 +49,15 @@ export function swiglu(x: tf.Tensor2D): tf.Tensor2D {
 
 /** log softmax(logits)[target] of each row: [rows, vocabulary], [rows] -> [rows], nats. */
 export function targetLogProbs(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-  const [, vocabulary] = logits.shape;
+  const [rows, vocabulary] = logits.shape;
   return withGradient([logits], (input) => {
     const logProbs = tf.logSoftmax(input);
     const gradients = (dy: tf.Tensor, all: tf.Tensor, right: tf.Tensor) => [
       tf.mul(tf.expandDims(dy, 1), tf.sub(tf.oneHot(right, vocabulary), tf.exp(all))),
     ];
-    const picked = tf.gather(logProbs, tf.expandDims(targets, 1), 1, 1); // [rows, 1]
-    return { value: tf.reshape(picked, [-1]) as tf.Tensor1D, saved: [logProbs, targets], gradients };
+    // One index into all logits: wasm's gather reads out of bounds when it batches.
+    const flat = tf.add(tf.range(0, rows * vocabulary, vocabulary, "int32"), targets) as tf.Tensor1D;
+    const value = tf.gather(tf.reshape(logProbs, [-1]), flat) as tf.Tensor1D;
+    return { value, saved: [logProbs, targets], gradients };
   });
 }
