@@ -214,6 +214,7 @@ describe("explain", function () {
       ...baseSpec(),
       dataset: { plugin: "movielens" },
       llm: { plugin: "replay", options: { path: "texts.jsonl" } },
+      sampling: { plugin: "best-worst" },
     });
     const { assets, files } = JSON.parse((await rlrf("explain", path, "--json")).out) as { assets: { id: string }[]; files: object[] };
     assert.deepEqual(
