@@ -9,6 +9,8 @@ export function useEngine(wanted: "auto" | EngineName = "auto"): void {
     this.timeout(60_000);
     await startEngine(wanted);
   });
+  // Files that ask outside a `describe` do so once for the whole process: whoever asks for another engine hands theirs back.
+  if (wanted !== "auto") after(() => startEngine("auto"));
 }
 
 /** Runs `body` and asserts that it left as many tensors as it found. */
