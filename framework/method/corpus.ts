@@ -12,7 +12,7 @@ import { fieldValues, metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
 
 /** Most readers have rated few items: looking up a value is learnt from short prompts in a fraction of the time, and carries over to long ones. */
-const shortWindows = 0.8;
+const shortWindows = 0.9;
 const longestShort = 5;
 
 /** Share of a reader's items that are sought out for the taste, and not met by lot. */
