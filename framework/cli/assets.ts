@@ -1,8 +1,7 @@
 /** `rlrf assets`: the data sets and models that plugins can ask for, which of them are here, and fetching or checking them. */
-import pc from "picocolors";
 import type { AssetInfo, AssetStatus } from "../setup/assets.js";
 import { AlreadyReported, jsonOption, quietOption, type Register } from "./command.js";
-import { createLogger, print, printJson, table } from "./terminal.js";
+import { createLogger, onOutput, print, printJson, table } from "./terminal.js";
 
 interface Options {
   readonly json?: boolean;
@@ -37,7 +36,7 @@ async function list(_: Options, command: { optsWithGlobals(): Options }): Promis
       [2],
     ),
   );
-  print(`\n${pc.dim("rlrf assets fetch [ID…] fetches, rlrf assets verify [ID…] checks; runs fetch what they need by themselves")}`);
+  print(`\n${onOutput.dim("rlrf assets fetch [ID…] fetches, rlrf assets verify [ID…] checks; runs fetch what they need by themselves")}`);
 }
 
 async function fetchAssets(ids: readonly string[], _: Options, command: { optsWithGlobals(): Options }): Promise<void> {

@@ -1,7 +1,6 @@
 /** `rlrf doctor`: what this machine has and lacks. */
-import pc from "picocolors";
 import { AlreadyReported, jsonOption, type Register } from "./command.js";
-import { print, printJson } from "./terminal.js";
+import { onOutput, print, printJson } from "./terminal.js";
 
 export const register: Register = (program) => {
   const command = program
@@ -18,8 +17,8 @@ async function doctor({ json = false, to }: { readonly json?: boolean; readonly 
   else {
     const width = Math.max(...findings.map(({ name }) => name.length));
     for (const { name, ok, value, hint } of findings) {
-      print(`${ok ? pc.green("ok     ") : pc.yellow("look at")}  ${name.padEnd(width)}  ${value}`);
-      if (!ok && hint !== undefined) print(`${" ".repeat(width + 11)}${pc.dim(hint)}`);
+      print(`${ok ? onOutput.green("ok     ") : onOutput.yellow("look at")}  ${name.padEnd(width)}  ${value}`);
+      if (!ok && hint !== undefined) print(`${" ".repeat(width + 11)}${onOutput.dim(hint)}`);
     }
     print(
       `\n${Object.entries(packages)

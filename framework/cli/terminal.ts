@@ -2,6 +2,14 @@
 import pc from "picocolors";
 import type { Logger } from "../contracts/plugin.js";
 
+/** Colours of what a terminal shows; none in files and pipes, whatever CI says of its log. */
+export const onOutput = colours(process.stdout);
+const onErrors = colours(process.stderr);
+
+function colours(stream: NodeJS.WriteStream) {
+  return pc.createColors(pc.isColorSupported && stream.isTTY === true);
+}
+
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
@@ -16,7 +24,7 @@ export function createLogger({ quiet = false }: { readonly quiet?: boolean } = {
     info: (message) => {
       if (!quiet) process.stderr.write(`${line}${message}\n`);
     },
-    warn: (code, message) => void process.stderr.write(`${line}${pc.yellow(code)}: ${message}\n`),
+    warn: (code, message) => void process.stderr.write(`${line}${onErrors.yellow(code)}: ${message}\n`),
   };
 }
 
