@@ -288,6 +288,6 @@ describe("a run and its MLflow server", function () {
     assert.equal(outcome.status, 0, outcome.stderr);
     assert.match(outcome.stderr, /RLRF_TRACK_REFUSED: .*no metrics today/);
     assert.equal(await statusOf(await runFolderIn(folder())), "FINISHED");
-    assert.match(await fs.readFile(join(await runFolderIn(folder()), "journal.jsonl"), "utf8"), /"metrics":\{"id-only\/ndcg_at_5"/);
+    assert.match(await fs.readFile(join(await runFolderIn(folder()), "journal.jsonl"), "utf8"), /"metrics":\{"id-only\/ndcg@5"/);
   });
 });
