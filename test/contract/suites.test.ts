@@ -119,7 +119,7 @@ class CountsCalls implements TextEncoder {
 }
 
 describe("contract suites", () => {
-  useEngine("cpu");
+  useEngine();
 
   const loss = (type: PluginClass<PreferenceLoss>) => failures(lossContract, { plugin: type });
   it("pass what is sound", async () => {
