@@ -323,7 +323,7 @@ describe("light commands", function () {
   this.timeout(60_000);
 
   for (const args of [["list"], ["describe", "loss/dpo"], ["check", "SPEC"]])
-    it(`${args[0]} imports no tensor library and no plugin, and is quick`, async () => {
+    it(`${args[0]} imports no tensor library and no plugin`, async () => {
       const path = await spec({ ...baseSpec(), dataset: { plugin: "movielens" }, reranker: { plugin: "prm" } });
       const command = args.map((arg) => (arg === "SPEC" ? path : arg));
       const trace = join(folder, `trace-${args[0]}`);
@@ -337,15 +337,6 @@ describe("light commands", function () {
           modules.filter((url) => heavy.test(url)),
           [],
         );
-
-      // Processor time, which other processes do not add to.
-      const timed = `process.on("exit", () => { const { user, system } = process.cpuUsage(); require("node:fs").writeFileSync(${JSON.stringify(`${trace}.ms`)}, String((user + system) / 1000)); });`;
-      const preload = join(folder, "cpu.cjs");
-      await writeFile(preload, timed);
-      await outcome(start(["--require", preload, bin, ...command]));
-      const milliseconds = Number(await readFile(`${trace}.ms`, "utf8"));
-      console.log(`      ${args[0]}: ${milliseconds.toFixed(0)} ms of processor time`);
-      assert.ok(milliseconds < 400, `${milliseconds} ms`);
     });
 });
 
