@@ -47,7 +47,9 @@ describe("download", () => {
     const start = startOf(request);
     const headers = { "content-length": content.length - start, "content-range": `bytes ${start}-${content.length - 1}/${content.length}` };
     response.writeHead(start > 0 ? 206 : 200, headers);
-    response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 300));
+    // The last piece ends the answer: its connection is alive, and a later request may be on it.
+    if (start + bytes >= content.length) return void response.end(content.subarray(start));
+    response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 20));
   };
 
   it("downloads, checks, and leaves nothing but the file", async () => {
@@ -69,12 +71,10 @@ describe("download", () => {
   it("keeps what arrived for the next call, as a killed process would", async () => {
     answer = (request, response) => (ranges.length === 1 ? serveThenBreak(30_000)(request, response) : response.destroy());
     await assert.rejects(get(), SourceError);
-    const { size } = await fs.stat(`${target()}.part`); // how much of it got through before the connection broke
-    assert.ok(size > 0 && size <= 30_000);
     answer = serve;
     ranges = [];
     await get();
-    assert.deepEqual(ranges, [`bytes=${size}-`]);
+    assert.deepEqual(ranges, ["bytes=30000-"]);
     assert.deepEqual(await fs.readFile(target()), content);
   });
 
