@@ -60,6 +60,8 @@ export interface AdaptorShape {
 export interface AdaptorNetwork {
   /** Features a candidate after `join`. */
   readonly features: number;
+  /** Whether `users` adapts each aspect by itself: then an aspect that many users share is adapted once a batch, as a text of one aspect. */
+  readonly aspectByAspect?: boolean;
   /** @param texts [users, aspects, width]; @returns [users, aspects, adapted] */
   users(texts: Tensor3D, mode: Mode): Tensor3D;
   /** @param texts [items, width]; @returns [items, adapted] */

@@ -101,9 +101,8 @@ export class RecommenderNetwork {
 /** The adaptor with the texts it is trained on, which lie on the engine. */
 class HeardTexts {
   private readonly network: AdaptorNetwork;
-  private readonly userTexts: tf.Tensor2D; // [users, aspects * width]
+  private readonly userTexts: UserTexts;
   private readonly itemTexts: tf.Tensor2D; // [items + 1, width]
-  private readonly distinctUsers: Distinct;
   private readonly distinctItems: Distinct;
 
   constructor(
@@ -113,11 +112,10 @@ class HeardTexts {
     private readonly data: PreparedData,
   ) {
     const { aspects, width } = knowledge;
-    const [users, items] = [data.users.length, data.items.length];
+    const items = data.items.length;
     this.network = adaptor.build(scope, { aspects, width });
-    this.userTexts = tf.keep(tf.tensor2d(knowledge.users, [users, aspects * width]));
+    this.userTexts = new UserTexts(knowledge, this.network.aspectByAspect ?? false);
     this.itemTexts = tf.keep(tf.tensor2d(knowledge.items, [items, width]));
-    this.distinctUsers = new Distinct(users);
     this.distinctItems = new Distinct(items);
   }
 
@@ -125,26 +123,28 @@ class HeardTexts {
     return this.network.features;
   }
 
-  /** Features of a training batch: its distinct users and items go through the experts once. @returns [batch, list, features] */
+  /** Features of a training batch: its distinct texts and items go through the experts once. @returns [batch, list, features] */
   ofBatch(lists: Int32Array, candidates: tf.Tensor2D, mode: Mode): tf.Tensor3D {
-    const { aspects, width } = this.knowledge;
-    const users = this.distinctUsers.of(lists.map((list) => this.data.lists.user[list] as number));
+    const users = this.userTexts.of(lists.map((list) => this.data.lists.user[list] as number));
     const items = this.distinctItems.of(candidates.dataSync<"int32">());
-    const userTexts = tf.reshape(rowsOf(this.userTexts, users.distinct), [users.distinct.length, aspects, width]) as tf.Tensor3D;
-    return this.joined(
-      this.network.users(userTexts, mode),
-      users.index,
-      this.network.items(rowsOf(this.itemTexts, items.distinct), mode),
-      tf.tensor2d(items.index, candidates.shape, "int32"),
+    const voices = this.network.users(users.texts, mode); // [texts, voices, adapted]
+    const [, each, adapted] = voices.shape;
+    return this.network.join(
+      tf.reshape(rowsOf(voices, users.index), [lists.length, (users.index.length / lists.length) * each, adapted]),
+      this.lookUp(
+        this.network.items(rowsOf(this.itemTexts, items.distinct), mode),
+        tf.tensor2d(items.index, candidates.shape, "int32"),
+      ),
     );
   }
 
   ofAdapted({ users, items }: Adapted, heard: Int32Array, candidates: tf.Tensor2D): tf.Tensor3D {
-    return this.joined(users, heard, items, candidates);
+    return this.network.join(rowsOf(users, heard), this.lookUp(items, candidates));
   }
 
-  private joined(users: tf.Tensor3D, userIndex: Int32Array, items: tf.Tensor2D, itemIndex: tf.Tensor2D): tf.Tensor3D {
-    return this.network.join(rowsOf(users, userIndex), tf.gather(items, itemIndex) as tf.Tensor as tf.Tensor3D);
+  /** @returns [batch, list, adapted] */
+  private lookUp(items: tf.Tensor2D, index: tf.Tensor2D): tf.Tensor3D {
+    return tf.gather(items, index) as tf.Tensor as tf.Tensor3D;
   }
 
   adapt(vectors: Float32Array): Adapted {
@@ -165,7 +165,52 @@ class HeardTexts {
   }
 
   dispose(): void {
-    tf.dispose([this.userTexts, this.itemTexts]);
+    this.userTexts.dispose();
+    this.itemTexts.dispose();
+  }
+}
+
+/**
+ * The users' texts on the engine, each distinct one once: a text of all aspects, or one of one aspect where an adaptor takes them
+ * one by one, and then hardly anybody's period is their own.
+ */
+class UserTexts {
+  private readonly table: tf.Tensor3D; // [texts, aspects or 1, width]
+  /** Row of `table` of each user's texts. [users * perUser] */
+  private readonly rows: Int32Array;
+  private readonly perUser: number;
+  private readonly distinct: Distinct;
+
+  constructor({ users, aspects, width }: Knowledge, aspectByAspect: boolean) {
+    this.perUser = aspectByAspect ? aspects : 1;
+    const height = aspectByAspect ? 1 : aspects;
+    const size = height * width;
+    const known = new Map<string, number>();
+    const kept: Float32Array[] = [];
+    this.rows = Int32Array.from({ length: users.length / size }, (_, i) => {
+      const text = users.subarray(i * size, (i + 1) * size);
+      const content = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("latin1");
+      const row = known.get(content) ?? kept.push(text) - 1;
+      known.set(content, row);
+      return row;
+    });
+    const values = new Float32Array(kept.length * size);
+    for (const [row, text] of kept.entries()) values.set(text, row * size);
+    this.table = tf.keep(tf.tensor3d(values, [kept.length, height, width]));
+    this.distinct = new Distinct(kept.length);
+  }
+
+  /** @returns the distinct texts of these users, and where each user's are among them, [users * perUser] */
+  of(users: Int32Array): { readonly texts: tf.Tensor3D; readonly index: Int32Array } {
+    const rows = new Int32Array(users.length * this.perUser);
+    for (const [i, user] of users.entries())
+      rows.set(this.rows.subarray(user * this.perUser, (user + 1) * this.perUser), i * this.perUser);
+    const { distinct, index } = this.distinct.of(rows);
+    return { texts: rowsOf(this.table, distinct), index };
+  }
+
+  dispose(): void {
+    this.table.dispose();
   }
 }
 

@@ -51,13 +51,14 @@ export class HybridExperts implements Adaptor {
     const shared = experts(scope.scope("shared"), this.options.shared, width, this.options);
     const side = (name: string) => mixture(scope.scope(name), shared, width, this.options);
     const [adaptUser, adaptItem] = [side("users"), side("items")];
-    const voices = join === "aspects" ? aspects : 1;
+    const aspectByAspect = join === "aspects";
     return {
+      aspectByAspect,
       features: { aspects: aspects + 1, product: 3, concat: 2 }[join] * adapted,
       users: (texts, mode) => {
-        const heard = join === "aspects" ? unitRms(texts) : meanOfSpoken(unitRms(texts)); // [users, voices, width]
+        const heard = aspectByAspect ? unitRms(texts) : meanOfSpoken(unitRms(texts)); // [users, voices, width]
         const users = adaptUser(tf.reshape(heard, [-1, width]), mode);
-        return tf.reshape(users, [texts.shape[0], voices, adapted]);
+        return tf.reshape(users, [heard.shape[0], heard.shape[1], adapted]);
       },
       items: (texts, mode) => adaptItem(unitRms(texts), mode),
       join: (users, items) => joined(join, users, items),
@@ -65,25 +66,34 @@ export class HybridExperts implements Adaptor {
   }
 }
 
-/** Experts side by side, so that a layer of all of them is one batched matrix product. */
+/** Experts side by side, so that a layer of all of them is one matrix product. */
 interface Experts {
-  readonly count: number;
-  readonly inWeights: tf.Tensor3D; // [count, width, hidden]
-  readonly inBiases: tf.Tensor3D; // [count, 1, hidden]
-  readonly outWeights: tf.Tensor3D; // [count, hidden, adapted]
-  readonly outBiases: tf.Tensor3D; // [count, 1, adapted]
+  readonly inWeights: tf.Tensor2D; // [width, count * hidden]
+  readonly inBiases: tf.Tensor1D; // [count * hidden]
+  readonly outWeights: tf.Tensor2D; // [count * hidden, adapted]
+  readonly outBiases: tf.Tensor2D; // [count, adapted]
 }
 
 function experts(scope: Parameters, count: number, width: number, { hidden, adapted }: HeaOptions): Experts | undefined {
   if (count === 0) return undefined;
-  const create = (name: string, shape: number[], initialiser: Initializer) =>
-    scope.create(name, shape, initialiser) as tf.Tensor as tf.Tensor3D;
+  /** Each expert is initialised as a layer of its own, whatever stands beside it. */
+  const eachOf =
+    (shape: readonly [number, number], initialiser: Initializer, place: (expert: number, row: number, column: number) => number): Initializer =>
+    (whole, rng) => {
+      const values = new Float32Array(whole.reduce((product, size) => product * size, 1));
+      for (let expert = 0; expert < count; expert++)
+        initialiser(shape, rng).forEach((value, i) => {
+          values[place(expert, Math.floor(i / shape[1]), i % shape[1])] = value;
+        });
+      return values;
+    };
+  const beside = eachOf([width, hidden], nn.heUniform, (expert, row, column) => (row * count + expert) * hidden + column);
+  const below = eachOf([hidden, adapted], nn.xavierUniform, (expert, row, column) => (expert * hidden + row) * adapted + column);
   return {
-    count,
-    inWeights: create("inWeights", [count, width, hidden], nn.heUniform),
-    inBiases: create("inBiases", [count, 1, hidden], nn.zeros),
-    outWeights: create("outWeights", [count, hidden, adapted], nn.xavierUniform),
-    outBiases: create("outBiases", [count, 1, adapted], nn.zeros),
+    inWeights: scope.create("inWeights", [width, count * hidden], beside) as tf.Tensor as tf.Tensor2D,
+    inBiases: scope.create("inBiases", [count * hidden], nn.zeros) as tf.Tensor as tf.Tensor1D,
+    outWeights: scope.create("outWeights", [count * hidden, adapted], below) as tf.Tensor as tf.Tensor2D,
+    outBiases: scope.create("outBiases", [count, adapted], nn.zeros) as tf.Tensor as tf.Tensor2D,
   };
 }
 
@@ -93,59 +103,69 @@ function experts(scope: Parameters, count: number, width: number, { hidden, adap
  */
 function mixture(scope: Parameters, shared: Experts | undefined, width: number, options: HeaOptions) {
   const own = experts(scope, options.specific, width, options) as Experts; // the schema's minimum is 1
-  const all = shared ? [shared, own] : [own];
-  const count = all.reduce((sum, each) => sum + each.count, 0);
+  const count = options.specific + (shared ? options.shared : 0);
   const gateWeights = scope.create("gateWeights", [width, count], nn.xavierUniform) as tf.Tensor as tf.Tensor2D;
   const gateBiases = scope.create("gateBiases", [count], nn.zeros);
-  const together = (part: (of: Experts) => tf.Tensor3D): tf.Tensor3D => (all.length === 1 ? part(own) : tf.concat(all.map(part), 0));
+  const all = shared ? together(shared, own) : () => own;
   return (texts: tf.Tensor2D, mode: Mode): tf.Tensor2D => {
-    const gates = tf.softmax(tf.add(tf.matMul(texts, gateWeights), gateBiases)); // [n, count]
-    const inWeights = together((of) => of.inWeights);
-    const inBiases = together((of) => of.inBiases);
-    const mask = [1, texts.shape[0], options.hidden]; // drawing a mask for each expert would cost as much as the expert
-    const hidden = nn.dropout(firstLayers(texts, inWeights, inBiases), options.dropout, mode, mask); // [count, n, hidden]
-    const said = tf.add(
-      tf.matMul(
-        hidden,
-        together((of) => of.outWeights),
-      ),
-      together((of) => of.outBiases),
-    ); // [count, n, adapted]
-    return tf.mul(gatedSum(said as tf.Tensor3D, gates as tf.Tensor2D), spoken(texts)) as tf.Tensor2D;
+    const gates = tf.softmax(tf.add(tf.matMul(texts, gateWeights), gateBiases)) as tf.Tensor2D; // [n, count]
+    // Drawing a mask for each expert would cost as much as the expert.
+    const kept = nn.dropout(tf.ones([texts.shape[0], 1, options.hidden]), options.dropout, mode) as tf.Tensor3D;
+    return tf.mul(gatedSum(texts, all(), gates, kept), spoken(texts)) as tf.Tensor2D;
   };
 }
 
-/**
- * relu(x W_e + b_e) of every expert. The texts are frozen, and the tape would not know that a product broadcast over the experts needs
- * no gradient for them. @param texts [n, width]; @returns [count, n, hidden]
- */
-function firstLayers(texts: tf.Tensor2D, weights: tf.Tensor3D, biases: tf.Tensor3D): tf.Tensor3D {
-  const rows = tf.expandDims(texts, 0); // [1, n, width]
-  return nn.withGradient<[tf.Tensor3D, tf.Tensor3D], tf.Tensor3D>([weights, biases], (weights, biases) => {
-    const value = tf.relu(tf.add(tf.matMul(rows, weights), biases)) as tf.Tensor3D;
-    return {
-      value,
-      saved: [value, rows],
-      gradients: (dy, ...saved) => {
-        const [value, rows] = saved as [tf.Tensor, tf.Tensor];
-        const inner = nn.reluGradient(dy, value);
-        return [tf.matMul(rows, inner, true, false), tf.sum(inner, 1, true)];
-      },
-    };
+function together(a: Experts, b: Experts): () => Experts {
+  return () => ({
+    inWeights: tf.concat([a.inWeights, b.inWeights], 1),
+    inBiases: tf.concat([a.inBiases, b.inBiases]),
+    outWeights: tf.concat([a.outWeights, b.outWeights], 0),
+    outBiases: tf.concat([a.outBiases, b.outBiases], 0),
   });
 }
 
-/** Σ_e gates[n, e] said[e, n, :]. @returns [n, adapted] */
-function gatedSum(said: tf.Tensor3D, gates: tf.Tensor2D): tf.Tensor2D {
-  return nn.withGradient<[tf.Tensor3D, tf.Tensor2D], tf.Tensor2D>([said, gates], (said, gates) => {
-    const each = tf.expandDims(tf.transpose(gates), 2); // [count, n, 1]
+/**
+ * Σ_e g_e (relu(x V_e + a_e) W_e + b_e), computed as (g ⊙ relu(x V + a)) W + g b: with the gate before the second layer both layers of
+ * all experts are one matrix product each. Its gradient is written out, since the tape would not know that the texts are frozen.
+ * @param texts [n, width]; @param gates [n, count]; @param kept dropout's mask of the hidden layers, [n, 1, hidden]
+ * @returns [n, adapted]
+ */
+function gatedSum(texts: tf.Tensor2D, experts: Experts, gates: tf.Tensor2D, kept: tf.Tensor3D): tf.Tensor2D {
+  const [rows, count] = gates.shape;
+  const wide: [number, number, number] = [rows, count, kept.shape[2]];
+  const flat = [rows, count * kept.shape[2]];
+  type Inputs = [tf.Tensor2D, tf.Tensor1D, tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+  const { inWeights, inBiases, outWeights, outBiases } = experts;
+  return nn.withGradient<Inputs, tf.Tensor2D>([inWeights, inBiases, outWeights, outBiases, gates], (v, a, w, b, gates) => {
+    const hidden = tf.relu(tf.add(tf.matMul(texts, v), a)); // [n, count * hidden]
+    const weights = tf.reshape(tf.mul(tf.expandDims(gates, 2), kept), flat); // [n, count * hidden]
+    const said = tf.mul(hidden, weights) as tf.Tensor2D;
     return {
-      value: tf.sum(tf.mul(said, each), 0) as tf.Tensor2D,
-      saved: [said, each],
+      value: tf.add(tf.matMul(said, w), tf.matMul(gates, b)) as tf.Tensor2D,
+      saved: [texts, hidden, weights, said, w, b, gates, kept],
       gradients: (dy, ...saved) => {
-        const [said, each] = saved as [tf.Tensor, tf.Tensor];
-        const over = tf.expandDims(dy, 0); // [1, n, adapted]
-        return [tf.mul(over, each), tf.transpose(tf.sum(tf.mul(over, said), 2) as tf.Tensor2D)];
+        const [texts, hidden, weights, said, w, b, gates, kept] = saved as [
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor2D,
+          tf.Tensor3D,
+        ];
+        const out = dy as tf.Tensor2D;
+        const dSaid = tf.matMul(out, w, false, true); // [n, count * hidden]
+        const inner = nn.reluGradient(tf.mul(dSaid, weights), hidden) as tf.Tensor2D;
+        const heard = tf.matMul(tf.reshape(tf.mul(dSaid, hidden), wide) as tf.Tensor3D, kept, false, true); // [n, count, 1]
+        const dGates = tf.add(tf.reshape(heard, [rows, count]), tf.matMul(out, b, false, true));
+        return [
+          tf.matMul(texts, inner, true, false),
+          nn.biasGradient(inner),
+          tf.matMul(said, out, true, false),
+          tf.matMul(gates, out, true, false),
+          dGates,
+        ];
       },
     };
   });

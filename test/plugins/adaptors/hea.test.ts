@@ -35,7 +35,7 @@ async function naive(parameters: Parameters, side: "users" | "items", x: readonl
     const hidden = [0, 1, 2, 3].map((h) =>
       Math.max(
         0,
-        input.reduce((sum, v, i) => sum + v * at(inWeights, 4, expert * 5 + i, h), inBiases[expert * 4 + h] as number),
+        input.reduce((sum, v, i) => sum + v * at(inWeights, inBiases.length, i, expert * 4 + h), inBiases[expert * 4 + h] as number),
       ),
     );
     for (let d = 0; d < 3; d++) {
