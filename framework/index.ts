@@ -6,7 +6,15 @@ export type * from "./contracts/dataset.js";
 export type * from "./contracts/recommender.js";
 export type * from "./contracts/llm.js";
 export type * from "./contracts/feedback.js";
-export { type DelimitedFile, type DelimitedRow, type InteractionFile, loadInteractions, type OnBadRow, readLines, readRows } from "./data/delimited.js";
+export {
+  type DelimitedFile,
+  type DelimitedRow,
+  type InteractionFile,
+  loadInteractions,
+  type OnBadRow,
+  readLines,
+  readRows,
+} from "./data/delimited.js";
 export { appendInteractions, appendItems, appendUsers, type InteractionRow } from "./data/records.js";
 export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";

@@ -7,8 +7,8 @@ import { inventedDialogues } from "./corpus.js";
 import { floatTensors } from "./fits.js";
 import type { Study } from "./study.js";
 
-/** Invented readers that a model which the run trains itself learns its language from; enough that hardly an item is missing. */
-const readers = 4000;
+/** Invented readers that a model which the run trains itself may learn its language from. */
+const readers = 10_000;
 
 export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
   const { spec, data, parts, context } = study;

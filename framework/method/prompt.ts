@@ -59,9 +59,10 @@ export function titleOf({ title, fields }: ItemRecord): string {
   return known(year) && !/\(\d{4}\)$/.test(name) ? `${name} (${plain(year)})` : name;
 }
 
+/** Each after a comma and a space, as in the answer: to a tokenizer of subwords a genre is then the same token wherever it stands. */
 function genresOf({ fields }: ItemRecord): string {
   const genres = valuesOf(fields.genres ?? fields.categories);
-  return genres.length === 0 ? "" : ` [${genres.join(", ")}]`;
+  return genres.map((genre) => `, ${genre}`).join("");
 }
 
 /** A field's values as texts: of a list each entry, of a scalar itself, of nothing none. */

@@ -131,10 +131,7 @@ class HeardTexts {
     const [, each, adapted] = voices.shape;
     return this.network.join(
       tf.reshape(rowsOf(voices, users.index), [lists.length, (users.index.length / lists.length) * each, adapted]),
-      this.lookUp(
-        this.network.items(rowsOf(this.itemTexts, items.distinct), mode),
-        tf.tensor2d(items.index, candidates.shape, "int32"),
-      ),
+      this.lookUp(this.network.items(rowsOf(this.itemTexts, items.distinct), mode), tf.tensor2d(items.index, candidates.shape, "int32")),
     );
   }
 
@@ -203,8 +200,7 @@ class UserTexts {
   /** @returns the distinct texts of these users, and where each user's are among them, [users * perUser] */
   of(users: Int32Array): { readonly texts: tf.Tensor3D; readonly index: Int32Array } {
     const rows = new Int32Array(users.length * this.perUser);
-    for (const [i, user] of users.entries())
-      rows.set(this.rows.subarray(user * this.perUser, (user + 1) * this.perUser), i * this.perUser);
+    for (const [i, user] of users.entries()) rows.set(this.rows.subarray(user * this.perUser, (user + 1) * this.perUser), i * this.perUser);
     const { distinct, index } = this.distinct.of(rows);
     return { texts: rowsOf(this.table, distinct), index };
   }

@@ -18,6 +18,7 @@ export interface HeaOptions {
   readonly hidden: number;
   readonly adapted: number;
   readonly dropout: number;
+  readonly gain: number;
 }
 
 @plugin({
@@ -40,6 +41,14 @@ export interface HeaOptions {
       hidden: { type: "integer", minimum: 1, default: 128, description: "Hidden width of an expert" },
       adapted: { type: "integer", minimum: 1, default: 32, description: "Width of an adapted vector" },
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the experts' hidden layers" },
+      gain: {
+        type: "number",
+        exclusiveMinimum: 0,
+        default: 0.1,
+        unit: "factor",
+        description:
+          "What the learned gains of the elementwise products start from (as LayerScale, arXiv 2103.17239): small, so that the ranking begins with what the items say and learns whom to hear, before it can learn users by heart",
+      },
     },
   },
 })
@@ -52,6 +61,11 @@ export class HybridExperts implements Adaptor {
     const side = (name: string) => mixture(scope.scope(name), shared, width, this.options);
     const [adaptUser, adaptItem] = [side("users"), side("items")];
     const aspectByAspect = join === "aspects";
+    const voices = { aspects, product: 1, concat: 0 }[join];
+    const gains =
+      voices === 0
+        ? undefined
+        : scope.create("gains", [voices * adapted], (shape) => new Float32Array(shape[0] as number).fill(this.options.gain));
     return {
       aspectByAspect,
       features: { aspects: aspects + 1, product: 3, concat: 2 }[join] * adapted,
@@ -61,7 +75,7 @@ export class HybridExperts implements Adaptor {
         return tf.reshape(users, [heard.shape[0], heard.shape[1], adapted]);
       },
       items: (texts, mode) => adaptItem(unitRms(texts), mode),
-      join: (users, items) => joined(join, users, items),
+      join: (users, items) => joined(join, users, items, gains),
     };
   }
 }
@@ -78,7 +92,11 @@ function experts(scope: Parameters, count: number, width: number, { hidden, adap
   if (count === 0) return undefined;
   /** Each expert is initialised as a layer of its own, whatever stands beside it. */
   const eachOf =
-    (shape: readonly [number, number], initialiser: Initializer, place: (expert: number, row: number, column: number) => number): Initializer =>
+    (
+      shape: readonly [number, number],
+      initialiser: Initializer,
+      place: (expert: number, row: number, column: number) => number,
+    ): Initializer =>
     (whole, rng) => {
       const values = new Float32Array(whole.reduce((product, size) => product * size, 1));
       for (let expert = 0; expert < count; expert++)
@@ -188,11 +206,12 @@ function meanOfSpoken(texts: tf.Tensor3D): tf.Tensor3D {
 }
 
 /** @param users [batch, voices, adapted]; @param items [batch, list, adapted] */
-function joined(join: HeaOptions["join"], users: tf.Tensor3D, items: tf.Tensor3D): tf.Tensor3D {
+function joined(join: HeaOptions["join"], users: tf.Tensor3D, items: tf.Tensor3D, gains?: tf.Tensor): tf.Tensor3D {
   const [batch, list, adapted] = items.shape;
   const voices = users.shape[1];
   const products = tf.mul(tf.expandDims(items, 2), tf.expandDims(users, 1)); // [batch, list, voices, adapted]
-  const flat = tf.reshape(products, [batch, list, voices * adapted]) as tf.Tensor3D;
+  const plain = tf.reshape(products, [batch, list, voices * adapted]) as tf.Tensor3D;
+  const flat = gains ? (tf.mul(plain, gains) as tf.Tensor3D) : plain;
   if (join === "aspects") return tf.concat([items, flat], 2);
   const toEach = tf.add(users, tf.zeros(items.shape)) as tf.Tensor3D; // [batch, list, adapted]
   return tf.concat(join === "product" ? [items, toEach, flat] : [items, toEach], 2);

@@ -26,6 +26,7 @@ interface TinyOptions {
   readonly intermediate: number;
   readonly vocabulary: number;
   readonly context: number;
+  readonly dialogues: number;
   readonly epochs: number;
   readonly batchSize: number;
   readonly learningRate: number;
@@ -54,7 +55,7 @@ interface Prepared {
     type: "object",
     properties: {
       hidden: { ...size, default: 64, unit: "features", description: "Width of the residual stream; a multiple of heads." },
-      layers: { ...size, default: 3, unit: "layers", description: "Decoder blocks." },
+      layers: { ...size, default: 2, unit: "layers", description: "Decoder blocks." },
       heads: { ...size, default: 4, description: "Query heads." },
       kvHeads: { ...size, default: 4, description: "Key and value heads; heads is a multiple of it." },
       intermediate: { ...size, default: 176, unit: "features", description: "Width of the feed-forward layers." },
@@ -67,7 +68,13 @@ interface Prepared {
         description: "At most; fewer when the texts have no more pairs to merge.",
       },
       context: { ...size, default: 1024, unit: "tokens", description: "Prompt and completion together at most." },
-      epochs: { ...size, default: 3, description: "Passes over the corpus." },
+      dialogues: {
+        ...size,
+        default: 10_000,
+        unit: "dialogues",
+        description: "Learnt from, at most; with 4,000 it writes the structure, with 10,000 it begins to read what it is asked about.",
+      },
+      epochs: { ...size, default: 3, description: "Passes over the dialogues." },
       batchSize: { ...size, default: 16, unit: "dialogues" },
       learningRate: { type: "number", exclusiveMinimum: 0, default: 3e-3, description: "At its highest; a cosine brings it to 0." },
       promptLoss: {
@@ -106,7 +113,7 @@ export class Tiny implements LlmBackend, Disposable {
   }
 
   async prepare(corpus: CorpusTexts): Promise<void> {
-    const { dialogues } = corpus;
+    const dialogues = corpus.dialogues.slice(0, this.options.dialogues);
     if (dialogues.length === 0) throw new RlrfError("RLRF_LLM_CORPUS", { message: "tiny has no dialogues to learn from", where: "llm" });
     const texts = dialogues.flatMap(({ messages, completion }) => [
       ...messages.map(({ role, content }) => `${role}\n${content}`),
@@ -121,7 +128,7 @@ export class Tiny implements LlmBackend, Disposable {
   }
 
   private build(tokenizer: lm.TokenizerState, provenance: string): Prepared {
-    const { seed, epochs: _, batchSize: __, learningRate: ___, promptLoss: ____, ...sizes } = this.options;
+    const { seed, dialogues: _, epochs: __, batchSize: ___, learningRate: ____, promptLoss: _____, ...sizes } = this.options;
     const config: lm.DecoderConfig = {
       ...sizes,
       vocabulary: tokenizer.tokens.length,

@@ -40,14 +40,19 @@ export interface PrmOptions extends FitOptions {
         description:
           "`softmax`: the paper's cross-entropy over the list, labels normalised where several items are relevant; `bce`: each candidate by itself",
       },
-      epochs: { type: "integer", minimum: 1, default: 30, unit: "epochs", description: "At most; the cosine schedule ends there" },
+      epochs: { type: "integer", minimum: 1, default: 12, unit: "epochs", description: "At most; the cosine schedule ends there" },
       batchSize: { type: "integer", minimum: 1, default: 256, unit: "lists", description: "Lists a step" },
       learningRate: { type: "number", exclusiveMinimum: 0, default: 1e-3, description: "AdamW's, falling along a cosine" },
-      weightDecay: { type: "number", minimum: 0, default: 1e-2, description: "AdamW's, decoupled" },
+      weightDecay: {
+        type: "number",
+        minimum: 0,
+        default: 1,
+        description: "AdamW's, decoupled; far less, and user texts are learnt by heart",
+      },
       patience: {
         type: "integer",
         minimum: 1,
-        default: 5,
+        default: 4,
         unit: "epochs",
         description: "Epochs without a better metric of the valid users before the fit stops",
       },

@@ -11,7 +11,7 @@ import { assertNoLeak, useEngine } from "../../support/engine.js";
 
 const genres = ["Drama", "War", "Comedy", "Horror", "Crime", "Western"];
 const sizes = { hidden: 48, layers: 2, heads: 4, kvHeads: 2, intermediate: 96, vocabulary: 320, context: 128 };
-const training = { epochs: 2, batchSize: 16, learningRate: 3e-3, promptLoss: 0, seed: 1 };
+const training = { dialogues: 10_000, epochs: 2, batchSize: 16, learningRate: 3e-3, promptLoss: 0, seed: 1 };
 const generation = { samples: 8, temperature: 1, topK: 0, topP: 1, minP: 0, maxTokens: 12, stop: [] };
 
 interface Viewer {

@@ -7,7 +7,7 @@ import { type HeaOptions, HybridExperts } from "../../../plugins/adaptors/hea.js
 import { useEngine } from "../../support/engine.js";
 import { checkGradients, close, withoutLeak } from "../../support/tensors.js";
 
-const small: HeaOptions = { join: "aspects", shared: 1, specific: 2, hidden: 4, adapted: 3, dropout: 0.5 };
+const small: HeaOptions = { join: "aspects", shared: 1, specific: 2, hidden: 4, adapted: 3, dropout: 0.5, gain: 1 };
 
 function build(options: Partial<HeaOptions> = {}, shape = { aspects: 2, width: 5 }) {
   const parameters = new Parameters(createRng("hea"));
@@ -100,8 +100,8 @@ describe("hea adaptor", () => {
             [0, 5, 0],
           ],
         ]);
-        const run = (join: HeaOptions["join"], voices: tf.Tensor3D) => {
-          const { parameters, network } = build({ join });
+        const run = (join: HeaOptions["join"], voices: tf.Tensor3D, gain = 1) => {
+          const { parameters, network } = build({ join, gain });
           const out = network.join(voices, items);
           assert.equal(out.shape[2], network.features);
           parameters.dispose();
@@ -109,6 +109,7 @@ describe("hea adaptor", () => {
         };
         assert.deepEqual(run("aspects", users), [1, 1, 2, 1, 2, 6, 10, 20, 60, 0, 5, 0, 0, 10, 0, 0, 100, 0]);
         assert.deepEqual(run("product", one), [1, 1, 2, 1, 2, 3, 1, 2, 6, 0, 5, 0, 1, 2, 3, 0, 10, 0]);
+        assert.deepEqual(run("product", one, 0.5), [1, 1, 2, 1, 2, 3, 0.5, 1, 3, 0, 5, 0, 1, 2, 3, 0, 5, 0]);
         assert.deepEqual(run("concat", one), [1, 1, 2, 1, 2, 3, 0, 5, 0, 1, 2, 3]);
       }),
     ));

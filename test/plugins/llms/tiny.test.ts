@@ -12,6 +12,7 @@ const options = {
   intermediate: 64,
   vocabulary: 320,
   context: 128,
+  dialogues: 64,
   epochs: 25,
   batchSize: 8,
   learningRate: 1e-2,
@@ -54,6 +55,14 @@ describe("tiny", () => {
       backend.dispose();
       restored.dispose();
     })).timeout(60_000);
+
+  it("learns from as many dialogues as it was told", async () => {
+    let steps = 0;
+    const backend = tiny({ dialogues: 16, epochs: 2 }, () => steps++);
+    await backend.prepare(corpus);
+    assert.equal(steps, 4); // 16 of the 64, 8 a step, twice
+    backend.dispose();
+  });
 
   it("is the same model again for the same corpus and seed, and says so by its identity", async () => {
     const trained = async (changes: Partial<typeof options>, dialogues = corpus.dialogues) => {
