@@ -59,7 +59,7 @@ export function table(figures: readonly Figure[]): string {
       note,
     ];
   });
-  const all = [["what", "ours", "PyTorch", "ratio", "mark", ""], ...rows];
+  const all = [["what", "ours", "rival", "ratio", "mark", ""], ...rows];
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
   return all
     .map((row) =>

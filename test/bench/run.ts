@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: our recommender against PyTorch on the same work, in turn, in the same minutes.
- *   npm run bench -- sasrec        only this part (sasrec, prm)
+ * `npm run bench`: our recommender against PyTorch on the same work, in turn, in the same minutes; and the command line's own time.
+ *   npm run bench -- sasrec        only this part (cli, sasrec, prm)
  *   npm run bench -- --rounds 2    fewer pairs of timings
  *   npm run bench -- --no-fits     without the two whole SASRec fits
  */
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeJson } from "../../framework/store/files.js";
 import { startEngine } from "../../framework/tensor/engine.js";
+import { benchCli } from "./cli.js";
 import { type Figure, table } from "./figures.js";
 import { benchPrm } from "./prm.js";
 import { requirements } from "./rival.js";
@@ -20,12 +21,13 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
 });
-const parts = positionals.length === 0 ? ["sasrec", "prm"] : positionals;
+const parts = positionals.length === 0 ? ["cli", "sasrec", "prm"] : positionals;
 const rounds = Number(values.rounds);
 
+const figures: Figure[] = [];
+if (parts.includes("cli")) figures.push(...(await benchCli()));
 const engine = await startEngine();
 const data = await movieLens();
-const figures: Figure[] = [];
 if (parts.includes("sasrec")) figures.push(...(await benchSasRec(data, { rounds, fits: values.fits })));
 if (parts.includes("prm")) figures.push(...(await benchPrm(data, await templateKnowledge(data), rounds)));
 
