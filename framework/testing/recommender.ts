@@ -69,6 +69,14 @@ export function adaptorContract(subject: Subject<Adaptor>, runner?: Runner): voi
       const difference = tf.max(tf.abs(tf.sub(tf.slice(all, [2, 0], [1, all.shape[1]]), alone))).dataSync()[0] ?? 1;
       assert.ok(difference < 1e-5, `a text is adapted differently in a batch (by ${difference})`);
     }),
+    "takes an aspect by itself as among the others, where it says that it does": built((network) => {
+      if (network.aspectByAspect !== true) return;
+      const together = network.users(users(), inference); // [2, aspects, adapted]
+      const apart = network.users(tf.reshape(users(), [2 * texts.aspects, 1, texts.width]), inference); // [2 * aspects, 1, adapted]
+      shape(apart, [2 * texts.aspects, 1, together.shape[2]], "aspects by themselves");
+      const difference = tf.max(tf.abs(tf.sub(together, tf.reshape(apart, together.shape)))).dataSync()[0] ?? 1;
+      assert.ok(difference < 1e-5, `an aspect is adapted differently by itself (by ${difference})`);
+    }),
     "hears the user: another text gives other features, silence gives finite ones": built((network) => {
       const said = joined(network, users()).dataSync();
       const other = joined(network, normal<tf.Rank.R3>([2, texts.aspects, texts.width], 9)).dataSync();
