@@ -17,7 +17,9 @@ export function resultText(result: Result, { folder, uri, tracked, seconds }: Sh
   return [
     "",
     armsTable(result, metrics, main),
-    ...(result.tests.length === 0 ? [] : ["", testsTable(result, main)]),
+    ...testsTable(result, main),
+    ...policiesTable(result),
+    ...testsTable(result, "reward"),
     ...result.hearing.map(
       ({ texts, right, swapped, difference, deaf }) =>
         `\nhearing test (${texts}, unseen users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${deaf ? ": deaf" : ""}`,
@@ -52,11 +54,21 @@ function armsTable({ arms }: Result, metrics: readonly string[], main: string): 
   );
 }
 
-function testsTable({ tests }: Result, main: string): string {
+function testsTable({ tests }: Result, of: string): string[] {
   const rows = tests
-    .filter(({ metric }) => metric === main)
+    .filter(({ metric }) => metric === of)
     .map(({ arm, against, difference, p, pHolm }) => [arm, against, signed(difference), probability(p), probability(pHolm)]);
-  return table([["arm", "against", main, "p", "p (Holm)"], ...rows], [2, 3, 4]);
+  return rows.length === 0 ? [] : ["", table([["arm", "against", of, "p", "p (Holm)"], ...rows], [2, 3, 4])];
+}
+
+/** What the LLM samples for held-out align users. */
+function policiesTable({ llm }: Result): string[] {
+  const rows = Object.entries(llm).map(([policy, { reward, bestOfN, winRate, conforming, tokens, distinct2 }]) => [
+    ...[policy, number(reward), number(bestOfN), number(winRate)],
+    ...[number(conforming), tokens.toFixed(1), number(distinct2)],
+  ]);
+  const head = ["policy", "sampled reward", "best of N", "win rate", "conforming", "tokens", "distinct-2"];
+  return rows.length === 0 ? [] : ["", table([head, ...rows], [1, 2, 3, 4, 5, 6])];
 }
 
 function number(value: number | undefined): string {

@@ -1,8 +1,9 @@
 /** Step 9: every arm on the same lists with the same recommender seeds; test users are looked at here, once. */
 import { mean } from "../metrics/aggregate.js";
-import { bootstrapInterval, holm, type Interval, pairedRandomisationTest } from "../metrics/statistics.js";
+import { bootstrapInterval, type Interval } from "../metrics/statistics.js";
 import { writeJsonLines } from "../store/files.js";
 import { type ArmKnowledge, derangement, exchanged, silent } from "./arms.js";
+import { compared } from "./comparisons.js";
 import { type ScoredLists, userValues } from "./figures.js";
 import { armScores, encoderOf, rankLists } from "./fits.js";
 import type { PolicyTexts } from "./infer.js";
@@ -16,9 +17,6 @@ export interface Evaluation {
   readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
   readonly tests: readonly Comparison[];
 }
-
-/** What every arm is held against, where it is an arm of the run. */
-const rivals = ["id-only", "item-only", "swapped", "metadata", "llm-0", "llm-warm"];
 
 /** @param told the texts of every arm that has some, in the order of the result; the last is the one that the controls exchange */
 export async function evaluate(study: Study, told: readonly PolicyTexts[]): Promise<Evaluation> {
@@ -134,25 +132,4 @@ function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredList
     tests.push(...compared(values, metric, seed));
   }
   return { arms, tests };
-}
-
-function compared(values: ReadonlyMap<string, Float64Array>, metric: string, seed: number): Comparison[] {
-  const order = [...values.keys()];
-  // Each pair of arms once: the later arm against the earlier; `swapped` is what the others are held against.
-  const pairs = order.flatMap((arm, i) =>
-    rivals
-      .filter((against) => arm !== "swapped" && (order.indexOf(against) < i || against === "swapped") && values.has(against))
-      .map((against) => ({ arm, against })),
-  );
-  const results = pairs.map(({ arm, against }) =>
-    pairedRandomisationTest(values.get(arm) as Float64Array, values.get(against) as Float64Array, { seed }),
-  );
-  const corrected = holm(results.map(({ p }) => p));
-  return pairs.map((pair, i) => ({
-    ...pair,
-    metric,
-    difference: results[i]?.difference ?? Number.NaN,
-    p: results[i]?.p ?? Number.NaN,
-    pHolm: corrected[i] ?? Number.NaN,
-  }));
 }

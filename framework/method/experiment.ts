@@ -10,12 +10,12 @@ import { alignPolicy, warmUpPolicy } from "./alignment.js";
 import { bestOfN, evaluate } from "./evaluate.js";
 import { hearOnValidUsers, mustHear } from "./hearing.js";
 import { type PolicyTexts, templateTexts } from "./infer.js";
-import { divergence, figuresOf, gainOf } from "./judge.js";
+import { divergence, gainOf, type Judgement, judgePolicies } from "./judge.js";
 import { loadLanguageModel } from "./language-model.js";
 import { pairTexts } from "./pairs.js";
 import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
 import { writePairs, writeResult, writeTexts } from "./record.js";
-import type { Hearing, IterationOutcome, LlmFigures, Result } from "./result.js";
+import type { Hearing, IterationOutcome, Result } from "./result.js";
 import { RewardModels } from "./reward.js";
 import { type RunContext, Study } from "./study.js";
 
@@ -31,9 +31,9 @@ export async function runExperiment(spec: Spec, parts: Assembly, context: RunCon
     const { arms, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
     return await writeResult(study, {
       arms: { ...arms, ...written?.upperReference },
-      tests,
+      tests: [...tests, ...(written?.judgement.tests ?? [])],
       hearing,
-      llm: written?.figures ?? {},
+      llm: written?.judgement.figures ?? {},
       iterations: written?.iterations ?? [],
     });
   } finally {
@@ -46,7 +46,8 @@ interface Written {
   readonly policies: readonly Policy[];
   readonly hearing?: readonly Hearing[];
   readonly iterations: readonly IterationOutcome[];
-  readonly figures: Readonly<Record<string, LlmFigures>>;
+  /** How good the policies' sampled texts are. */
+  readonly judgement: Judgement;
   readonly upperReference: Result["arms"];
 }
 
@@ -57,7 +58,7 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   const users = alignUsers(study);
   const write = (name: string) => study.timed("infer", () => writePolicy(study, llm, name, users.heldOut)); // 1
   const policies = [await write("llm-0")];
-  if (tuning === null) return { policies, iterations: [], figures: {}, upperReference: {} };
+  if (tuning === null) return { policies, iterations: [], judgement: { figures: {}, tests: [] }, upperReference: {} };
 
   if (tuning.alignment.warmup !== null) {
     await study.timed("warm-up", () => warmUpPolicy(study, tuning, users.tuned));
@@ -93,7 +94,7 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
     }
   }
   const referee = rewards[0] as RewardModels; // one for all policies, so that their figures can be compared
-  const figures = await study.timed("judge", () => figuresOf(referee, policies));
+  const judgement = await study.timed("judge", () => judgePolicies(study, referee, policies));
   for (const reward of rewards) reward.dispose();
-  return { policies, hearing, iterations, figures, upperReference };
+  return { policies, hearing, iterations, judgement, upperReference };
 }

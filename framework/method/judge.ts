@@ -5,10 +5,11 @@ import { mean } from "../metrics/aggregate.js";
 import { bootstrapInterval, type Interval } from "../metrics/statistics.js";
 import { readJson, writeJson } from "../store/files.js";
 import { logProbsOf } from "./align.js";
+import { compared } from "./comparisons.js";
 import type { UserSample } from "./infer.js";
 import type { Policy } from "./policy.js";
 import { promptOf } from "./prompt.js";
-import type { LlmFigures } from "./result.js";
+import type { Comparison, LlmFigures } from "./result.js";
 import type { RewardModels } from "./reward.js";
 import type { Study, Tuning } from "./study.js";
 
@@ -54,13 +55,15 @@ export async function divergence(
   return readJson<number>(join(step.folder, "divergence.json"));
 }
 
-/** @param referee judges all policies alike; the first policy is what the others' win rates are against */
-export async function figuresOf(referee: RewardModels, policies: readonly Policy[]): Promise<Record<string, LlmFigures>> {
+/** Every policy by the same referee, and paired tests of the mean sampled reward by held-out user (metric "reward"). */
+export async function judgePolicies(study: Study, referee: RewardModels, policies: readonly Policy[]): Promise<Judgement> {
   const figures: Record<string, LlmFigures> = {};
+  const byUser = new Map<string, Float64Array>();
   const first = await rewardsOf(referee, policies[0]?.heldOut ?? []);
   for (const { name, heldOut } of policies) {
     const texts = heldOut.flat();
     const rewards = await rewardsOf(referee, heldOut);
+    byUser.set(name, Float64Array.from(rewards, mean));
     figures[name] = {
       reward: mean(rewards.map(mean)),
       bestOfN: mean(rewards.map((values) => values.reduce((best, value) => Math.max(best, value), Number.NEGATIVE_INFINITY))),
@@ -71,7 +74,12 @@ export async function figuresOf(referee: RewardModels, policies: readonly Policy
       distinct2: distinct2(texts.map((text) => text.text)),
     };
   }
-  return figures;
+  return { figures, tests: compared(byUser, "reward", study.spec.protocol.seed) };
+}
+
+export interface Judgement {
+  readonly figures: Readonly<Record<string, LlmFigures>>;
+  readonly tests: readonly Comparison[];
 }
 
 /** [users][N]; NaN for users without a relevant item */

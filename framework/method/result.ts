@@ -2,7 +2,10 @@
 import type { Interval } from "../metrics/statistics.js";
 import type { EngineInfo } from "../tensor/engine.js";
 
-/** A paired randomisation test by user. `p` is two-sided; `pHolm` is corrected over all comparisons of one metric. */
+/**
+ * A paired randomisation test by user: of arms on test users, or with the metric "reward" of policies on the texts sampled for held-out
+ * align users. `p` is two-sided; `pHolm` is corrected over all comparisons of one metric.
+ */
 export interface Comparison {
   readonly arm: string;
   readonly against: string;

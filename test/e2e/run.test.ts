@@ -53,6 +53,7 @@ describe("a whole run, from a spec to its result", function () {
     const { status, stderr, stdout } = await startRun(spec, undisturbed).finished;
     assert.equal(status, 0, stderr);
     assert.match(stdout, /arm\s+ndcg@5/);
+    assert.match(stdout, /policy\s+sampled reward/);
     assert.match(stdout, /rlrf sync/);
   });
 
@@ -82,6 +83,23 @@ describe("a whole run, from a spec to its result", function () {
       assert.equal(bySeed.length, 2);
       const reported = result.arms[name.replace(".jsonl", "")]?.["ndcg@5"]?.mean as number;
       assert.ok(Math.abs(mean(bySeed) - reported) < 1e-9, `${name}: ${mean(bySeed)} and ${reported}`);
+    }
+  });
+
+  it("judges every policy by the texts it samples for held-out users, with paired tests", async () => {
+    const result = JSON.parse(await fs.readFile(join(await runFolderIn(undisturbed), "result.json"), "utf8")) as {
+      llm: Record<string, { reward: number }>;
+      tests: { arm: string; against: string; metric: string; difference: number; p: number; pHolm: number }[];
+    };
+    const judged = result.tests.filter(({ metric }) => metric === "reward");
+    assert.deepEqual(
+      judged.map(({ arm, against }) => `${arm} ${against}`),
+      ["llm-warm llm-0", "llm-1 llm-0", "llm-1 llm-warm", "llm-2 llm-0", "llm-2 llm-warm"],
+    );
+    for (const { arm, against, difference, p, pHolm } of judged) {
+      const apart = (result.llm[arm]?.reward as number) - (result.llm[against]?.reward as number);
+      assert.ok(Math.abs(difference - apart) < 1e-9, `${arm} - ${against}: ${difference} and ${apart}`);
+      assert.ok(p > 0 && p <= pHolm && pHolm <= 1);
     }
   });
 
