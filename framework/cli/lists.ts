@@ -25,7 +25,7 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
   const { Registry } = await import("../kernel/registry.js");
   const { Assembler } = await import("../kernel/assemble.js");
   const { prepare, digestOf } = await import("../data/prepare.js");
-  const { listLines } = await import("../data/lists.js");
+  const { listLines } = await import("../data/list-lines.js");
   const { createAssets } = await import("../setup/assets.js");
   const { createProgress } = await import("./progress.js");
   const { writeJsonLines } = await import("../store/files.js");

@@ -90,7 +90,7 @@ export interface PreferenceBatch {
   readonly mismatched?: PreferenceSide<Tensor1D>;
 }
 
-/** Preference loss (losses.md). */
+/** Preference loss: how a pair (or a chosen text against k rejected ones) moves the policy. Each plugin names its paper and equation. */
 export interface PreferenceLoss {
   readonly needs: readonly LossNeed[];
   /** The scale of implicit rewards beta * (log pi - log ref) in the journal; absent where the loss has none. */

@@ -9,7 +9,7 @@ export type ListProtocol = Pick<Protocol, "window" | "listLength" | "positives" 
 type Sequence = PreparedData["sequence"];
 
 /** h_u of a user with this many interactions. */
-export function windowOf(interactions: number, window: number): number {
+export function windowLength(interactions: number, window: number): number {
   return Math.min(Math.ceil(interactions / 2), window);
 }
 
@@ -39,7 +39,7 @@ export function usableUsers({ users, items, sequence }: Interactions, protocol: 
   return {
     users: Array.from(kept, (user) => users[user] as UserRecord),
     sequence: compact,
-    windows: Int32Array.from(kept.keys(), (user) => windowOf(lengthOf(compact, user), protocol.window)),
+    windows: Int32Array.from(kept.keys(), (user) => windowLength(lengthOf(compact, user), protocol.window)),
     listable: Int32Array.from(kept, (user) => listable[user] as number),
     counts: { users: kept.length, usersTooShort, usersWithoutNegatives: users.length - usersTooShort - kept.length, repeats },
   };
@@ -63,7 +63,7 @@ function countFirstTimes(
   const seenBy = new Int32Array(items).fill(-1);
   for (let user = 0; user < users; user++) {
     const begin = sequence.offsets[user] as number;
-    const windowEnd = begin + windowOf(lengthOf(sequence, user), window);
+    const windowEnd = begin + windowLength(lengthOf(sequence, user), window);
     for (let position = begin; position < (sequence.offsets[user + 1] as number); position++) {
       const item = sequence.items[position] as number;
       if (seenBy[item] === user) continue;

@@ -60,7 +60,7 @@ export async function loadPrepared(folder: string): Promise<PreparedData> {
       evaluate: roundsOf("evaluate"),
       align: integers("parts.align"),
       reward: roundsOf("reward"),
-      labels: labelsOf(bytes("parts.labels"), integers("parts.folds")),
+      labels: partLabels(bytes("parts.labels"), integers("parts.folds")),
     },
     counts,
   };
@@ -89,7 +89,7 @@ function tensorsOf({ sequence, windows, lists, parts }: PreparedData): Record<st
   };
 }
 
-function labelsOf(part: Uint8Array, folds: Int32Array): Parts["labels"] {
+function partLabels(part: Uint8Array, folds: Int32Array): Parts["labels"] {
   return Array.from(part, (index, user) => {
     const fold = folds[user] as number;
     return { part: partNames[index] as (typeof partNames)[number], ...(fold === noFold ? {} : { fold }) };

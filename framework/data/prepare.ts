@@ -4,6 +4,7 @@ import type { Protocol } from "../spec/types.js";
 import { cutLists, usableUsers } from "./candidates.js";
 import type { DatabaseOptions } from "./database.js";
 import { readInteractions } from "./interactions.js";
+import { hasRelevant } from "./labels.js";
 import { assertNoLeakage } from "./leakage.js";
 import { makeParts, type RewardFolds } from "./parts.js";
 
@@ -33,8 +34,8 @@ export async function prepare(
   return data;
 }
 
-function countWithoutRelevant({ count, length, labels }: PreparedLists): number {
+function countWithoutRelevant(lists: PreparedLists): number {
   let without = 0;
-  for (let list = 0; list < count; list++) if (!labels.subarray(list * length, (list + 1) * length).includes(1)) without++;
+  for (let list = 0; list < lists.count; list++) if (!hasRelevant(lists, list)) without++;
   return without;
 }

@@ -1,4 +1,5 @@
 /** One figure a user, from the scores of lists: the same path for the reward's hearing test and for the arms of the result. */
+import { labelsOf } from "../data/labels.js";
 import { groupMeans, seedMeans } from "../metrics/aggregate.js";
 import { metricByName } from "../metrics/ranking.js";
 import type { Study } from "./study.js";
@@ -20,7 +21,7 @@ export function userValues(study: Study, scored: readonly ScoredLists[], metric:
     seeds.map((seed) => {
       const mine = scored.filter((part) => part.seed === seed);
       const numbers = mine.flatMap((part) => [...part.lists]);
-      const values = mine.flatMap((part) => [...measure(part.scores, labelsOf(study, part.lists), lists.length, study.spec.protocol.ties)]);
+      const values = mine.flatMap((part) => [...measure(part.scores, labelsOf(lists, part.lists), lists.length, study.spec.protocol.ties)]);
       return groupMeans(
         values,
         numbers.map((list) => lists.user[list] as number),
@@ -28,12 +29,4 @@ export function userValues(study: Study, scored: readonly ScoredLists[], metric:
       );
     }),
   );
-}
-
-/** @returns [lists * length] */
-export function labelsOf(study: Study, lists: Int32Array): Uint8Array {
-  const { length, labels } = study.data.lists;
-  const rows = new Uint8Array(lists.length * length);
-  for (const [row, list] of lists.entries()) rows.set(labels.subarray(list * length, (list + 1) * length), row * length);
-  return rows;
 }

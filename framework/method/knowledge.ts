@@ -3,7 +3,7 @@ import type { Progress } from "../contracts/plugin.js";
 import type { TextEncoder } from "../contracts/recommender.js";
 import { RlrfError } from "../errors.js";
 import { hashOf } from "../store/hash.js";
-import { titleOf, valuesOf } from "./prompt.js";
+import { titleOf, textsOf } from "./prompt.js";
 import { aspectText, type ParsedText } from "./structure.js";
 
 /** Texts given to the encoder at once: a kill loses at most the vectors of these. */
@@ -133,7 +133,7 @@ export async function itemVectors(
 export function itemText(item: ItemRecord): string {
   const described = Object.entries(item.fields)
     .filter(([field]) => field !== "year")
-    .map(([field, value]) => [field, valuesOf(value)] as const)
+    .map(([field, value]) => [field, textsOf(value)] as const)
     .filter(([, values]) => values.length > 0);
   return [titleOf(item), ...described.map(([field, values]) => `${field}: ${values.join(", ")}`)].join(". ");
 }

@@ -1,6 +1,6 @@
 import type { ItemRecord, PreparedData } from "../contracts/dataset.js";
 import type { Aspect, Prompt } from "../spec/types.js";
-import { valuesOf, windowOf } from "./prompt.js";
+import { textsOf, windowOf } from "./prompt.js";
 import { writeStructure } from "./structure.js";
 
 /** The answer where the window holds nothing to answer from. */
@@ -45,6 +45,6 @@ function weights(user: number, data: PreparedData, field: string, of: Aspect["of
 /** The values of an item's field; a year is answered by its decade, since a single year says little. */
 export function fieldValues(item: ItemRecord | undefined, field: string): readonly string[] {
   if (item === undefined || !Object.hasOwn(item.fields, field)) return [];
-  const values = valuesOf(item.fields[field]);
+  const values = textsOf(item.fields[field]);
   return field === "year" ? values.map((year) => (/^\d{4}$/.test(year) ? `${year.slice(0, 3)}0s` : year)) : values;
 }

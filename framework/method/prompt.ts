@@ -61,12 +61,12 @@ export function titleOf({ title, fields }: ItemRecord): string {
 
 /** Each after a comma and a space, as in the answer: to a tokenizer of subwords a genre is then the same token wherever it stands. */
 function genresOf({ fields }: ItemRecord): string {
-  const genres = valuesOf(fields.genres ?? fields.categories);
+  const genres = textsOf(fields.genres ?? fields.categories);
   return genres.map((genre) => `, ${genre}`).join("");
 }
 
 /** A field's values as texts: of a list each entry, of a scalar itself, of nothing none. */
-export function valuesOf(field: unknown): string[] {
+export function textsOf(field: unknown): string[] {
   return (Array.isArray(field) ? field : [field]).filter(known).map(plain);
 }
 

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { PreparedData } from "../contracts/dataset.js";
 import type { Rng } from "../contracts/plugin.js";
 import type { Adaptor, AdaptorNetwork, Mode, Reranker, RerankerNetwork } from "../contracts/recommender.js";
+import { labelsOf } from "../data/labels.js";
 import { type Embedding, embedding, evaluating } from "../tensor/nn/index.js";
 import { Parameters } from "../tensor/parameters.js";
 import { Distinct } from "./batches.js";
@@ -60,13 +61,12 @@ export class RecommenderNetwork {
 
   /** Training loss of a batch of lists, each user heard with its own text. */
   loss(lists: Int32Array, mode: Mode): tf.Scalar {
-    const { length, labels } = this.parts.data.lists;
-    const candidates = candidatesOf(this.parts.data.lists, lists);
+    const { lists: all } = this.parts.data;
+    const candidates = candidatesOf(all, lists);
     const texts = this.heard?.ofBatch(lists, candidates, mode);
     const scores = this.reranker.score(this.join(lists, candidates, texts), mode);
-    const own = new Float32Array(lists.length * length);
-    for (const [row, list] of lists.entries()) own.set(labels.subarray(list * length, (list + 1) * length), row * length);
-    return this.reranker.loss(scores, tf.tensor2d(own, [lists.length, length]));
+    const labels = tf.tensor2d(Float32Array.from(labelsOf(all, lists)), [lists.length, all.length]);
+    return this.reranker.loss(scores, labels);
   }
 
   /** @param vectors [texts * aspects * width]; the caller disposes the result */

@@ -2,6 +2,7 @@
 import type { Round } from "../contracts/dataset.js";
 import type { TiePolicy } from "../contracts/feedback.js";
 import type { Progress } from "../contracts/plugin.js";
+import { labelsOf } from "../data/labels.js";
 import { groupMeans, mean } from "../metrics/aggregate.js";
 import { metricByName } from "../metrics/ranking.js";
 import { createRng } from "../rng.js";
@@ -131,10 +132,7 @@ export function listsOf({ lists, users: all }: RecommenderParts["data"], users: 
 
 /** The metric's mean over a user's lists, then over users. */
 function byUser({ data, metric, ties }: RecommenderRequest, lists: Int32Array, scores: Float32Array): number {
-  const { length } = data.lists;
-  const labels = new Uint8Array(lists.length * length);
-  for (const [row, list] of lists.entries()) labels.set(data.lists.labels.subarray(list * length, (list + 1) * length), row * length);
-  const values = metricByName(metric).measure(scores, labels, length, ties);
+  const values = metricByName(metric).measure(scores, labelsOf(data.lists, lists), data.lists.length, ties);
   const users = lists.map((list) => data.lists.user[list] as number);
   return mean(groupMeans(values, users, data.users.length));
 }

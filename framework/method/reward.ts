@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { Reward, RewardBatch } from "../contracts/feedback.js";
 import type { Round } from "../contracts/dataset.js";
+import { hasRelevant, labelsOf } from "../data/labels.js";
 import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
-import { labelsOf } from "./figures.js";
 import { encoderOf, type FitName, type Listener, recommenderOf } from "./fits.js";
 import type { PolicyTexts, UserText } from "./infer.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
@@ -109,7 +109,7 @@ export class RewardModels {
         text: texts[row]?.text as string,
         structureRate: texts[row]?.parsed.structureRate as number,
       })),
-      lists: { text, length: data.lists.length, scores, labels: labelsOf(this.study, numbers), ...(neutral && { neutral }) },
+      lists: { text, length: data.lists.length, scores, labels: labelsOf(data.lists, numbers), ...(neutral && { neutral }) },
       ties: spec.protocol.ties,
     };
   }
@@ -119,7 +119,7 @@ export class RewardModels {
     const { lists } = this.study.data;
     const byUser = new Map<number, number[]>();
     for (let list = 0; list < lists.count; list++) {
-      if (!lists.labels.subarray(list * lists.length, (list + 1) * lists.length).includes(1)) continue;
+      if (!hasRelevant(lists, list)) continue;
       const user = lists.user[list] as number;
       byUser.get(user)?.push(list) ?? byUser.set(user, [list]);
     }

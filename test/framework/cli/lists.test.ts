@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type ListLine, listLines } from "../../../framework/data/lists.js";
+import { type ListLine, listLines } from "../../../framework/data/list-lines.js";
 import { digestOf, prepare } from "../../../framework/data/prepare.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { readJsonLines } from "../../../framework/store/files.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { listLines } from "../../../framework/data/lists.js";
+import { listLines } from "../../../framework/data/list-lines.js";
 import { prepare } from "../../../framework/data/prepare.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { datasetOf, protocolOf, simpleInteractions } from "../../support/dataset.js";
