@@ -10,7 +10,7 @@ import { alignPolicy, warmUpPolicy } from "./alignment.js";
 import { bestOfN, evaluate } from "./evaluate.js";
 import { hearOnValidUsers, mustHear } from "./hearing.js";
 import { type PolicyTexts, templateTexts } from "./infer.js";
-import { divergence, gainOf, type Judgement, judgePolicies } from "./judge.js";
+import { divergence, type Judgement, judgeIteration, judgePolicies } from "./judge.js";
 import { loadLanguageModel } from "./language-model.js";
 import { pairTexts } from "./pairs.js";
 import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
@@ -83,12 +83,13 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
     const outcome = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
     const next = await write(`llm-${iteration}`); // 8
     const kl = await study.timed("judge", () => divergence(study, tuning, next.heldOut, before));
-    const gain = await study.timed("judge", () => gainOf(study, reward, current.heldOut, next.heldOut));
-    const accepted = tuning.alignment.accept === "always" || gain.mean > 0;
-    policies.push(accepted ? next : { ...current, name: next.name });
-    iterations.push({ iteration, accepted, gain, pairs: pairing.counts, kl, ...outcome });
-    if (!accepted) {
-      study.rejected(iteration, gain);
+    const { reason, ...verdict } = await study.timed("judge", () =>
+      judgeIteration(study, reward, tuning.alignment, current.heldOut, next.heldOut),
+    );
+    policies.push(verdict.accepted ? next : { ...current, name: next.name });
+    iterations.push({ iteration, ...verdict, pairs: pairing.counts, kl, ...outcome });
+    if (reason !== null) {
+      study.rejected(iteration, reason);
       tuning.policy.restore(before);
       if (tuning.alignment.onReject === "stop") break;
     }

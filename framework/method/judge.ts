@@ -11,12 +11,62 @@ import type { Policy } from "./policy.js";
 import { promptOf } from "./prompt.js";
 import type { Comparison, LlmFigures } from "./result.js";
 import type { RewardModels } from "./reward.js";
+import type { Alignment } from "../spec/types.js";
 import type { Study, Tuning } from "./study.js";
 
 type Samples = readonly (readonly UserSample[])[];
 
+/** Whether an iteration is kept, and by what. */
+export interface Verdict {
+  readonly accepted: boolean;
+  /** Mean sampled reward of held-out align users after minus before. */
+  readonly gain: Interval;
+  /** Share of the held-out users' samples that are finished and in the asked structure, after the iteration. */
+  readonly conforming: number;
+  /** Why it is not kept; null when it is. */
+  readonly reason: string | null;
+}
+
+export async function judgeIteration(
+  study: Study,
+  reward: RewardModels,
+  alignment: Alignment,
+  before: Samples,
+  after: Samples,
+): Promise<Verdict> {
+  return verdictOf(alignment, await gainOf(study, reward, before, after), conformingShare(before), conformingShare(after));
+}
+
+/** A rising reward that is paid for with the structure is not accepted: what cannot be parsed cannot be fed back. */
+export function verdictOf(
+  { accept, structure, structureFloor }: Pick<Alignment, "accept" | "structure" | "structureFloor">,
+  gain: Interval,
+  was: number,
+  conforming: number,
+): Verdict {
+  const reasons = [
+    ...(gain.mean > 0 ? [] : [`their sampled reward changed by ${show(gain.mean)} (${show(gain.low)} to ${show(gain.high)})`]),
+    ...(structure !== "gate" || conforming >= structureFloor * was
+      ? []
+      : [`texts in the asked structure fell from ${percent(was)} to ${percent(conforming)}`]),
+  ];
+  const accepted = accept === "always" || reasons.length === 0;
+  return { accepted, gain, conforming, reason: accepted ? null : reasons.join(", and ") };
+}
+
+function show(value: number): string {
+  return value.toFixed(4);
+}
+function percent(value: number): string {
+  return `${(100 * value).toFixed(0)}%`;
+}
+
+function conformingShare(samples: Samples): number {
+  return mean(samples.flat().map(({ parsed, finished }) => Number(parsed.conforms && finished)));
+}
+
 /** Mean sampled reward of each user after minus before, with its interval over users. */
-export async function gainOf(study: Study, reward: RewardModels, before: Samples, after: Samples): Promise<Interval> {
+async function gainOf(study: Study, reward: RewardModels, before: Samples, after: Samples): Promise<Interval> {
   const old = await rewardsOf(reward, before);
   const differences = (await rewardsOf(reward, after)).map((rewards, user) => mean(rewards) - mean(old[user] as Float64Array));
   return bootstrapInterval(differences, { seed: study.spec.protocol.seed });
@@ -69,7 +119,7 @@ export async function judgePolicies(study: Study, referee: RewardModels, policie
       bestOfN: mean(rewards.map((values) => values.reduce((best, value) => Math.max(best, value), Number.NEGATIVE_INFINITY))),
       winRate: winRate(rewards, first),
       structureRate: mean(texts.map((text) => text.parsed.structureRate)),
-      conforming: mean(texts.map((text) => Number(text.parsed.conforms && text.finished))),
+      conforming: conformingShare(heldOut),
       tokens: mean(texts.map((text) => text.tokens)),
       distinct2: distinct2(texts.map((text) => text.text)),
     };

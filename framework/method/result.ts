@@ -41,6 +41,8 @@ export interface IterationOutcome {
   readonly accepted: boolean;
   /** Mean sampled reward of held-out align users after minus before. */
   readonly gain: Interval;
+  /** Share of their samples that are finished and in the asked structure, after the iteration. */
+  readonly conforming: number;
   readonly pairs: Readonly<Record<string, number>>;
   /** Share of rejected texts with the smaller implicit reward, over the last steps. */
   readonly accuracy: number;

@@ -6,7 +6,6 @@ import type { GeneratedText, GenerationParameters, LlmBackend, TunablePolicy } f
 import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
-import type { Interval } from "../metrics/statistics.js";
 import type { Alignment, Spec } from "../spec/types.js";
 import type { KeyedLog } from "../store/log.js";
 import type { RunFolder } from "../store/run-folder.js";
@@ -138,12 +137,8 @@ export class Study {
   }
 
   /** An iteration that did not help held-out users: the run keeps the policy that it came from. */
-  rejected(iteration: number, { mean, low, high }: Interval): void {
-    const figures = [mean, low, high].map((value) => value.toFixed(4));
-    this.warn(
-      "RLRF_ALIGN_REJECTED",
-      `iteration ${iteration} changed the held-out users' sampled reward by ${figures[0]} (${figures[1]} to ${figures[2]}): the previous policy is kept`,
-    );
+  rejected(iteration: number, reason: string): void {
+    this.warn("RLRF_ALIGN_REJECTED", `iteration ${iteration} did not help the held-out users: ${reason}; the previous policy is kept`);
   }
 
   close(): Promise<void> {

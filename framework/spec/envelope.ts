@@ -182,7 +182,14 @@ const alignment = closed("The loop of sampling, pairing and preference tuning; w
   accept: {
     enum: ["if-better", "always"],
     default: "if-better",
-    description: "Whether an iteration is kept only when the held-out users' mean sampled reward rises.",
+    description: "Whether an iteration is kept only when the held-out users' mean sampled reward rises, and the structure stands.",
+  },
+  structureFloor: {
+    ...share,
+    default: 0.9,
+    unit: "share of the conforming",
+    description:
+      "With structure = gate and accept = if-better: an iteration that leaves less than this share of the held-out users' conforming texts is not kept, whatever its reward.",
   },
   onReject: {
     enum: ["continue", "stop"],

@@ -71,6 +71,8 @@ export interface Alignment {
   readonly structureWeight: number;
   readonly structureShare: number;
   readonly accept: "if-better" | "always";
+  /** Conforming texts after an accepted iteration for each one before it, at least. */
+  readonly structureFloor: number;
   readonly onReject: "continue" | "stop";
   /** Texts that the reward models learn to hear. */
   readonly hears: "policy" | "template";
