@@ -5,6 +5,8 @@ import type { Progress, ProgressTask } from "../contracts/plugin.js";
 const showAfter = 2_000; // ms
 const lineEvery = 15_000; // ms
 const redrawEvery = 100; // ms
+/** Before this share is done its rate says little: the first of many that are worked on together comes late. */
+const telling = 0.02;
 
 export interface ProgressOutput {
   readonly isTTY?: boolean;
@@ -54,7 +56,10 @@ class Task implements ProgressTask {
   /** "1,200/5,000 users  300/s  13 s left" */
   status(now: number): string {
     const rate = this.done / ((now - this.begun) / 1000);
-    const left = rate > 0 && this.total > 0 ? `  ${duration(Math.max(0, this.total - this.done) / rate)} left` : "";
+    const left =
+      rate > 0 && this.done >= telling * this.total && this.total > 0
+        ? `  ${duration(Math.max(0, this.total - this.done) / rate)} left`
+        : "";
     const of = this.total > 0 ? `/${number(this.total)}` : "";
     return `${number(this.done)}${of} ${this.unit}  ${number(rate)}/s${left}`;
   }

@@ -1,5 +1,5 @@
 /** A run's result, for people: the table of arms, what the tests say, and where to look further. */
-import type { Result } from "../method/result.js";
+import type { Hearing, Result } from "../method/result.js";
 import { table } from "./terminal.js";
 
 interface Shown {
@@ -20,10 +20,8 @@ export function resultText(result: Result, { folder, uri, tracked, seconds }: Sh
     ...testsTable(result, main),
     ...policiesTable(result),
     ...testsTable(result, "reward"),
-    ...result.hearing.map(
-      ({ texts, right, swapped, difference, deaf }) =>
-        `\nhearing test (${texts}, unseen users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${deaf ? ": deaf" : ""}`,
-    ),
+    "",
+    ...new Set(result.hearing.map(hearingText)), // iterations whose reward models heard the same texts say the same
     ...result.iterations.map(
       ({ iteration, accepted, gain }) =>
         `iteration ${iteration}: ${accepted ? "accepted" : "not accepted"}, sampled reward of held-out users ${signed(gain.mean)} [${signed(gain.low)}, ${signed(gain.high)}]`,
@@ -33,6 +31,11 @@ export function resultText(result: Result, { folder, uri, tracked, seconds }: Sh
     `in MLflow    ${inMlflow(folder, uri, tracked)}`,
     `took         ${seconds}`,
   ].join("\n");
+}
+
+function hearingText({ texts, right, swapped, difference, deaf }: Hearing): string {
+  const interval = `${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]`;
+  return `hearing test (${texts}, unseen users): ${number(right)} with the right texts, ${number(swapped)} with swapped ones; ${interval}${deaf ? ": deaf" : ""}`;
 }
 
 function inMlflow(folder: string, uri: string | null, tracked: boolean): string {

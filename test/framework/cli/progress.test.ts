@@ -56,6 +56,14 @@ describe("progress", () => {
     assert.equal(state.text, "rows: 2 rows  0.5/s\n");
   });
 
+  it("promises no time left from the first of many", () => {
+    const { state, progress } = recorded(false);
+    const task = progress.start("texts", 1000, "prompts");
+    state.now = 3000;
+    task.advance();
+    assert.equal(state.text, "texts: 1/1,000 prompts  0.3/s\n");
+  });
+
   it("tells durations in the unit that fits", () => {
     assert.deepEqual([0.25, 12.3, 100, 4000, 10_000].map(duration), ["0.3 s", "12 s", "1.7 min", "67 min", "2.8 h"]);
   });
