@@ -7,6 +7,7 @@ import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
 import type { Alignment, Spec } from "../spec/types.js";
+import { writeJson } from "../store/files.js";
 import type { KeyedLog } from "../store/log.js";
 import type { RunFolder } from "../store/run-folder.js";
 import type { Store } from "../store/store.js";
@@ -63,7 +64,9 @@ export class Study {
     const generations = await context.store.log<readonly GeneratedText[]>("texts");
     const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities.textEncoder as string);
     const items = await itemVectors(data, vectors, context.progress);
-    const study = new Study(spec, parts, context, data, digestOf(data), generations, vectors, items);
+    const digest = digestOf(data);
+    await tellLists(context, digest, data.counts);
+    const study = new Study(spec, parts, context, data, digest, generations, vectors, items);
     study.spent("prepare", begun);
     return study;
   }
@@ -144,6 +147,14 @@ export class Study {
   close(): Promise<void> {
     return this.generations.close();
   }
+}
+
+/** runs/ID/lists.json: two runs with the same digest were evaluated on the same lists. `rlrf lists` prints the same digest, and the lists. */
+async function tellLists({ folder, tracker }: RunContext, digest: string, counts: PreparedData["counts"]): Promise<void> {
+  const path = folder.path("lists.json");
+  await writeJson(path, { digest, counts });
+  tracker.artifact(path);
+  tracker.tags({ listsDigest: digest });
 }
 
 /** Into how many parts the align users are dealt, so that nobody is scored by a model that has seen them. */

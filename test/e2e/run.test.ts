@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { packageRoot } from "../../framework/setup/paths.js";
-import { numbersOf, runFolderIn, startRun } from "../support/run.js";
+import { command, numbersOf, runFolderIn, startRun } from "../support/run.js";
 
 const spec = join(packageRoot, "test", "e2e", "specs", "small.json");
 
@@ -116,6 +118,17 @@ describe("a whole run, from a spec to its result", function () {
         for (const row of await lines<object>(join(run, part, name)))
           assert.ok(valid(row), `${part}/${name}: ${JSON.stringify(valid.errors)}`);
     }
+  });
+
+  it("names the lists by the digest that `rlrf lists` prints", async () => {
+    const run = await runFolderIn(undisturbed);
+    const left = JSON.parse(await fs.readFile(join(run, "lists.json"), "utf8")) as { digest: string };
+    const journal = await lines<{ event: string; path?: string; tags?: Record<string, string> }>(join(run, "journal.jsonl"));
+    assert.ok(journal.some(({ event, path }) => event === "artifact" && path === "lists.json"));
+    assert.ok(journal.some(({ tags }) => tags?.listsDigest === left.digest));
+    const asked = [command, "lists", spec, "--out", join(undisturbed, "lists.jsonl"), "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, asked);
+    assert.equal((JSON.parse(stdout) as { digest: string }).digest, left.digest);
   });
 
   it("makes no pair of a text against itself, and prefers the better reward", async () => {
