@@ -6,6 +6,7 @@ export type * from "./contracts/dataset.js";
 export type * from "./contracts/recommender.js";
 export type * from "./contracts/llm.js";
 export type * from "./contracts/feedback.js";
+export type * from "./contracts/tuner.js";
 export {
   type DelimitedFile,
   type DelimitedRow,
@@ -26,3 +27,4 @@ export { logRatio } from "./feedback/log-ratio.js";
 export { meanByText } from "./feedback/mean-by-text.js";
 export { averagePrecision, ndcg } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";
+export * as tuning from "./tuning/index.js";

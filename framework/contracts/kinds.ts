@@ -12,6 +12,7 @@ export const pluginKinds = {
   reward: { section: "reward", folder: "rewards", required: false },
   sampling: { section: "sampling", folder: "sampling", required: false },
   loss: { section: "loss", folder: "losses", required: false },
+  tuner: { section: "tuner", folder: "tuners", required: false },
 } as const satisfies Record<string, { section: string; folder: string; required: boolean }>;
 
 export type PluginKind = keyof typeof pluginKinds;

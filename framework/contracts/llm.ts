@@ -95,6 +95,15 @@ export interface TunablePolicy {
   /** The adapter's state, for checkpoints; empty when there is none. */
   adapter(): Promise<AdapterState>;
   restore(state: AdapterState): void;
+  /** Writes the present adapter as `AdapterFiles` into an existing folder. @throws RLRF_ADAPTER_NONE when there is none */
+  exportAdapter(folder: string): Promise<void>;
+  /**
+   * Takes over an adapter in PEFT's layout, in place of the present one if there is one.
+   * @throws RLRF_ADAPTER_… when its files are damaged or do not fit the model
+   */
+  importAdapter(folder: string): Promise<void>;
+  /** The frozen model in Hugging Face's layout, into an existing folder: config.json, model.safetensors, tokenizer.json, the chat template. */
+  exportModel(folder: string): Promise<void>;
 }
 export interface LoraOptions {
   readonly rank: number;
@@ -102,5 +111,14 @@ export interface LoraOptions {
   readonly dropout: number;
   /** Projections by their usual names: "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj". */
   readonly targets: readonly string[];
+}
+/**
+ * An adapter as files that other programs read: in PEFT's layout (adapter_config.json, adapter_model.safetensors), and as GGUF for llama.cpp
+ * (adapter.gguf).
+ */
+export interface AdapterFiles {
+  readonly folder: string;
+  /** Names its values: part of cache keys. */
+  readonly identity: string;
 }
 export type AdapterState = Readonly<Record<string, { readonly shape: readonly number[]; readonly values: Float32Array }>>;

@@ -4,6 +4,7 @@ import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feed
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { LlmBackend } from "../contracts/llm.js";
 import type { Assets, Logger, Progress } from "../contracts/plugin.js";
+import type { Tuner } from "../contracts/tuner.js";
 import type { Adaptor, Reranker, SequenceEncoder, TextEncoder } from "../contracts/recommender.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
@@ -36,6 +37,7 @@ export interface Assembly {
   readonly reward?: Reward;
   readonly sampling?: SamplingStrategy;
   readonly loss?: PreferenceLoss;
+  readonly tuner?: Tuner;
   /** Section -> hash of the plugin's name, version, options and source, and of those of the plugins within: part of cache keys. */
   readonly identities: Readonly<Record<string, string>>;
   /** Frees every part, last created first. */

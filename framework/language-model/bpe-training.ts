@@ -17,15 +17,20 @@ interface Word {
  */
 export function trainBpe(texts: Iterable<string>, { vocabulary, special }: BpeTraining): TokenizerState {
   const tokens = [...special, ...Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte))];
+  const ids = new Map(tokens.map((token, id) => [token, id]));
   const words = countWords(texts, special.length);
   const pairs = new PairCounts(words, vocabulary);
   const merges: [number, number, number][] = [];
+  const learnt = new Set<string>();
   while (tokens.length < vocabulary) {
     const best = pairs.best();
     if (best === undefined) break;
-    const merged = tokens.length;
-    tokens.push(`${tokens[best.left]}${tokens[best.right]}`);
-    merges.push([best.left, best.right, merged]);
+    const token = `${tokens[best.left]}${tokens[best.right]}`;
+    const merged = ids.get(token) ?? tokens.length; // "a" + "bc" after "ab" + "c" is the same token: published vocabularies have each once
+    if (merged === tokens.length) ids.set(token, tokens.push(token) - 1);
+    const pair = `${best.left} ${best.right}`;
+    if (!learnt.has(pair)) merges.push([best.left, best.right, merged]); // a reused token can bring an old pair back
+    learnt.add(pair);
     pairs.merge(best, merged);
   }
   return { pattern: wordPattern, tokens, merges, special: special.map((_, id) => id) };

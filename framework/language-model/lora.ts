@@ -6,43 +6,8 @@ import { type Initializer, Parameters } from "../tensor/parameters.js";
 import { dropout } from "../tensor/nn/dropout.js";
 import type { DecoderConfig } from "./config.js";
 import type { Delta } from "./decoder.js";
+import { type FusedProjection, fusedProjections, type Part, projectionNames } from "./published-names.js";
 import type { DecoderWeights, Projection } from "./weights.js";
-
-/** One part of a fused projection, under its usual name, with its columns. */
-interface Part {
-  readonly name: string;
-  readonly from: number;
-  readonly width: number;
-}
-
-export const projectionNames = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
-
-function projections(
-  config: DecoderConfig,
-): Record<Projection, { readonly inputs: number; readonly width: number; readonly parts: readonly Part[] }> {
-  const { hidden, heads, kvHeads, headDim, intermediate } = config;
-  const fuse = (inputs: number, widths: readonly (readonly [string, number])[]) => {
-    let width = 0;
-    const parts = widths.map(([name, columns]) => {
-      width += columns;
-      return { name, from: width - columns, width: columns };
-    });
-    return { inputs, width, parts };
-  };
-  return {
-    qkv: fuse(hidden, [
-      ["q_proj", heads * headDim],
-      ["k_proj", kvHeads * headDim],
-      ["v_proj", kvHeads * headDim],
-    ]),
-    out: fuse(heads * headDim, [["o_proj", hidden]]),
-    gateUp: fuse(hidden, [
-      ["gate_proj", intermediate],
-      ["up_proj", intermediate],
-    ]),
-    down: fuse(intermediate, [["down_proj", hidden]]),
-  };
-}
 
 /** kaiming_uniform(a = sqrt 5), what PEFT initialises A with: uniform within 1 / sqrt(inputs). */
 const kaiming: Initializer = (shape, rng) => {
@@ -64,7 +29,7 @@ interface Pieces {
 export class LoraAdapter {
   private readonly parameters: Parameters;
   private readonly layers: readonly ReadonlyMap<Projection, readonly Pieces[]>[];
-  private readonly shapes: ReturnType<typeof projections>;
+  private readonly shapes: Readonly<Record<Projection, FusedProjection>>;
 
   constructor(
     config: DecoderConfig,
@@ -81,7 +46,7 @@ export class LoraAdapter {
       });
     }
     this.parameters = new Parameters(createRng(seed, "lora"));
-    this.shapes = projections(config);
+    this.shapes = fusedProjections(config);
     this.layers = Array.from({ length: config.layers }, (_, layer) => this.createLayer(this.parameters.scope(`layers.${layer}`)));
   }
 

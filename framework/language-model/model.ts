@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type {
   AdapterState,
   ChatMessage,
@@ -10,10 +11,15 @@ import type {
   TokenizedExample,
   TunablePolicy,
 } from "../contracts/llm.js";
+import { RlrfError } from "../errors.js";
+import { writeJson } from "../store/files.js";
+import { readAdapter, writeAdapter } from "./adapter-files.js";
+import { writeAdapterGguf } from "./adapter-gguf.js";
 import { type ChatCodec, tokenizeExample } from "./chat.js";
 import { type DecoderConfig, parameterCount } from "./config.js";
 import { type Batching, contextError, generate } from "./generate.js";
 import { LoraAdapter } from "./lora.js";
+import { writeModel } from "./model-files.js";
 import { pack, packedLogProbs } from "./packed.js";
 import { Rotary } from "./rotary.js";
 import type { DecoderWeights } from "./weights.js";
@@ -77,6 +83,30 @@ export class LanguageModel implements TunablePolicy {
       this.lora = undefined;
     } else if (this.lora === undefined) throw new Error("an adapter's state is restored after `attach`");
     else this.lora.adapter.restore(state);
+  }
+
+  async exportAdapter(folder: string): Promise<void> {
+    const { lora, config } = this;
+    if (lora === undefined) {
+      const hint = "`attach` makes one; the policy before any tuning is its base model alone";
+      throw new RlrfError("RLRF_ADAPTER_NONE", { message: "there is no adapter to be exported", where: folder, hint });
+    }
+    const adapter = { options: lora.options, state: await lora.adapter.state() };
+    await writeAdapter(folder, config, adapter, null);
+    await writeAdapterGguf(join(folder, "adapter.gguf"), config, adapter);
+  }
+
+  async importAdapter(folder: string): Promise<void> {
+    const { options, state } = await readAdapter(folder, this.config);
+    this.restore({}); // whatever its rank was
+    this.attach(options, 0);
+    this.restore(state);
+  }
+
+  async exportModel(folder: string): Promise<void> {
+    const { config, weights, codec } = this;
+    await writeModel(folder, config, weights, { ends: [...codec.endTokens], padding: codec.padding });
+    for (const [name, content] of Object.entries(codec.files())) await writeJson(join(folder, name), content);
   }
 
   /** Names the adapter's present values; "" where it changes nothing. */

@@ -1,8 +1,9 @@
 /** Trains a whole decoder on dialogues, from nothing. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { TokenizedExample } from "../contracts/llm.js";
-import { type Objective, tune, type TuningSettings, tuningSteps } from "../method/tuning.js";
+import type { TuningSettings } from "../contracts/tuner.js";
 import type { Parameters } from "../tensor/parameters.js";
+import { type Objective, train, trainingSteps } from "../tuning/training-loop.js";
 import type { DecoderConfig } from "./config.js";
 import { pack, packedLogProbs } from "./packed.js";
 import { Rotary } from "./rotary.js";
@@ -28,7 +29,7 @@ export async function pretrain({ config, weights, parameters, examples, settings
   const rotary = new Rotary(config);
   const variables = [...parameters.all.values()];
   try {
-    await tune({
+    await train({
       trainee: { variables: () => variables, state: () => parameters.state(), restore: (state) => parameters.restore(state) },
       objective: dialogues(config, weights, rotary, examples, promptLoss),
       settings,
@@ -42,7 +43,7 @@ export async function pretrain({ config, weights, parameters, examples, settings
 
 /** How many steps `pretrain` will take. */
 export function pretrainingSteps(examples: number, settings: TuningSettings): number {
-  return tuningSteps({ count: examples, shape: () => 1 }, settings);
+  return trainingSteps({ count: examples, shape: () => 1 }, settings);
 }
 
 /** Mean NLL of a completion token, and promptLoss times that of a prompt token. */

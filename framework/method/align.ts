@@ -1,184 +1,139 @@
-/** Step 7 of the method: a preference loss on pairs, through a LoRA adapter; the reference is the policy that the iteration started from. */
-import * as tf from "@tensorflow/tfjs-core";
-import type { PreferenceBatch, PreferenceLoss, PreferenceSide } from "../contracts/feedback.js";
-import type { ChatMessage, TokenizedExample, TunablePolicy } from "../contracts/llm.js";
-import type { Alignment } from "../spec/types.js";
-import { type Objective, type Trainee, tune, type TuningCheckpoint, type TuningSettings, type TuningStep } from "./tuning.js";
+/** Step 7, and the warm-up before the loop: a tuned adapter is made once, kept in the store, and taken over from there. */
+import fs from "node:fs/promises";
+import { join } from "node:path";
+import type { AdapterFiles } from "../contracts/llm.js";
+import type { AlignmentExample, TuningSettings, TuningStep, TuningTask } from "../contracts/tuner.js";
+import { RlrfError } from "../errors.js";
+import { mean } from "../metrics/aggregate.js";
+import { createRng } from "../rng.js";
+import type { Warmup } from "../spec/types.js";
+import { makeFolder, readJsonLines, writeJsonLines } from "../store/files.js";
+import { metadataText } from "./metadata.js";
+import type { PairedTexts, Pairing } from "./pairs.js";
+import { promptOf } from "./prompt.js";
+import type { Study, TuningParts } from "./study.js";
 
-export interface AlignmentText {
-  readonly text: string;
-  /** It ended by itself: its log-prob has the end token. A text cut by the token limit has none. */
-  readonly ended: boolean;
-  readonly reward: number;
+/** How a tuning ended: means over the last tenth of its steps. */
+export interface TuningOutcome {
+  readonly accuracy: number;
+  readonly margin: number;
 }
 
-/** One prompt with a preferred text and k others (0 for losses on the chosen text alone). */
-export interface AlignmentExample {
-  readonly messages: readonly ChatMessage[];
-  readonly chosen: AlignmentText;
-  readonly rejected: readonly AlignmentText[];
+/** Tunes the policy in place on the pairs. @throws RLRF_REWARD_FLAT when there are none */
+export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pairing, iteration: number): Promise<TuningOutcome> {
+  const { data, spec, parts } = study;
+  if (pairing.pairs.length === 0) throw nothingToTuneOn(pairing);
+  const examples = pairing.pairs.map(
+    ({ user, chosen, rejected }): AlignmentExample => ({
+      messages: promptOf(user, data, spec.prompt),
+      chosen: trained(chosen),
+      rejected: rejected.map(trained),
+    }),
+  );
+  const { alignment, loss, tuner } = tuning;
+  const settings = settingsOf(alignment);
+  const inputs = { examples, loss: parts.identities.loss, settings };
+  const steps = await tunedOnce(study, tuning, `iteration-${iteration}`, inputs, (task) =>
+    tuner.align({ ...task, settings }, examples, loss),
+  );
+  const last = steps.slice(-Math.ceil(steps.length / 10));
+  const over = (figure: string) => mean(last.map((step) => step[figure] ?? Number.NaN));
+  return { accuracy: over("accuracy"), margin: over("margin") };
 }
 
-/** Means over the step's pairs, implicit rewards beta * (log pi - log ref); without a rejected text only the chosen one's. */
-export type AlignmentFigures = {
-  /** beta * u */
-  readonly chosenReward: number;
-  /** beta * v, the mean over the rejected texts */
-  readonly rejectedReward?: number;
-  readonly margin?: number;
-  /** Share of rejected texts with v < u. */
-  readonly accuracy?: number;
-} & Record<string, number>;
-
-export interface AlignmentRun {
-  readonly policy: TunablePolicy;
-  readonly examples: readonly AlignmentExample[];
-  readonly loss: PreferenceLoss;
-  readonly alignment: TuningSettings & Pick<Alignment, "lora">;
-  readonly seed: number;
-  readonly onStep?: (step: TuningStep<AlignmentFigures>) => void;
-  readonly signal?: AbortSignal;
-  readonly checkpoint?: TuningCheckpoint;
+/** The supervised stage before iteration 1: texts of the template, of users that are tuned on. */
+export async function warmUpPolicy(study: Study, tuning: TuningParts, users: Int32Array): Promise<void> {
+  const { data, spec } = study;
+  const { warmup } = tuning.alignment;
+  if (warmup === null) return;
+  const chosen = createRng(study.llmSeed, "warm-up users").shuffle(users.slice()).subarray(0, warmup.users);
+  const dialogues = Array.from(chosen, (user) => ({
+    messages: promptOf(user, data, spec.prompt),
+    completion: metadataText(user, data, spec.prompt),
+  }));
+  const settings = warmupSettings(warmup);
+  await tunedOnce(study, tuning, "warm-up", { dialogues, settings }, (task) => tuning.tuner.supervise({ ...task, settings }, dialogues));
 }
 
-/** Tunes the policy's adapter in place. @throws RLRF_ALIGN_…; the adapter is then that of the last good step */
-export async function align({ policy, examples, loss, alignment, seed, ...rest }: AlignmentRun): Promise<{ readonly steps: number }> {
-  policy.attach(alignment.lora, seed);
-  const tokenized = examples.map((_, index) => tokenize(policy, examples, index, loss.needs.includes("mismatched")));
-  const needsReference = loss.needs.includes("reference");
-  const reference = needsReference ? await logProbsOf(policy, tokenized, alignment.batchSize, rest.signal) : null;
-  const objective = preferenceObjective(policy, examples, tokenized, reference, loss);
-  const { epochs, batchSize, accumulate, learningRate, weightDecay, clip, schedule, rise } = alignment;
-  const settings: TuningSettings = { epochs, batchSize, accumulate, learningRate, weightDecay, clip, schedule, rise };
-  return tune({ trainee: adapterOf(policy), objective, settings, seed, ...rest });
-}
-
-/** The adapter of a policy as what a training loop trains. */
-export function adapterOf(policy: TunablePolicy): Trainee {
-  return { variables: () => policy.trainable(), state: () => policy.adapter(), restore: (state) => policy.restore(state) };
-}
-
-/** Log-probs of every example's completions under the policy as it is now, without dropout, in nats; examples of like length together. */
-export async function logProbsOf(
-  policy: TunablePolicy,
-  examples: readonly TokenizedExample[],
-  batchSize: number,
-  signal?: AbortSignal,
-): Promise<readonly Float32Array[]> {
-  const order = examples.map((_, index) => index);
-  const size = (index: number) => tokensOf(examples[index] as TokenizedExample);
-  order.sort((a, b) => completionsOf(examples, a) - completionsOf(examples, b) || size(a) - size(b) || a - b);
-  const results: Float32Array[] = new Array(examples.length);
-  for (let from = 0; from < order.length; ) {
-    const width = completionsOf(examples, order[from] as number);
-    let to = from + 1;
-    while (to < order.length && to - from < batchSize && completionsOf(examples, order[to] as number) === width) to++;
-    const batch = order.slice(from, to);
-    const sums = tf.tidy(() => policy.logProbs(batch.map((index) => examples[index] as TokenizedExample)));
-    const values = await sums.data<"float32">();
-    sums.dispose();
-    batch.forEach((index, row) => {
-      results[index] = values.slice(row * width, (row + 1) * width);
-    });
-    signal?.throwIfAborted();
-    from = to;
-  }
-  return results;
-}
-
-function completionsOf(examples: readonly TokenizedExample[], index: number): number {
-  return examples[index]?.completions.length ?? 0;
-}
-
-export function tokensOf({ prompt, completions }: TokenizedExample): number {
-  return completions.reduce((sum, { length }) => sum + length, prompt.length);
-}
-
-/** Chosen, rejected, and for losses that ask for it another prompt's chosen text: all of them share the prompt's computation. */
-function tokenize(policy: TunablePolicy, examples: readonly AlignmentExample[], index: number, mismatched: boolean): TokenizedExample {
-  const { messages, chosen, rejected } = examples[index] as AlignmentExample;
-  const texts = [chosen, ...rejected];
-  if (mismatched) texts.push((examples[(index + 1) % examples.length] as AlignmentExample).chosen);
-  return policy.tokenize(messages, texts);
-}
-
-/** Columns of [examples, completions] by role. */
-interface Columns {
-  readonly rejected: number;
-  readonly mismatched: boolean;
-}
-
-function preferenceObjective(
-  policy: TunablePolicy,
-  examples: readonly AlignmentExample[],
-  tokenized: readonly TokenizedExample[],
-  reference: readonly Float32Array[] | null,
-  loss: PreferenceLoss,
-): Objective<AlignmentFigures> {
-  const mismatched = loss.needs.includes("mismatched");
-  const rewards = (index: number) => {
-    const { chosen, rejected } = examples[index] as AlignmentExample;
-    return Float32Array.from([chosen.reward, ...rejected.map(({ reward }) => reward), ...(mismatched ? [0] : [])]);
-  };
-  return {
-    count: examples.length,
-    tokens: (index) => tokensOf(tokenized[index] as TokenizedExample),
-    shape: (index) => examples[index]?.rejected.length ?? 0,
-    fingerprint: { loss: loss.needs, examples: tokenized },
-    loss: (batch, seed, report) => {
-      const columns: Columns = { rejected: examples[batch[0] as number]?.rejected.length ?? 0, mismatched };
-      const rows = (of: (index: number) => ArrayLike<number>) => tf.tensor2d(batch.map((index) => Array.from(of(index))));
-      const logProbs = policy.logProbs(
-        batch.map((index) => tokenized[index] as TokenizedExample),
-        seed,
-      );
-      const values: PreferenceSide<tf.Tensor2D> = {
-        logProbs,
-        ...(reference !== null && { reference: rows((index) => reference[index] as Float32Array) }),
-        ...(loss.needs.includes("lengths") && {
-          lengths: rows((index) => (tokenized[index] as TokenizedExample).completions.map(({ length }) => length)),
-        }),
-        ...(loss.needs.includes("rewards") && { rewards: rows(rewards) }),
-      };
-      const preference = preferenceBatch(values, columns);
-      report(figuresOf(preference, loss.beta ?? 1));
-      return tf.mean(loss.loss(preference)) as tf.Scalar;
-    },
-  };
-}
-
-function preferenceBatch(values: PreferenceSide<tf.Tensor2D>, { rejected, mismatched }: Columns): PreferenceBatch {
-  const side = <Shape>(of: (columns: tf.Tensor2D) => Shape): PreferenceSide<Shape> => ({
-    logProbs: of(values.logProbs),
-    ...(values.reference && { reference: of(values.reference) }),
-    ...(values.lengths && { lengths: of(values.lengths) }),
-    ...(values.rewards && { rewards: of(values.rewards) }),
+/** @returns the figures of every step, those of an earlier process included */
+async function tunedOnce(
+  study: Study,
+  { policy, llm, alignment: { lora } }: TuningParts,
+  name: string,
+  inputs: object,
+  tune: (task: Omit<TuningTask, "settings">) => Promise<void>,
+): Promise<readonly TuningStep[]> {
+  const { context, parts } = study;
+  const tracker = context.tracker.child(name, "iteration");
+  const tell = ({ step, steps: _, ...figures }: TuningStep) => tracker.metrics(figures, step);
+  const seed = createRng(study.llmSeed, name).seed();
+  const from = { from: llm.identity(), lora, seed, tuner: parts.identities.tuner, engine: context.engine.name };
+  const step = await context.store.step({ step: "tune", version: 2, inputs: { ...inputs, ...from } }, async (folder) => {
+    const progress = context.progress.start(name, 1, "steps");
+    const figures: TuningStep[] = [];
+    const onStep = (step: TuningStep) => {
+      figures.push(step);
+      tell(step);
+      progress.advance(1 / step.steps);
+    };
+    const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];
+    await makeFolder(own);
+    await tune({ policy, lora, seed, onStep, folder: own, shared, signal: context.signal });
+    progress.end();
+    await makeFolder(join(folder, "adapter"));
+    await policy.exportAdapter(join(folder, "adapter"));
+    await writeJsonLines(join(folder, "steps.jsonl"), figures);
   });
-  const column = (index: number) => (x: tf.Tensor2D) => tf.reshape(tf.slice(x, [0, index], [-1, 1]), [-1]) as tf.Tensor1D;
-  return {
-    chosen: side(column(0)),
-    rejected: side((x) => tf.slice(x, [0, 1], [-1, rejected])),
-    ...(mismatched && { mismatched: side(column(1 + rejected)) }),
-  };
+  const steps = await readJsonLines<TuningStep>(join(step.folder, "steps.jsonl"));
+  if (step.cached) {
+    await policy.importAdapter(join(step.folder, "adapter"));
+    for (const figures of steps) tell(figures);
+  }
+  context.tracker.artifact((await shownAdapter(study, name, join(step.folder, "adapter"), llm.identity())).folder);
+  tracker.finish("FINISHED");
+  return steps;
 }
 
-function figuresOf({ chosen, rejected }: PreferenceBatch, beta: number): AlignmentFigures {
-  const implicit = <Shape extends tf.Tensor>({ logProbs, reference }: PreferenceSide<Shape>): ArrayLike<number> =>
-    tf.tidy(() => tf.mul(reference === undefined ? logProbs : tf.sub(logProbs, reference), beta).dataSync());
-  const u = implicit(chosen);
-  const pairs = u.length;
-  const k = rejected.logProbs.shape[1];
-  const chosenReward = mean(u);
-  if (k === 0) return { chosenReward };
-  const v = implicit(rejected);
-  let won = 0;
-  for (let i = 0; i < pairs * k; i++) if ((u[Math.floor(i / k)] as number) > (v[i] as number)) won++;
-  const rejectedReward = mean(v);
-  return { chosenReward, rejectedReward, margin: chosenReward - rejectedReward, accuracy: won / (pairs * k) };
+/** runs/ID/adapters/NAME/: the adapter in the forms that other programs read. */
+async function shownAdapter(study: Study, name: string, made: string, identity: string): Promise<AdapterFiles> {
+  const folder = study.context.folder.path("adapters", name);
+  await fs.rm(folder, { recursive: true, force: true });
+  await makeFolder(join(folder, ".."));
+  await fs.cp(made, folder, { recursive: true });
+  return { folder, identity };
 }
 
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / values.length;
+function trained({ text, finished, reward }: PairedTexts["chosen"]) {
+  return { text, ended: finished, reward };
+}
+
+/** The settings that change what is tuned, and no other: judging an iteration differently makes no new adapter. */
+function settingsOf({
+  epochs,
+  batchSize,
+  accumulate,
+  learningRate,
+  weightDecay,
+  clip,
+  schedule,
+  rise,
+}: TuningParts["alignment"]): TuningSettings {
+  return { epochs, batchSize, accumulate, learningRate, weightDecay, clip, schedule, rise };
+}
+
+function warmupSettings({ epochs, batchSize, learningRate }: Warmup): TuningSettings {
+  return { epochs, batchSize, learningRate, accumulate: 1, weightDecay: 0, clip: 1, schedule: "cosine", rise: 0.05 };
+}
+
+function nothingToTuneOn({ counts }: Pairing): RlrfError {
+  const reasons = Object.entries(counts).flatMap(([name, count]) => {
+    const [kind, reason] = name.split(": ");
+    return kind === "dropped" ? [`${reason} (${count})`] : [];
+  });
+  return new RlrfError("RLRF_REWARD_FLAT", {
+    message: `no preference example came from any of the ${counts.users} users: ${reasons.join(", ")}; nothing was tuned`,
+    where: "/sampling",
+    expected: "users with texts of unequal rewards, and in the asked structure where it is a gate",
+    hint: 'sample more texts, longer ones (sampling.options.maxTokens) or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',
+  });
 }

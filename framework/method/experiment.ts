@@ -6,7 +6,7 @@
 import type { LlmBackend } from "../contracts/llm.js";
 import type { Assembly } from "../kernel/assemble.js";
 import type { Spec } from "../spec/types.js";
-import { alignPolicy, warmUpPolicy } from "./alignment.js";
+import { alignPolicy, warmUpPolicy } from "./align.js";
 import { bestOfN, evaluate } from "./evaluate.js";
 import { hearOnValidUsers, mustHear } from "./hearing.js";
 import { type PolicyTexts, templateTexts } from "./infer.js";

@@ -1,9 +1,8 @@
 /** Step 3 with a memory: recommenders are fitted once for each (users, seed, texts), kept in the store and restored from there. */
 import { join } from "node:path";
-import { RlrfError } from "../errors.js";
 import type { Round } from "../contracts/dataset.js";
 import { writeJson } from "../store/files.js";
-import { readTensors, type StoredTensor, valuesOf, writeTensors } from "../store/tensors.js";
+import { floatTensors, readTensors, valuesOf, writeTensors } from "../store/tensors.js";
 import type { ArmKnowledge } from "./arms.js";
 import type { ScoredLists } from "./figures.js";
 import { DivergedError } from "./fit.js";
@@ -137,14 +136,4 @@ function recommenderInputs(study: Study, round: Round, name: FitName, knowledge:
   const { adaptor, reranker } = study.parts.identities;
   const stoppedBy = { metric: mainMetric(study), ties: study.spec.protocol.ties };
   return { encoder: encoderInputs(study, round, name), adaptor: knowledge && adaptor, reranker, stoppedBy, knowledge };
-}
-
-/** A network's state as it was written: every tensor of floats. */
-export function floatTensors(tensors: Readonly<Record<string, StoredTensor>>): Record<string, StoredTensor<Float32Array>> {
-  const floats = Object.entries(tensors).map(([name, { shape, values }]) => {
-    if (!(values instanceof Float32Array))
-      throw new RlrfError("RLRF_INTERNAL", { message: `the tensor ${name} of a state holds no floats` });
-    return [name, { shape, values }] as const;
-  });
-  return Object.fromEntries(floats);
 }

@@ -4,15 +4,15 @@ import type { AdapterState } from "../contracts/llm.js";
 import { mean } from "../metrics/aggregate.js";
 import { bootstrapInterval, type Interval } from "../metrics/statistics.js";
 import { readJson, writeJson } from "../store/files.js";
-import { logProbsOf } from "./align.js";
+import type { Alignment } from "../spec/types.js";
+import { logProbsOf } from "../tuning/log-probs.js";
 import { compared } from "./comparisons.js";
 import type { UserSample } from "./infer.js";
 import type { Policy } from "./policy.js";
 import { promptOf } from "./prompt.js";
 import type { Comparison, LlmFigures } from "./result.js";
 import type { RewardModels } from "./reward.js";
-import type { Alignment } from "../spec/types.js";
-import type { Study, Tuning } from "./study.js";
+import type { Study, TuningParts } from "./study.js";
 
 type Samples = readonly (readonly UserSample[])[];
 
@@ -78,7 +78,7 @@ async function gainOf(study: Study, reward: RewardModels, before: Samples, after
  */
 export async function divergence(
   study: Study,
-  { policy, llm, alignment }: Tuning,
+  { policy, llm, alignment }: TuningParts,
   heldOut: Samples,
   reference: AdapterState,
 ): Promise<number> {

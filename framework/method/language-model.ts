@@ -2,9 +2,8 @@
 import { join } from "node:path";
 import type { LlmBackend } from "../contracts/llm.js";
 import { readJson, writeJson } from "../store/files.js";
-import { readTensors, writeTensors } from "../store/tensors.js";
+import { floatTensors, readTensors, writeTensors } from "../store/tensors.js";
 import { inventedDialogues } from "./corpus.js";
-import { floatTensors } from "./fits.js";
 import type { Study } from "./study.js";
 
 /** Invented readers that a model which the run trains itself may learn its language from. */

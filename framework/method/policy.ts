@@ -4,7 +4,7 @@ import { createRng } from "../rng.js";
 import { infer, type PolicyTexts, sampleTexts, type UserSample } from "./infer.js";
 import type { ScoredSample } from "./pairs.js";
 import type { RewardModels } from "./reward.js";
-import type { Study, Tuning } from "./study.js";
+import type { Study, TuningParts } from "./study.js";
 
 export interface Policy extends PolicyTexts {
   /** N texts of each held-out align user: by these a policy is judged. */
@@ -36,7 +36,7 @@ export async function writePolicy(study: Study, llm: LlmBackend, name: string, h
 /** Steps 5 and 4: N texts of each user, scored by models that have seen nothing of the user. */
 export async function sampleScored(
   study: Study,
-  { llm, sampling, alignment }: Tuning,
+  { llm, sampling, alignment }: TuningParts,
   users: Int32Array,
   reward: RewardModels,
   iteration: number,

@@ -1,8 +1,9 @@
 /** Step 0 and what every later step stands on: the prepared data, the item texts, and the store of what is computed already. */
 import type { Progress, Logger } from "../contracts/plugin.js";
 import type { PreparedData } from "../contracts/dataset.js";
-import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
+import type { Reward, SamplingStrategy } from "../contracts/feedback.js";
 import type { GeneratedText, GenerationParameters, LlmBackend, TunablePolicy } from "../contracts/llm.js";
+import type { NamedLoss, Tuner } from "../contracts/tuner.js";
 import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
@@ -30,12 +31,13 @@ export interface RunContext {
 }
 
 /** What a run that tunes has besides: everything that the loop of steps 4 to 8 asks for. */
-export interface Tuning {
+export interface TuningParts {
   readonly llm: LlmBackend;
   readonly policy: TunablePolicy;
   readonly reward: Reward;
   readonly sampling: SamplingStrategy;
-  readonly loss: PreferenceLoss;
+  readonly loss: NamedLoss;
+  readonly tuner: Tuner;
   readonly alignment: Alignment;
 }
 
@@ -72,13 +74,14 @@ export class Study {
   }
 
   /** null where the spec declares no alignment. The spec's own check has made sure that nothing else is missing. */
-  get tuning(): Tuning | null {
-    const { llm, reward, sampling, loss } = this.parts;
-    const { alignment } = this.spec;
+  get tuning(): TuningParts | null {
+    const { llm, reward, sampling, loss, tuner } = this.parts;
+    const { alignment, loss: named } = this.spec;
     if (alignment === undefined) return null;
-    if (llm?.policy === undefined || reward === undefined || sampling === undefined || loss === undefined)
+    if (llm?.policy === undefined || !reward || !sampling || !loss || !tuner || !named)
       throw new RlrfError("RLRF_INTERNAL", { message: "a run that tunes lacks a part of it", where: "/alignment" });
-    return { llm, policy: llm.policy, reward, sampling, loss, alignment };
+    const { plugin, options } = named;
+    return { llm, policy: llm.policy, reward, sampling, loss: { plugin, options, loss }, tuner, alignment };
   }
 
   /** How texts are drawn. The spec's own check has made sure that a run with an LLM says so. */

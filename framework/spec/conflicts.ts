@@ -89,7 +89,7 @@ function armRules(spec: Spec): readonly Rule[] {
 }
 
 function alignmentRules(spec: Spec): readonly Rule[] {
-  const needed = ["llm", "reward", "sampling", "loss"] as const;
+  const needed = ["llm", "reward", "sampling", "loss", "tuner"] as const;
   return [
     ...needed.map((section) => ({
       pointer: "/alignment",
@@ -97,12 +97,12 @@ function alignmentRules(spec: Spec): readonly Rule[] {
       message: `alignment needs the section "${section}", which the spec does not have`,
       expected: `a section "${section}", or no "alignment"`,
     })),
-    {
-      pointer: "/loss",
-      broken: spec.loss !== undefined && spec.alignment === undefined,
-      message: "the loss has no effect without alignment",
-      expected: 'a section "alignment", or no "loss"',
-    },
+    ...(["loss", "tuner"] as const).map((section) => ({
+      pointer: `/${section}`,
+      broken: spec[section] !== undefined && spec.alignment === undefined,
+      message: `the ${section} has no effect without alignment`,
+      expected: `a section "alignment", or no "${section}"`,
+    })),
     ...(["sampling", "reward"] as const).map((section) => ({
       pointer: `/${section}`,
       broken: spec[section] !== undefined && spec.llm === undefined,

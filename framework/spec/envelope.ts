@@ -228,6 +228,7 @@ const sectionDescriptions: Readonly<Record<PluginKind, string>> = {
   reward: "Turns the recommender's ranking into one number a text.",
   sampling: "How N texts are drawn for a user, and which pairs they make.",
   loss: "Preference loss.",
+  tuner: "Tunes the LLM on the pairs: in this process, or with another program.",
 };
 
 function section(kind: PluginKind): Schema {

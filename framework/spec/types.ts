@@ -102,6 +102,7 @@ export interface Spec {
   readonly reward?: PluginReference;
   readonly sampling?: PluginReference;
   readonly loss?: PluginReference;
+  readonly tuner?: PluginReference;
   readonly alignment?: Alignment;
   readonly arms: readonly Arm[];
   readonly tracking: { readonly experiment: string; readonly uri: string | null };

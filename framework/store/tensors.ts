@@ -15,7 +15,10 @@ export interface StoredTensor<Values extends TensorValues = TensorValues> {
 
 const kinds = { F64: Float64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array } as const;
 type Dtype = keyof typeof kinds;
-const otherDtypes = ["BOOL", "I8", "I16", "U16", "U32", "F16", "BF16", "I64", "U64", "F8_E4M3", "F8_E5M2"];
+/** Read as 32-bit floats, which hold each of their values exactly; never written. */
+const halves = { F16: fromHalf, BF16: fromBrain } as const;
+type HalfDtype = keyof typeof halves;
+const otherDtypes = ["BOOL", "I8", "I16", "U16", "U32", "I64", "U64", "F8_E4M3", "F8_E5M2"];
 
 /** The reference implementation's limit. */
 const headerLimit = 100_000_000;
@@ -58,7 +61,10 @@ export async function readTensors(path: string): Promise<Record<string, StoredTe
       const tensors: [string, StoredTensor][] = [];
       for (const { name, dtype, shape, begin, bytes } of header) {
         const buffer = await readBytes(handle, path, start + begin, bytes);
-        tensors.push([name, { shape, values: new kinds[dtype](buffer) }]);
+        tensors.push([
+          name,
+          { shape, values: isHalf(dtype) ? new Float32Array(new Uint16Array(buffer)).map(halves[dtype]) : new kinds[dtype](buffer) },
+        ]);
       }
       return Object.fromEntries(tensors);
     } finally {
@@ -84,6 +90,16 @@ export function valuesOf<Values extends TensorValues>(
   });
 }
 
+/** A network's state as it was written: every tensor of floats. @throws RLRF_INTERNAL when one is not */
+export function floatTensors(tensors: Readonly<Record<string, StoredTensor>>): Record<string, StoredTensor<Float32Array>> {
+  const floats = Object.entries(tensors).map(([name, { shape, values }]) => {
+    if (!(values instanceof Float32Array))
+      throw new RlrfError("RLRF_INTERNAL", { message: `the tensor ${name} of a state holds no floats` });
+    return [name, { shape, values }] as const;
+  });
+  return Object.fromEntries(floats);
+}
+
 const forbiddenNames = ["__metadata__", "__proto__"];
 
 interface HeaderEntry {
@@ -93,7 +109,7 @@ interface HeaderEntry {
 }
 interface Entry {
   readonly name: string;
-  readonly dtype: Dtype;
+  readonly dtype: Dtype | HalfDtype;
   readonly shape: readonly number[];
   readonly begin: number;
   readonly bytes: number;
@@ -123,15 +139,41 @@ async function readHeader(handle: fs.FileHandle, path: string, size: number): Pr
 function checkEntry(path: string, name: string, entry: unknown): Entry {
   if (forbiddenNames.includes(name) || !isRecord(entry)) throw broken(path, `"${name}" is not a tensor`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (typeof dtype !== "string" || !Object.hasOwn(kinds, dtype)) throw unknownDtype(path, name, dtype);
+  if (!isReadable(dtype)) throw unknownDtype(path, name, dtype);
   if (!Array.isArray(shape) || !shape.every(isCount)) throw broken(path, `tensor "${name}": its shape is ${brief(shape)}`, "whole numbers");
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     throw broken(path, `tensor "${name}": its data_offsets are ${brief(offsets)}`, "two whole numbers");
   const [begin, end] = offsets as [number, number];
-  const bytes = sizeOf(shape as number[]) * kinds[dtype as Dtype].BYTES_PER_ELEMENT;
+  const bytes = sizeOf(shape as number[]) * (isHalf(dtype) ? 2 : kinds[dtype].BYTES_PER_ELEMENT);
   if (!Number.isSafeInteger(bytes) || end - begin !== bytes)
     throw broken(path, `tensor "${name}": [${brief(shape)}] ${dtype} does not fit bytes ${begin} to ${end}`, `${bytes} bytes`);
-  return { name, dtype: dtype as Dtype, shape: shape as number[], begin, bytes };
+  return { name, dtype, shape: shape as number[], begin, bytes };
+}
+
+function isReadable(dtype: unknown): dtype is Dtype | HalfDtype {
+  return typeof dtype === "string" && (Object.hasOwn(kinds, dtype) || Object.hasOwn(halves, dtype));
+}
+
+function isHalf(dtype: Dtype | HalfDtype): dtype is HalfDtype {
+  return Object.hasOwn(halves, dtype);
+}
+
+/** IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const brain = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a 32-bit float. */
+function fromBrain(bits: number): number {
+  brain.setUint16(0, bits);
+  return brain.getFloat32(0);
 }
 
 /** Tensors must lie side by side and fill the file: no overlap, no hole, nothing hidden behind them. */
@@ -178,6 +220,6 @@ function unknownDtype(path: string, name: string, dtype: unknown): RlrfError {
   return new RlrfError("RLRF_TENSORS_DTYPE", {
     message: `tensor "${name}" has dtype ${String(dtype)}`,
     where: path,
-    expected: Object.keys(kinds).join(", "),
+    expected: [...Object.keys(kinds), ...Object.keys(halves)].join(", "),
   });
 }

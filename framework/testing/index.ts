@@ -9,3 +9,4 @@ export { lossContract, preferenceBatch, rewardContract, samplingContract } from 
 export { adaptorContract, encoderContract, rerankerContract } from "./recommender.js";
 export { type Runner, type Subject, withPlugin } from "./subject.js";
 export { llmContract, textEncoderContract } from "./texts.js";
+export { tunerContract } from "./tuner.js";

@@ -19,6 +19,7 @@ import {
   type Subject,
   samplingContract,
   textEncoderContract,
+  tunerContract,
 } from "../../framework/testing/index.js";
 import { useEngine } from "../support/engine.js";
 
@@ -32,6 +33,7 @@ const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = 
   reward: rewardContract,
   sampling: samplingContract,
   loss: lossContract,
+  tuner: tunerContract,
 };
 
 /** Answers of users 1, 2 and 3, two each. */

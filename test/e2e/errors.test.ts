@@ -77,7 +77,7 @@ describe("a run that cannot tune", function () {
   it("stops when tuning diverges, names the step, and keeps the state before it", async () => {
     const outcome = await run(tuned, folder, ...sets("alignment.learningRate=1e38", "alignment.clip=0"));
     fails(outcome, 1, /^RLRF_ALIGN_NAN: [\s\S]*where .*step \d+[\s\S]*to do .*learning rate \(1e\+38\), or clip/m);
-    const kept = join(folderOf(outcome), "checkpoints", "iteration-1");
+    const kept = join(folderOf(outcome), "tuning", "iteration-1");
     const { step, file } = JSON.parse(await fs.readFile(join(kept, "state.json"), "utf8")) as { step: number; file: string };
     assert.match(outcome.stderr, new RegExp(`step ${step}\\b`));
     await fs.access(join(kept, file));

@@ -49,6 +49,7 @@ export function tunedSpec(): { [key: string]: Json } {
     reward: { plugin: "@fixture/first" },
     sampling: { plugin: "@fixture/ends" },
     loss: { plugin: "@fixture/margin", options: { beta: 0.5 } },
+    tuner: { plugin: "@fixture/idle" },
     alignment: { iterations: 1 },
     arms: ["id-only", "llm", "best-of-N"],
   };

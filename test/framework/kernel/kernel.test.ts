@@ -224,6 +224,7 @@ describe("assembly", () => {
       "reward",
       "sampling",
       "textEncoder",
+      "tuner",
     ]);
     const [plain] = await resolved(baseSpec());
     assert.equal((await assemble(plain, registry, silent)).llm, undefined);

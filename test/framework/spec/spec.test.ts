@@ -309,7 +309,7 @@ describe("resolving", () => {
 
   it("drops sections that are null", () => {
     const { spec } = resolveSpec(
-      specFromValue({ ...tunedSpec(), llm: null, alignment: null, loss: null, sampling: null, reward: null, arms: ["id-only"] }),
+      specFromValue({ ...tunedSpec(), llm: null, alignment: null, loss: null, tuner: null, sampling: null, reward: null, arms: ["id-only"] }),
       registry,
     );
     assert.equal("llm" in spec, false);
@@ -395,8 +395,13 @@ describe("conflicts between sections", () => {
     ["metric beyond the list", { ...baseSpec(), protocol: { listLength: 6, metrics: ["ndcg@5", "map@7"] } }, ["/protocol/metrics/1"]],
     ["arms without their LLM", { ...baseSpec(), arms: ["llm"] }, ["/arms/0", "/arms/0"]],
     ["alignment without a loss", without("loss"), ["/alignment"]],
-    ["a loss without alignment", without("alignment"), ["/loss"]],
-    ["sampling and reward without an LLM", { ...without("llm", "alignment", "loss"), arms: ["id-only"] }, ["/sampling", "/reward"]],
+    ["alignment without a tuner", without("tuner"), ["/alignment"]],
+    ["a loss and a tuner without alignment", without("alignment"), ["/loss", "/tuner"]],
+    [
+      "sampling and reward without an LLM",
+      { ...without("llm", "alignment", "loss", "tuner"), arms: ["id-only"] },
+      ["/sampling", "/reward"],
+    ],
     ["an aspect twice", { ...baseSpec(), prompt: { aspects: ["Genre", { name: "genre", from: "x" }] } }, ["/prompt/aspects/1/name"]],
   ] as [string, Json, string[]][])
     it(what, () =>

@@ -110,9 +110,21 @@ describe("store/tensors", () => {
   });
 
   it("refuses dtypes it cannot give, with their name", async () => {
-    for (const dtype of ["BF16", "I64"]) {
+    for (const dtype of ["I16", "I64"]) {
       const file = await craft({ x: { dtype, shape: [1], data_offsets: [0, 8] } }, new Uint8Array(8));
       await assertFails("RLRF_TENSORS_DTYPE", () => readTensors(file), new RegExp(`"x" has dtype ${dtype}`));
+    }
+  });
+
+  it("reads 16-bit floats of both kinds as what they are", async () => {
+    const bits = { F16: [0x3c00, 0xc000, 0x3555, 0x0001, 0x7bff, 0x8000, 0x7c00], BF16: [0x3f80, 0xc000, 0x3eab, 0x0001, 0x7f7f, 0x8000, 0xff80] }; // biome-ignore format: two rows
+    const values = {
+      F16: [1, -2, 0.333251953125, 2 ** -24, 65504, -0, Number.POSITIVE_INFINITY],
+      BF16: [1, -2, 0.333984375, 2 ** -133, 2 ** 128 - 2 ** 120, -0, Number.NEGATIVE_INFINITY],
+    };
+    for (const dtype of ["F16", "BF16"] as const) {
+      const file = await craft({ x: { dtype, shape: [7], data_offsets: [0, 14] } }, new Uint8Array(Uint16Array.from(bits[dtype]).buffer));
+      assert.deepEqual((await readTensors(file)).x, { shape: [7], values: Float32Array.from(values[dtype]) });
     }
   });
 

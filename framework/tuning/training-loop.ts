@@ -1,23 +1,11 @@
 /** The training loop that warm-up, alignment and tiny's own training share: batches by length, accumulation, AdamW, checkpoints. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { TuningSettings } from "../contracts/tuner.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { hashOf } from "../store/hash.js";
 import { AdamW, type NamedArrays, valueAndGradients } from "../tensor/optimiser.js";
-import { learningRateScale, type Schedule } from "../tensor/schedule.js";
-
-export interface TuningSettings {
-  readonly epochs: number;
-  /** Examples whose gradients are computed at once. */
-  readonly batchSize: number;
-  /** Batches whose gradients are added before one step. */
-  readonly accumulate: number;
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly clip: number;
-  readonly schedule: Schedule;
-  readonly rise: number;
-}
+import { learningRateScale } from "../tensor/schedule.js";
 
 /** What is trained: an adapter, or a whole decoder. */
 export interface Trainee {
@@ -43,7 +31,7 @@ export interface Objective<Figures extends Record<string, number>> {
 }
 
 /** One optimiser step, as the journal gets it; `Figures` are the objective's own. */
-export type TuningStep<Figures> = Figures & {
+export type TrainingStep<Figures> = Figures & {
   readonly step: number;
   readonly steps: number;
   readonly loss: number;
@@ -53,33 +41,36 @@ export type TuningStep<Figures> = Figures & {
 };
 
 /** Everything that a killed training needs to go on with the same numbers: what is random is drawn from (seed, epoch, step). */
-export interface TuningState {
+export interface TrainingState {
   /** Steps done. */
   readonly step: number;
   /** Of the examples, settings and seed that it belongs to. */
   readonly fingerprint: string;
   readonly parameters: NamedArrays;
   readonly optimiser: NamedArrays;
+  /** Of all steps done. */
+  readonly figures: readonly TrainingStep<Record<string, number>>[];
 }
-export interface TuningCheckpoint {
+export interface Checkpoint {
   /** Steps between two states. */
   readonly every: number;
-  load(): Promise<TuningState | null>;
-  save(state: TuningState): Promise<void>;
+  load(): Promise<TrainingState | null>;
+  save(state: TrainingState): Promise<void>;
 }
 
-export interface TuningRun<Figures extends Record<string, number>> {
+export interface TrainingRun<Figures extends Record<string, number>> {
   readonly trainee: Trainee;
   readonly objective: Objective<Figures>;
   readonly settings: TuningSettings;
   readonly seed: number;
-  readonly onStep?: ((step: TuningStep<Figures>) => void) | undefined;
+  /** Hears of every step in order, those before a kill included. */
+  readonly onStep?: ((step: TrainingStep<Figures>) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly checkpoint?: TuningCheckpoint | undefined;
+  readonly checkpoint?: Checkpoint | undefined;
 }
 
 /** Optimiser steps of a whole training. */
-export function tuningSteps(objective: Pick<Objective<never>, "count" | "shape">, settings: TuningSettings): number {
+export function trainingSteps(objective: Pick<Objective<never>, "count" | "shape">, settings: TuningSettings): number {
   const shapes = new Map<number, number>();
   for (let example = 0; example < objective.count; example++)
     shapes.set(objective.shape(example), (shapes.get(objective.shape(example)) ?? 0) + 1);
@@ -91,7 +82,7 @@ export function tuningSteps(objective: Pick<Objective<never>, "count" | "shape">
  * Trains to the end, or goes on from the last checkpoint to the same end.
  * @throws RLRF_ALIGN_EMPTY, RLRF_ALIGN_RESUME, and RLRF_ALIGN_NAN before a step that is not finite changes anything
  */
-export async function tune<Figures extends Record<string, number>>(run: TuningRun<Figures>): Promise<{ readonly steps: number }> {
+export async function train<Figures extends Record<string, number>>(run: TrainingRun<Figures>): Promise<{ readonly steps: number }> {
   const { trainee, objective, settings, seed, onStep, signal, checkpoint } = run;
   if (objective.count === 0) {
     throw new RlrfError("RLRF_ALIGN_EMPTY", {
@@ -99,14 +90,21 @@ export async function tune<Figures extends Record<string, number>>(run: TuningRu
       hint: "look at the counts of dropped users in the run's journal",
     });
   }
-  const steps = tuningSteps(objective, settings);
+  const steps = trainingSteps(objective, settings);
   const fingerprint = hashOf({ examples: objective.fingerprint, settings, seed });
   const optimiser = new AdamW(trainee.variables(), settings);
-  const stateAt = async (step: number): Promise<TuningState> => {
-    return { step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state() };
+  const told: TrainingStep<Figures>[] = [];
+  const tell = (figures: TrainingStep<Figures>) => {
+    told.push(figures);
+    onStep?.(figures);
+  };
+  const stateAt = async (step: number): Promise<TrainingState> => {
+    return { step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state(), figures: told };
   };
   try {
-    let step = resume(await checkpoint?.load(), fingerprint, trainee, optimiser);
+    const saved = await checkpoint?.load();
+    let step = resume(saved, fingerprint, trainee, optimiser);
+    for (const figures of saved?.figures ?? []) tell(figures as TrainingStep<Figures>); // of this objective, as the fingerprint says
     const perEpoch = steps / settings.epochs;
     let batches: readonly (readonly number[])[] = [];
     for (; step < steps; step++) {
@@ -117,7 +115,7 @@ export async function tune<Figures extends Record<string, number>>(run: TuningRu
       try {
         const figures = oneStep(run, optimiser, own, step, steps);
         if (before !== null) mustStayFinite(run, own, step);
-        onStep?.(figures);
+        tell(figures);
       } catch (error) {
         if (!(error instanceof RlrfError) || error.code !== "RLRF_ALIGN_NAN") throw error;
         if (before !== null) trainee.restore(before.parameters);
@@ -137,7 +135,7 @@ export async function tune<Figures extends Record<string, number>>(run: TuningRu
   return { steps };
 }
 
-function resume(state: TuningState | null | undefined, fingerprint: string, trainee: Trainee, optimiser: AdamW): number {
+function resume(state: TrainingState | null | undefined, fingerprint: string, trainee: Trainee, optimiser: AdamW): number {
   if (state === null || state === undefined) return 0;
   if (state.fingerprint !== fingerprint) {
     throw new RlrfError("RLRF_ALIGN_RESUME", {
@@ -151,12 +149,12 @@ function resume(state: TuningState | null | undefined, fingerprint: string, trai
 }
 
 function oneStep<Figures extends Record<string, number>>(
-  { trainee, objective, settings, seed }: TuningRun<Figures>,
+  { trainee, objective, settings, seed }: TrainingRun<Figures>,
   optimiser: AdamW,
   batches: readonly (readonly number[])[],
   step: number,
   steps: number,
-): TuningStep<Figures> {
+): TrainingStep<Figures> {
   const begun = performance.now();
   const examples = batches.flat();
   const gradients = new GradientSum();
@@ -194,7 +192,7 @@ function oneStep<Figures extends Record<string, number>>(
 
 /** After the last step no other one would notice that it went too far. */
 function mustStayFinite<Figures extends Record<string, number>>(
-  { objective, settings, seed }: TuningRun<Figures>,
+  { objective, settings, seed }: TrainingRun<Figures>,
   batches: readonly (readonly number[])[],
   step: number,
 ): void {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { LossNeed, PreferenceBatch, PreferenceLoss } from "../../../framework/contracts/feedback.js";
-import type { TunablePolicy } from "../../../framework/contracts/llm.js";
+import type { LoraOptions, TunablePolicy } from "../../../framework/contracts/llm.js";
+import type { AlignmentExample, TuningSettings, TuningStep } from "../../../framework/contracts/tuner.js";
 import { RlrfError } from "../../../framework/errors.js";
-import { type AlignmentExample, type AlignmentFigures, align } from "../../../framework/method/align.js";
-import type { TuningCheckpoint, TuningState, TuningStep } from "../../../framework/method/tuning.js";
+import type { LocalTuning } from "../../../framework/tuning/local-tuning.js";
+import { tuneOnPreferences } from "../../../framework/tuning/preference.js";
+import type { Checkpoint, TrainingState } from "../../../framework/tuning/training-loop.js";
 import { Dpo } from "../../../plugins/losses/dpo.js";
 import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
@@ -38,10 +40,16 @@ const pairs = [
   example("none", "Genre: none", "y z"),
 ];
 
-type Step = TuningStep<AlignmentFigures>;
-async function stepsOf(policy: TunablePolicy, changes: Partial<Parameters<typeof align>[0]> = {}): Promise<Step[]> {
-  const steps: Step[] = [];
-  await align({ policy, examples: pairs, loss: dpo, alignment, seed: 1, onStep: (step) => steps.push(step), ...changes });
+interface Changes extends Partial<Omit<LocalTuning, "settings">> {
+  readonly examples?: readonly AlignmentExample[];
+  readonly loss?: PreferenceLoss;
+  readonly alignment?: TuningSettings & { readonly lora: LoraOptions };
+}
+async function stepsOf(policy: TunablePolicy, { examples = pairs, loss = dpo, alignment: of = alignment, ...changes }: Changes = {}) {
+  const steps: TuningStep[] = [];
+  const { lora: own, ...settings } = of;
+  const onStep = (step: TuningStep) => void steps.push(step);
+  await tuneOnPreferences({ policy, lora: own, settings, seed: 1, onStep, ...changes }, examples, loss);
   return steps;
 }
 
@@ -73,12 +81,12 @@ describe("alignment", () => {
     assertNoLeak(async () => {
       const { model, dispose } = testModel();
       const steps = await stepsOf(model, { alignment: { ...alignment, epochs: 20 } });
-      const [first, last] = [steps[0] as Step, steps.at(-1) as Step];
-      close([first.loss, first.margin as number, first.chosenReward], [Math.LN2, 0, 0], 1e-5);
+      const [first, last] = [steps[0] as TuningStep, steps.at(-1) as TuningStep];
+      close([first.loss, first.margin as number, first.chosenReward as number], [Math.LN2, 0, 0], 1e-5);
       assert.equal(steps.length, 60);
       assert.deepEqual([last.step, last.steps], [59, 60]);
       assert.ok(last.loss < 0.45 && (last.margin as number) > 0.5 && last.accuracy === 1, JSON.stringify(last));
-      assert.ok(first.gradNorm > 0 && first.learningRate === 0.01 && first.tokensPerSecond > 0);
+      assert.ok((first.gradNorm as number) > 0 && first.learningRate === 0.01 && (first.tokensPerSecond as number) > 0);
       dispose();
     }));
 
@@ -91,12 +99,12 @@ describe("alignment", () => {
     };
     await stepsOf(model, { alignment: small, loss: logistic }); // off the point where B = 0
     const start = await model.adapter();
-    const at = async (state: typeof start): Promise<Step> => {
+    const at = async (state: typeof start): Promise<TuningStep> => {
       model.restore(state);
       const once = { ...small, epochs: 1, batchSize: 5, learningRate: 0 };
-      return (await stepsOf(model, { alignment: once, loss: logistic }))[0] as Step;
+      return (await stepsOf(model, { alignment: once, loss: logistic }))[0] as TuningStep;
     };
-    const { gradNorm } = await at(start);
+    const gradNorm = (await at(start)).gradNorm as number;
     let square = 0;
     for (const [name, { shape, values }] of Object.entries(start)) {
       for (const index of values.keys()) {
@@ -189,27 +197,23 @@ describe("alignment", () => {
       const expected = await whole.model.adapter();
       whole.dispose();
 
-      let saved: TuningState | null = null;
-      const save = async (state: TuningState) => {
+      let saved: TrainingState | null = null;
+      const save = async (state: TrainingState) => {
         saved = state;
       };
-      const checkpoint: TuningCheckpoint = { every: 2, load: async () => saved, save };
+      const checkpoint: Checkpoint = { every: 2, load: async () => saved, save };
       const killed = testModel();
       const kill = new AbortController();
-      const seen: Step[] = [];
-      const onStep = (step: Step) => {
-        seen.push(step);
-        if (step.step === 4) kill.abort(new Error("killed"));
-      };
+      const onStep = ({ step }: TuningStep) => step === 4 && kill.abort(new Error("killed"));
       await assert.rejects(stepsOf(killed.model, { alignment: settings, checkpoint, signal: kill.signal, onStep }), /killed/);
       killed.dispose();
-      assert.equal((saved as TuningState | null)?.step, 5, "an abort saves what was done");
+      assert.equal((saved as TrainingState | null)?.step, 5, "an abort saves what was done");
 
       const resumed = testModel(); // a new process: the weights, no adapter
       const rest = await stepsOf(resumed.model, { alignment: settings, checkpoint });
       assert.deepEqual(await resumed.model.adapter(), expected);
-      const numbers = ({ tokensPerSecond: _, ...figures }: Step) => figures;
-      assert.deepEqual([...seen, ...rest].map(numbers), uninterrupted.map(numbers));
+      const numbers = ({ tokensPerSecond: _, ...figures }: TuningStep) => figures;
+      assert.deepEqual(rest.map(numbers), uninterrupted.map(numbers));
       await assert.rejects(
         stepsOf(resumed.model, { alignment: settings, checkpoint, examples: pairs.slice(1) }),
         code("RLRF_ALIGN_RESUME"),
@@ -247,20 +251,20 @@ describe("alignment", () => {
         needs: [],
         loss: ({ chosen }) => tf.mul(chosen.logProbs, ++calls > steps ? Number.NaN : -1) as tf.Tensor1D,
       };
-      let kept: TuningState | null = null;
-      const save = async (state: TuningState) => {
+      let kept: TrainingState | null = null;
+      const save = async (state: TrainingState) => {
         kept = state;
       };
       let good: Promise<unknown> | undefined;
       const onStep = () => {
         good = model.adapter();
       };
-      const checkpoint: TuningCheckpoint = { every: 100, load: async () => null, save };
+      const checkpoint: Checkpoint = { every: 100, load: async () => null, save };
       await assert.rejects(stepsOf(model, { loss: exploding, onStep, checkpoint }), /RLRF_ALIGN_NAN[\s\S]*step 5/);
       assert.equal(calls, steps + 1);
       assert.deepEqual(await model.adapter(), await good);
-      assert.equal((kept as TuningState | null)?.step, steps - 1);
-      assert.deepEqual((kept as TuningState | null)?.parameters, await good);
+      assert.equal((kept as TrainingState | null)?.step, steps - 1);
+      assert.deepEqual((kept as TrainingState | null)?.parameters, await good);
       dispose();
     }));
 

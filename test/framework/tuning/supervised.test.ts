@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { warmUp } from "../../../framework/method/warmup.js";
+import { tuneOnDialogues } from "../../../framework/tuning/supervised.js";
 import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { close } from "../../support/tensors.js";
 
 const lora = { rank: 4, alpha: 8, dropout: 0, targets: allProjections };
+const settings = { epochs: 60, batchSize: 3, learningRate: 2e-2, accumulate: 1, weightDecay: 0, clip: 1, schedule: "cosine", rise: 0.05 } as const; // biome-ignore format: one line
 const dialogues = ["drama", "horror", "comedy"].map((genre) => ({
   messages: [{ role: "user", content: `likes ${genre}` } as const],
   completion: `Genre: ${genre}`,
 }));
 
-describe("warm-up", () => {
+describe("supervised tuning", () => {
   useEngine();
 
   it("is the NLL of a completion token, end token included, and falls", () =>
@@ -22,8 +23,8 @@ describe("warm-up", () => {
       const nll = () => -tf.tidy(() => tf.sum(model.logProbs(examples)).dataSync()[0] as number) / tokens;
       const before = nll();
       const losses: number[] = [];
-      const warmup = { epochs: 60, batchSize: 3, learningRate: 2e-2 };
-      const { steps } = await warmUp({ policy: model, dialogues, warmup, lora, seed: 1, onStep: ({ loss }) => losses.push(loss) });
+      const onStep = ({ loss }: { readonly loss: number }) => void losses.push(loss);
+      const { steps } = await tuneOnDialogues({ policy: model, settings, lora, seed: 1, onStep }, dialogues);
       assert.equal(steps, 60);
       close([losses[0] as number], [before], 1e-4);
       assert.ok(nll() < before / 2, `${before} -> ${nll()}`);

@@ -1,8 +1,9 @@
 /** Alignment as a whole, on a toy: a policy that names any genre of its prompt is tuned towards the one that most of the prompt has. */
 import assert from "node:assert/strict";
 import type { GenerationRequest } from "../../../framework/contracts/llm.js";
-import { type AlignmentExample, align } from "../../../framework/method/align.js";
+import type { AlignmentExample } from "../../../framework/contracts/tuner.js";
 import { createRng } from "../../../framework/rng.js";
+import { tuneOnPreferences } from "../../../framework/tuning/preference.js";
 import { Tiny } from "../../../plugins/llms/tiny.js";
 import { Dpo } from "../../../plugins/losses/dpo.js";
 import { BestWorst } from "../../../plugins/sampling/best-worst.js";
@@ -68,7 +69,7 @@ describe("alignment of a policy", () => {
         }),
       );
       const lora = { rank: 8, alpha: 16, dropout: 0, targets: allProjections };
-      const alignment = {
+      const settings = {
         epochs: 2,
         batchSize: 8,
         accumulate: 1,
@@ -77,9 +78,8 @@ describe("alignment of a policy", () => {
         clip: 1,
         schedule: "cosine",
         rise: 0.1,
-        lora,
       } as const;
-      await align({ policy: tiny.policy, examples, loss: new Dpo({ beta: 0.1, labelSmoothing: 0 }), alignment, seed: 1 });
+      await tuneOnPreferences({ policy: tiny.policy, lora, settings, seed: 1 }, examples, new Dpo({ beta: 0.1, labelSmoothing: 0 }));
       const gains = (await rewardOf()).map((value, i) => value - (before[i] as number));
       tiny.dispose();
 

@@ -1,0 +1,309 @@
+/** Models and adapters as files: what we write, and what others read of it. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs/promises";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import fc from "fast-check";
+import type { LoraOptions } from "../../../framework/contracts/llm.js";
+import { RlrfError } from "../../../framework/errors.js";
+import { readAdapter } from "../../../framework/language-model/adapter-files.js";
+import type { DecoderConfig } from "../../../framework/language-model/config.js";
+import { decode, logits } from "../../../framework/language-model/decoder.js";
+import { LoraAdapter } from "../../../framework/language-model/lora.js";
+import type { LanguageModel } from "../../../framework/language-model/model.js";
+import { attendWithin } from "../../../framework/language-model/packed.js";
+import { Rotary } from "../../../framework/language-model/rotary.js";
+import { weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
+import { createRng } from "../../../framework/rng.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
+import { floatTensors, readTensors, type StoredTensor, writeTensors } from "../../../framework/store/tensors.js";
+import { allProjections, testModel } from "../../support/decoder.js";
+import { assertNoLeak, useEngine } from "../../support/engine.js";
+import { useFolder } from "../../support/folder.js";
+import { ggufPackages, pythonEnvironment, trlPackages } from "../../support/python.js";
+import { close } from "../../support/tensors.js";
+
+const lora: LoraOptions = { rank: 3, alpha: 6, dropout: 0.25, targets: ["q_proj", "k_proj", "v_proj", "down_proj"] };
+const messages = [{ role: "user", content: "likes drama" } as const];
+
+/** Gives a policy's adapter values that no initialiser would. */
+function shake(model: LanguageModel, options: LoraOptions = lora): void {
+  model.attach(options, 1);
+  for (const [i, variable] of model.trainable().entries())
+    tf.tidy(() => variable.assign(tf.randomNormal(variable.shape, 0, 0.3, "float32", 7 + i)));
+}
+
+const tokens = [3, 1, 4, 1, 5, 9, 2, 6, 5, 35, 8, 47, 0, 20];
+
+/** Logits of every token; with the policy's adapter, whose options the policy keeps to itself. */
+async function logitsOf(model: LanguageModel, options?: LoraOptions): Promise<number[]> {
+  const { config, weights } = model;
+  const rotary = new Rotary(config);
+  const adapter = options && new LoraAdapter(config, options, 0);
+  adapter?.restore(await model.adapter());
+  const values = tf.tidy(() => {
+    const { length } = tokens;
+    const mask = Float32Array.from({ length: length * length }, (_, i) => (i % length > Math.floor(i / length) ? -1e9 : 0));
+    const input = { tokens: tf.tensor1d(tokens, "int32"), rotation: rotary.at(Int32Array.from(tokens, (_, at) => at)) };
+    const attend = attendWithin(config, 1, length, tf.tensor4d(mask, [1, 1, length, length]));
+    return [...logits(config, weights, decode(config, weights, input, attend, { delta: adapter?.delta() })).dataSync()];
+  });
+  rotary.dispose();
+  adapter?.dispose();
+  return values;
+}
+
+describe("adapters as files", () => {
+  useEngine();
+  const folder = useFolder();
+  const code =
+    (expected: string, pattern = /./) =>
+    (error: unknown) =>
+      error instanceof RlrfError && error.code === expected && pattern.test(error.message);
+
+  it("come back the same, bit for bit, also onto a policy that has another", () =>
+    assertNoLeak(async () => {
+      const { model, dispose } = testModel();
+      shake(model);
+      const [state, hash] = [await model.adapter(), model.adapterHash()];
+      await model.exportAdapter(folder());
+      const other = testModel();
+      for (const onto of [model, other.model]) {
+        onto.restore({});
+        if (onto === other.model) onto.attach({ ...lora, rank: 2 }, 5);
+        await onto.importAdapter(folder());
+        assert.deepEqual(await onto.adapter(), state);
+        assert.equal(onto.adapterHash(), hash);
+      }
+      assert.deepEqual((await readAdapter(folder(), model.config)).options, lora);
+      dispose();
+      other.dispose();
+    }));
+
+  it("are in PEFT's names and its [out, in]", async () => {
+    const { model, dispose } = testModel();
+    model.attach(lora, 1);
+    await model.exportAdapter(folder());
+    const tensors = await readTensors(join(folder(), "adapter_model.safetensors"));
+    const prefix = "base_model.model.model.layers.1";
+    assert.equal(Object.keys(tensors).length, 2 * 4 * 2);
+    assert.deepEqual(tensors[`${prefix}.self_attn.k_proj.lora_A.weight`]?.shape, [3, 16]);
+    assert.deepEqual(tensors[`${prefix}.self_attn.k_proj.lora_B.weight`]?.shape, [8, 3]);
+    assert.deepEqual(tensors[`${prefix}.mlp.down_proj.lora_A.weight`]?.shape, [3, 24]);
+    const state = await model.adapter();
+    assert.equal(tensors[`${prefix}.mlp.down_proj.lora_A.weight`]?.values[24 + 5], state["layers.1/down_proj.lora_A"]?.values[5 * 3 + 1]);
+    const config = JSON.parse(await fs.readFile(join(folder(), "adapter_config.json"), "utf8")) as Record<string, unknown>;
+    const { peft_type, task_type, r, lora_alpha, lora_dropout, target_modules } = config;
+    assert.deepEqual([peft_type, task_type, r, lora_alpha, lora_dropout], ["LORA", "CAUSAL_LM", 3, 6, 0.25]);
+    assert.deepEqual(target_modules, lora.targets);
+    dispose();
+  });
+
+  it("cannot be had of a policy without one", async () => {
+    const { model, dispose } = testModel();
+    await assert.rejects(model.exportAdapter(folder()), code("RLRF_ADAPTER_NONE"));
+    dispose();
+  });
+
+  it("are refused when they are not what the model takes, and the policy keeps what it has", async () => {
+    const { model, dispose } = testModel();
+    shake(model);
+    await model.exportAdapter(folder());
+    const [configPath, tensorsPath] = [join(folder(), "adapter_config.json"), join(folder(), "adapter_model.safetensors")];
+    const config = JSON.parse(await fs.readFile(configPath, "utf8")) as Record<string, unknown>;
+    const tensors = await readTensors(tensorsPath);
+    const hash = model.adapterHash();
+    const refusedConfig = async (change: object, expected: string, pattern = /./) => {
+      await fs.writeFile(configPath, JSON.stringify({ ...config, ...change }));
+      await assert.rejects(model.importAdapter(folder()), code(expected, pattern), JSON.stringify(change));
+      assert.equal(model.adapterHash(), hash);
+    };
+    await refusedConfig({ r: 0 }, "RLRF_ADAPTER_CONFIG", /r is 0/);
+    await refusedConfig({ r: 1e9 }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ r: 2 }, "RLRF_ADAPTER_MISMATCH", /\[3, ?16\]/);
+    await refusedConfig({ lora_alpha: "16" }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ peft_type: "IA3" }, "RLRF_ADAPTER_CONFIG", /"IA3"/);
+    await refusedConfig({ peft_type: undefined }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ use_dora: true }, "RLRF_ADAPTER_CONFIG", /use_dora/);
+    await refusedConfig({ use_rslora: true }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ rank_pattern: { q_proj: 7 } }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ target_modules: "all-linear" }, "RLRF_ADAPTER_CONFIG");
+    await refusedConfig({ target_modules: ["q_proj", "c_attn"] }, "RLRF_ADAPTER_CONFIG", /"c_attn"/);
+    await refusedConfig({ target_modules: ["q_proj"] }, "RLRF_ADAPTER_MISMATCH", /no place for/);
+    await refusedConfig({ target_modules: [...lora.targets, "up_proj"] }, "RLRF_ADAPTER_MISMATCH", /up_proj.*is missing/);
+    await fs.writeFile(configPath, "{");
+    await assert.rejects(model.importAdapter(folder()), code("RLRF_ADAPTER_FILE", /not JSON/));
+    await fs.writeFile(configPath, JSON.stringify(config).padEnd(2 << 20));
+    await assert.rejects(model.importAdapter(folder()), code("RLRF_ADAPTER_FILE", /at most/));
+    await fs.writeFile(configPath, JSON.stringify(config));
+    const refusedTensors = async (change: Record<string, StoredTensor>, expected: string, pattern = /./) => {
+      await writeTensors(tensorsPath, { ...tensors, ...change });
+      await assert.rejects(model.importAdapter(folder()), code(expected, pattern));
+    };
+    const name = Object.keys(tensors)[0] as string;
+    const { shape, values } = tensors[name] as StoredTensor;
+    await refusedTensors({ [name]: { shape, values: Float32Array.from(values).fill(Number.NaN) } }, "RLRF_ADAPTER_FILE", /finite/);
+    await refusedTensors({ [name]: { shape: [...shape].reverse(), values } }, "RLRF_ADAPTER_MISMATCH");
+    await refusedTensors({ [name]: { shape, values: Int32Array.from(values) } }, "RLRF_ADAPTER_MISMATCH", /no floats/);
+    await refusedTensors({ "lm_head.weight": { shape: [1], values: Float32Array.of(1) } }, "RLRF_ADAPTER_MISMATCH", /lm_head/);
+    await refusedTensors({ big: { shape: [1 << 20], values: new Float32Array(1 << 20) } }, "RLRF_ADAPTER_FILE", /at most/);
+    await fs.rm(tensorsPath);
+    await assert.rejects(model.importAdapter(folder()), code("RLRF_ADAPTER_FILE", /ENOENT/));
+    assert.equal(model.adapterHash(), hash);
+    dispose();
+  });
+
+  it("get a coded error, and no other, for 2,000 damaged files", async () => {
+    const { model, dispose } = testModel({ layers: 1 });
+    shake(model, { ...lora, targets: ["v_proj"] });
+    await model.exportAdapter(folder());
+    const names = ["adapter_config.json", "adapter_model.safetensors"] as const;
+    const whole = await Promise.all(names.map((name) => fs.readFile(join(folder(), name))));
+    const damage = fc.record({
+      file: fc.constantFrom(0, 1),
+      cut: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+      bytes: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.nat(255)), { maxLength: 4 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(damage, async ({ file, cut, bytes }) => {
+        const content = Buffer.from(whole[file] as Buffer);
+        for (const [at, byte] of bytes) content[Math.floor(at * Math.min(content.length, 600))] = byte;
+        await fs.writeFile(
+          join(folder(), names[file] as string),
+          content.subarray(0, cut === null ? content.length : Math.floor(cut * content.length)),
+        );
+        try {
+          await readAdapter(folder(), model.config);
+        } catch (error) {
+          assert.ok(error instanceof RlrfError && error.code.startsWith("RLRF_ADAPTER_"), String(error));
+        } finally {
+          await fs.writeFile(join(folder(), names[file] as string), whole[file] as Buffer);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    dispose();
+  });
+
+  for (const [architecture, changes] of [
+    ["llama", {}],
+    ["qwen2", { qkvBias: true }],
+  ] as const)
+    it(`are read by llama.cpp's own Python package as GGUF: ${architecture}`, async function () {
+      this.timeout(180_000);
+      const { model, dispose } = testModel(changes);
+      shake(model, { ...lora, targets: allProjections });
+      await model.exportAdapter(folder());
+      const python = await pythonEnvironment("gguf", ggufPackages);
+      const script = join(packageRoot, "test", "golden", "adapter_gguf.py");
+      const { fields, tensors } = JSON.parse(
+        execFileSync(python, [script, join(folder(), "adapter.gguf")], { encoding: "utf8", maxBuffer: 1 << 26 }),
+      ) as { fields: Record<string, unknown>; tensors: Record<string, { type: string; shape: number[]; values: number[] }> };
+      assert.deepEqual(fields, { "general.architecture": architecture, "general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 6 }); // biome-ignore format: one line
+      assert.equal(Object.keys(tensors).length, 2 * 7 * 2);
+      const published = floatTensors(await readTensors(join(folder(), "adapter_model.safetensors")));
+      const names = { q_proj: "attn_q", k_proj: "attn_k", v_proj: "attn_v", o_proj: "attn_output", gate_proj: "ffn_gate", up_proj: "ffn_up", down_proj: "ffn_down" }; // biome-ignore format: one line
+      for (const [name, { shape, values }] of Object.entries(published)) {
+        const [, layer, projection, side] = /layers\.(\d+)\.\w+\.(\w+)\.lora_([AB])\.weight$/.exec(name) as RegExpExecArray;
+        const theirs = tensors[`blk.${layer}.${names[projection as keyof typeof names]}.weight.lora_${side?.toLowerCase()}`];
+        assert.equal(theirs?.type, "F32");
+        assert.deepEqual(theirs.shape, shape);
+        const heads = { q_proj: 4, k_proj: 2 }[projection as string] ?? 0;
+        const expected =
+          architecture === "llama" && side === "B" && heads > 0 ? permuted(values, shape as [number, number], heads) : [...values];
+        assert.deepEqual(theirs.values, expected, name);
+      }
+      dispose();
+    });
+
+  /** llama.cpp's conversion: reshape(heads, 2, rows / heads / 2, columns).swapaxes(1, 2). */
+  function permuted(values: Float32Array, [rows, columns]: readonly [number, number], heads: number): number[] {
+    const half = rows / heads / 2;
+    const result: number[] = [];
+    for (let head = 0; head < heads; head++)
+      for (let i = 0; i < half; i++)
+        for (let part = 0; part < 2; part++) {
+          const row = (head * 2 + part) * half + i;
+          result.push(...values.subarray(row * columns, (row + 1) * columns));
+        }
+    return result;
+  }
+});
+
+describe("models as files", () => {
+  useEngine();
+  const folder = useFolder();
+
+  for (const [name, changes] of [
+    ["llama", {}],
+    ["llama, untied, scaled rope", { tiedHead: false, rope: { theta: 500, scaling: { type: "llama3", factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 64 } } }], // biome-ignore format: one line
+    ["qwen 2", { qkvBias: true }],
+    ["qwen 3", { qkNorm: true, tiedHead: false }],
+  ] as [string, Partial<DecoderConfig>][])
+    it(`come back the same: ${name}`, () =>
+      assertNoLeak(async () => {
+        const { model, parameters, dispose } = testModel(changes);
+        for (const variable of parameters.all.values()) // no row of a norm is like another
+          tf.tidy(() => variable.assign(tf.add(variable, 0.01)));
+        await model.exportModel(folder());
+        const tensors = floatTensors(await readTensors(join(folder(), "model.safetensors")));
+        const weights = weightsFromCheckpoint(model.config, (tensor) => tensors[tensor] as StoredTensor<Float32Array>);
+        const flat = (of: object): tf.Tensor[] =>
+          Object.values(of).flatMap((value) => (value instanceof tf.Tensor ? [value] : Array.isArray(value) ? value.flatMap(flat) : []));
+        const [theirs, ours] = [flat(weights), flat(model.weights)];
+        assert.equal(theirs.length, ours.length);
+        for (const [i, tensor] of theirs.entries()) assert.deepEqual(tensor.dataSync(), ours[i]?.dataSync());
+        tf.dispose(theirs);
+        dispose();
+      }));
+
+  it("are opened by transformers, with the same tokens and logits; adapters are opened by PEFT, and PEFT's by us", async function () {
+    this.timeout(15 * 60_000); // the environment may have to be made
+    const python = await pythonEnvironment("trl", trlPackages);
+    const { model, tokenizer, dispose } = testModel();
+    const rng = createRng("texts");
+    const alphabet = [..."aeinostrDCHG    .,:;!?'\"()[]0123456789\n\t\u00a0\u0085\ufeff\u2003éßçøñ東京物語🎬👩‍👩‍👧कि\u0000\u001b<|>"];
+    const words = ["Genre: ", "Drama", "Comedy, Horror", "\r\n", " Avoids: ", "…", "don't"];
+    const texts = Array.from({ length: 1000 }, () =>
+      Array.from({ length: rng.below(30) }, () =>
+        rng.below(4) === 0 ? words[rng.below(words.length)] : alphabet[rng.below(alphabet.length)],
+      ).join(""),
+    );
+    for (const name of ["model", "ours"]) await fs.mkdir(join(folder(), name));
+    await model.exportModel(join(folder(), "model"));
+    const bare = await logitsOf(model);
+    shake(model);
+    await model.exportAdapter(join(folder(), "ours"));
+    await fs.writeFile(join(folder(), "input.json"), JSON.stringify({ tokens, texts, messages }));
+    execFileSync(python, [join(packageRoot, "test", "golden", "adapter.py"), folder()], { stdio: ["ignore", "ignore", "pipe"] });
+    const theirs = JSON.parse(await fs.readFile(join(folder(), "output.json"), "utf8")) as {
+      architecture: string;
+      generation: number[];
+      ids: number[][];
+      decoded: string[];
+      chat: number[];
+      logits: number[][];
+      ours: number[][];
+      theirs: number[][];
+      theirsBf16: number[][];
+    };
+    assert.equal(theirs.architecture, "LlamaForCausalLM");
+    assert.deepEqual([...theirs.generation].sort(), [...model.codec.endTokens].sort());
+    for (const [i, text] of texts.entries()) assert.deepEqual(theirs.ids[i], [...tokenizer.encode(text)], JSON.stringify(text));
+    assert.deepEqual(theirs.decoded, texts);
+    assert.deepEqual(theirs.chat, [...model.codec.prompt(messages)]);
+    close(bare, theirs.logits.flat(), 1e-4);
+    close(await logitsOf(model, lora), theirs.ours.flat(), 1e-4);
+    for (const [name, expected] of [
+      ["theirs", theirs.theirs],
+      ["theirs-bf16", theirs.theirsBf16],
+    ] as const) {
+      // biome-ignore format: a table
+      await model.importAdapter(join(folder(), name));
+      const { options } = await readAdapter(join(folder(), name), model.config);
+      close(await logitsOf(model, options), expected.flat(), 1e-4);
+    }
+    dispose();
+  });
+});
