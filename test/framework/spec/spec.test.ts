@@ -309,7 +309,16 @@ describe("resolving", () => {
 
   it("drops sections that are null", () => {
     const { spec } = resolveSpec(
-      specFromValue({ ...tunedSpec(), llm: null, alignment: null, loss: null, tuner: null, sampling: null, reward: null, arms: ["id-only"] }),
+      specFromValue({
+        ...tunedSpec(),
+        llm: null,
+        alignment: null,
+        loss: null,
+        tuner: null,
+        sampling: null,
+        reward: null,
+        arms: ["id-only"],
+      }),
       registry,
     );
     assert.equal("llm" in spec, false);
