@@ -16,6 +16,7 @@ import { createRng } from "../rng.js";
 import { SpecFaults } from "../spec/faults.js";
 import type { JsonDocument } from "../spec/json.js";
 import { validate } from "../spec/validate.js";
+import { inDoublePrecision } from "../tensor/double.js";
 import { startEngine } from "../tensor/engine.js";
 
 type Feed = (product: object, document: JsonDocument) => Promise<unknown>;
@@ -63,18 +64,20 @@ async function feedLoss(loss: PreferenceLoss, document: JsonDocument): Promise<u
       throw wrong(`/chosen/${need}`, `the loss needs "${need}" of both sides`, "a number a text");
   if (loss.needs.includes("mismatched") && mismatched === undefined)
     throw wrong("/mismatched", 'the loss needs "mismatched"', "log-probs of mismatched completions");
+  if (loss.needs.includes("mismatched") && loss.needs.includes("reference") && mismatched?.reference === undefined)
+    throw wrong("/mismatched/reference", 'the loss needs "reference" of mismatched completions too', "a number a text");
+  if (k === 0 && loss.rejected !== 0)
+    throw wrong("/rejected", "the loss compares the chosen text with rejected ones", "a rejected text a pair, or more");
 
   await startEngine("cpu");
-  const batch = {
-    chosen: tensors(chosen, (values) => tf.tensor1d(values)),
-    rejected: tensors({ logProbs: chosen.logProbs?.map(() => []), ...rejected }, (values) => tf.tensor2d(values.flat(), [pairs, k])),
-    ...(mismatched === undefined ? {} : { mismatched: tensors(mismatched, (values) => tf.tensor1d(values)) }),
-  };
-  try {
+  return inDoublePrecision(() => {
+    const batch = {
+      chosen: tensors(chosen, (values) => tf.tensor1d(values)),
+      rejected: tensors({ logProbs: chosen.logProbs?.map(() => []), ...rejected }, (values) => tf.tensor2d(values.flat(), [pairs, k])),
+      ...(mismatched === undefined ? {} : { mismatched: tensors(mismatched, (values) => tf.tensor1d(values)) }),
+    };
     return lossAndGradient(loss, batch as unknown as PreferenceBatch);
-  } finally {
-    tf.dispose(batch);
-  }
+  });
 }
 
 /** `gradient` is that of `mean`. */
@@ -89,9 +92,7 @@ function lossAndGradient(loss: PreferenceLoss, batch: PreferenceBatch): { loss: 
   };
   const { value, grads } = tf.valueAndGrads(mean)([batch.chosen.logProbs, batch.rejected.logProbs]);
   const [chosen, rejected] = grads.map((gradient) => gradient.arraySync());
-  const output = { loss: losses, mean: value.arraySync(), gradient: { chosen, rejected } };
-  tf.dispose([value, grads]);
-  return output;
+  return { loss: losses, mean: value.arraySync(), gradient: { chosen, rejected } };
 }
 
 function tensors<Shape>(side: Numbers<Shape>, make: (values: Shape) => tf.Tensor): Record<string, tf.Tensor> {

@@ -90,11 +90,19 @@ export interface PreferenceBatch {
   readonly mismatched?: PreferenceSide<Tensor1D>;
 }
 
+/** What a loss remembers from batch to batch (a running mean), by name. */
+export type LossState = Readonly<Record<string, number>>;
+
 /** Preference loss: how a pair (or a chosen text against k rejected ones) moves the policy. Each plugin names its paper and equation. */
 export interface PreferenceLoss {
   readonly needs: readonly LossNeed[];
+  /** 0: the loss looks at the chosen text alone, and can do without rejected ones. Others need one, or with "listwise" several. */
+  readonly rejected?: 0;
   /** The scale of implicit rewards beta * (log pi - log ref) in the journal; absent where the loss has none. */
   readonly beta?: number;
   /** @returns the loss of each pair, [pairs], nats */
   loss(batch: PreferenceBatch): Tensor1D;
+  /** Present, both, where `loss` remembers something: it is part of a tuning's checkpoints, and begun anew (null) with every tuning. */
+  state?(): LossState;
+  restore?(state: LossState | null): void;
 }

@@ -39,6 +39,10 @@ export interface PluginIdentity {
   readonly options?: OptionsSchema;
   /** `rlrf try` can feed it JSON: it is a pure function of its input. */
   readonly pure?: boolean;
+  /** What its class says it `needs`, at most: so that `rlrf check` knows without importing it. */
+  readonly needs?: readonly string[];
+  /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
+  readonly rejected?: 0 | 1 | "many";
 }
 
 /** What can be injected into a plugin's constructor: nothing else is reachable. */

@@ -15,6 +15,8 @@ const identityKeys = [
   "source",
   "options",
   "pure",
+  "needs",
+  "rejected",
 ] as const satisfies readonly (keyof PluginIdentity)[];
 
 /** @throws RLRF_PLUGIN_IMPORT, RLRF_PLUGIN_STALE */

@@ -1,11 +1,32 @@
 /** Contract suites of what turns the recommender's feedback into tuning: rewards, sampling strategies, losses. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import type { PreferenceBatch, PreferenceLoss, Reward, RewardBatch, SampledText, SamplingStrategy } from "../contracts/feedback.js";
+import type {
+  PreferenceBatch,
+  PreferenceLoss,
+  PreferenceSide,
+  Reward,
+  RewardBatch,
+  SampledText,
+  SamplingStrategy,
+} from "../contracts/feedback.js";
 import { createRng } from "../rng.js";
+import { annotated } from "../spec/options.js";
 import { identityChecks } from "./identity.js";
-import { type Runner, type Subject, suite, withPlugin } from "./subject.js";
+import { identityOfSubject, type Runner, type Subject, suite, withPlugin } from "./subject.js";
 import { finite, noLeak, normal } from "./tensors.js";
+
+/** `rlrf check` goes by the decorator alone, where that says something: more than an instance needs with its options, never less. */
+function declares(subject: Subject<PreferenceLoss | SamplingStrategy | Reward>): () => Promise<void> {
+  return () =>
+    withPlugin(subject, (product) => {
+      const { needs, rejected, options } = identityOfSubject(subject);
+      if (annotated(options, subject.options, "pluginKind").length > 0) return; // what the plugins within need comes on top
+      if (needs !== undefined)
+        for (const need of product.needs) assert.ok(needs.includes(need), `"${need}" is missing from the decorator's needs`);
+      if (rejected !== undefined) assert.equal(rejected, (product as { rejected?: unknown }).rejected, "`rejected` of decorator and class");
+    });
+}
 
 const pairs = 6;
 
@@ -27,6 +48,23 @@ export function preferenceBatch(k: number, seed = 1): PreferenceBatch {
   };
 }
 
+/** Of the mean loss, for the log-probs of both sides. */
+function gradients(loss: PreferenceLoss, batch: PreferenceBatch): readonly [chosen: Float32Array, rejected: Float32Array] {
+  const mean = (chosen: tf.Tensor, rejected: tf.Tensor) =>
+    tf.add(
+      tf.mean(
+        loss.loss({
+          ...batch,
+          chosen: { ...batch.chosen, logProbs: chosen as tf.Tensor1D },
+          rejected: { ...batch.rejected, logProbs: rejected as tf.Tensor2D },
+        }),
+      ),
+      tf.mul(0, tf.add(tf.sum(chosen), tf.sum(rejected))), // a loss may leave a side out
+    );
+  const [chosen, rejected] = tf.grads(mean)([batch.chosen.logProbs, batch.rejected.logProbs]);
+  return [chosen?.dataSync<"float32">() ?? new Float32Array(), rejected?.dataSync<"float32">() ?? new Float32Array()];
+}
+
 export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner): void {
   const using = (body: (loss: PreferenceLoss, k: number) => void) => () =>
     withPlugin(subject, (loss) => noLeak(() => tf.tidy(() => body(loss, loss.needs.includes("listwise") ? 3 : 1))));
@@ -36,6 +74,7 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
         assert.ok(["reference", "lengths", "rewards", "listwise", "mismatched"].includes(need), `"${need}" is no need`);
       assert.ok(beta === undefined || beta > 0, `beta is ${beta}`);
     }),
+    "needs what its decorator says": declares(subject),
     "gives a finite loss for each pair": using((loss, k) => {
       const values = loss.loss(preferenceBatch(k));
       assert.deepEqual(values.shape, [pairs]);
@@ -50,22 +89,7 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
       finite(loss.loss({ chosen: needed(chosen), rejected: needed(rejected), ...rest }).dataSync(), "loss");
     }),
     "sends a finite gradient to the policy": using((loss, k) => {
-      const batch = preferenceBatch(k);
-      const mean = (chosen: tf.Tensor, rejected: tf.Tensor) =>
-        tf.add(
-          tf.mean(
-            loss.loss({
-              ...batch,
-              chosen: { ...batch.chosen, logProbs: chosen as tf.Tensor1D },
-              rejected: { ...batch.rejected, logProbs: rejected as tf.Tensor2D },
-            }),
-          ),
-          tf.mul(0, tf.add(tf.sum(chosen), tf.sum(rejected))), // a loss may leave a side out
-        );
-      const [chosen, rejected] = tf
-        .grads(mean)([batch.chosen.logProbs, batch.rejected.logProbs])
-        .map((gradient) => gradient.dataSync());
-      assert.ok(chosen && rejected);
+      const [chosen, rejected] = gradients(loss, preferenceBatch(k));
       finite(chosen, "gradient of the chosen");
       finite(rejected, "gradient of the rejected");
       assert.ok(
@@ -73,12 +97,27 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
         "the gradient is 0 everywhere",
       );
     }),
-    "is finite far from the reference": using((loss, k) => {
-      const batch = preferenceBatch(k);
-      for (const shift of [-300, 300]) {
-        const chosen = { ...batch.chosen, logProbs: tf.minimum(tf.add(batch.chosen.logProbs, shift), -1e-3) as tf.Tensor1D };
-        finite(loss.loss({ ...batch, chosen }).dataSync(), `loss ${shift} nats away`);
-      }
+    "is finite 10,000 nats away from the reference, and so is its gradient": using((loss, k) => {
+      const { chosen, rejected, ...rest } = preferenceBatch(k);
+      for (const side of ["chosen", "rejected"])
+        for (const far of ["logProbs", "reference"]) {
+          const moved = <Side extends PreferenceSide<tf.Tensor>>(name: string, own: Side): Side =>
+            side === name ? { ...own, [far]: tf.sub(own[far as "logProbs"], 1e4) } : own;
+          const batch: PreferenceBatch = { chosen: moved("chosen", chosen), rejected: moved("rejected", rejected), ...rest };
+          finite(loss.loss(batch).dataSync(), `loss, ${far} of the ${side} text far down`);
+          for (const gradient of gradients(loss, batch)) finite(gradient, `gradient, ${far} of the ${side} text far down`);
+        }
+    }),
+    "begins anew with restore(null), and goes on from its state": using((loss, k) => {
+      assert.equal(loss.state === undefined, loss.restore === undefined, "state and restore come together");
+      const [first, second] = [preferenceBatch(k, 1), preferenceBatch(k, 2)];
+      const fresh = loss.loss(first).dataSync();
+      const state = structuredClone(loss.state?.() ?? null);
+      const next = loss.loss(second).dataSync();
+      loss.restore?.(state);
+      assert.deepEqual(loss.loss(second).dataSync(), next);
+      loss.restore?.(null);
+      assert.deepEqual(loss.loss(first).dataSync(), fresh);
     }),
     "gives the same again, from a new instance": async () => {
       const of = () =>
@@ -112,6 +151,7 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
       for (const need of needs) assert.ok(["greedy", "previous"].includes(need), `"${need}" is no need`);
       assert.ok([0, 1, "many"].includes(rejected));
     }),
+    "needs and gives what its decorator says": declares(subject),
     "makes examples of the samples' own indices, or says why not": using((strategy) => {
       for (let seed = 0; seed < 300; seed++) {
         const samples = sampledTexts(seed, strategy.needs);
@@ -182,6 +222,7 @@ export function rewardContract(subject: Subject<Reward>, runner?: Runner): void 
       withPlugin(subject, ({ needs }) => {
         for (const need of needs) assert.ok(need === "neutral", `"${need}" is no need`);
       }),
+    "needs what its decorator says": declares(subject),
     "gives one number a text, and NaN where no list has a relevant candidate": async () => {
       const values = await rewards(rewardBatch());
       assert.equal(values.length, 4);

@@ -17,6 +17,7 @@ import {
   summary: "The best of N texts against the worst; users whose texts all score the same are dropped",
   source: "RLRF4Rec, arXiv 2410.05939",
   pure: true,
+  rejected: 1,
   options: { type: "object", properties: generationOptions },
 })
 export class BestWorst implements SamplingStrategy {

@@ -50,7 +50,18 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "encoder/sasrec": ["bce", "ce", "gbce"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
+  "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],
+  "loss/alphapo": [{}, { alpha: 0 }, { alpha: -1 }],
+  "loss/bco": [{}, { shift: false }],
+  "loss/cpo": [{}, { normalise: false }],
   "loss/dpo": [{}, { beta: 0.1, labelSmoothing: 0.1 }],
+  "loss/f-dpo": ["forward-kl", "js", "alpha"].map((divergence) => ({ divergence })),
+  "loss/ipo": [{}, { normalise: false }],
+  "loss/mix": [
+    { losses: [{ loss: { plugin: "bco" } }, { loss: { plugin: "sft" }, weight: 0.5 }] },
+    { losses: [{ loss: { plugin: "s-dpo" } }, { loss: { plugin: "kto" } }] },
+  ],
+  "loss/rec-po": [{}, { margin: "log" }],
   "dataset/synthetic": [{}, { users: 20, items: 80 }],
 };
 
@@ -68,6 +79,16 @@ describe("contracts", () => {
         entries.some(({ kind, name }) => `${kind}/${name}` === id),
         `${id} is not registered`,
       );
+  });
+
+  it("what `check` has to know of a plugin stands in its decorator", () => {
+    for (const { kind, name, needs, rejected, options } of entries) {
+      const takesOthers = Object.keys(options?.properties ?? {}).some((key) =>
+        JSON.stringify(options?.properties?.[key]).includes("pluginKind"),
+      );
+      if (kind === "loss" && !takesOthers) assert.ok(needs, `loss/${name} says what it needs`);
+      if (kind === "sampling") assert.notEqual(rejected, undefined, `sampling/${name} says how many texts it rejects`);
+    }
   });
 
   for (const [i, { kind, name }] of entries.entries())

@@ -1,0 +1,32 @@
+/** Options that many preference losses share. */
+import type { OptionSchema } from "../contracts/plugin.js";
+
+export interface BetaOption {
+  readonly beta: number;
+}
+export interface LabelSmoothingOption {
+  readonly labelSmoothing: number;
+}
+
+/** @param value the default, from the loss's paper */
+export function betaOption(value: number): OptionSchema {
+  return {
+    type: "number",
+    exclusiveMinimum: 0,
+    default: value,
+    unit: "1/nats",
+    description: "Scale of the implicit rewards: how strongly the policy is held to the reference.",
+  };
+}
+
+/** @param value the default, from the loss's paper */
+export function labelSmoothingOption(value: number): OptionSchema {
+  return {
+    type: "number",
+    minimum: 0,
+    exclusiveMaximum: 0.5,
+    default: value,
+    unit: "probability",
+    description: "Chance that a pair is the wrong way round.",
+  };
+}

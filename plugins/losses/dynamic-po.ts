@@ -1,0 +1,109 @@
+import {
+  type BetaOption,
+  betaOption,
+  detached,
+  logisticLoss,
+  logRatios,
+  options,
+  type PreferenceBatch,
+  type PreferenceLoss,
+  plugin,
+  tf,
+} from "rlrf4rec";
+
+interface DynamicPoOptions extends BetaOption {
+  readonly margin: number;
+  readonly clusters: number;
+}
+
+const needs = ["reference", "listwise"] as const;
+
+@plugin({
+  kind: "loss",
+  name: "dynamic-po",
+  version: "1.0.0",
+  summary: "DMPO over the rejected texts at the decision boundary alone, each with a beta of its own",
+  source: "Hu et al. 2026, arXiv 2605.00327 (DynamicPO), as the authors' code has it for DMPO",
+  pure: true,
+  needs,
+  options: {
+    type: "object",
+    properties: {
+      beta: betaOption(0.1),
+      margin: {
+        type: "number",
+        minimum: 0,
+        default: 6,
+        unit: "nats",
+        description: "By how much the first margin should exceed the second.",
+      },
+      clusters: {
+        type: "integer",
+        minimum: 2,
+        default: 3,
+        description:
+          "Of the rejected texts' log-probs: where none is likelier than the chosen text, the likeliest cluster is the boundary.",
+      },
+    },
+  },
+})
+export class DynamicPo implements PreferenceLoss {
+  readonly needs = needs;
+  readonly beta: number;
+
+  constructor(@options() private readonly options: DynamicPoOptions) {
+    this.beta = options.beta;
+  }
+
+  /**
+   * -log s(mean_d beta_d (u - v_d)) over boundary texts d, beta_d = beta (1 + tanh((m1 - m2 - margin) / (|m1| + |m2|)) / 2) without gradient;
+   * m1 = lw - l_d, m2 = l_d - the mean log-prob of the other rejected texts. Boundary: l_d >= lw, or else the likeliest cluster.
+   * The authors cluster by k-means from a random start; here the clusters are the best ones. @returns [pairs], nats
+   */
+  loss(batch: PreferenceBatch): tf.Tensor1D {
+    const { u, v } = logRatios(batch);
+    const [pairs, k] = v.shape;
+    const [w, l] = [detached(batch.chosen.logProbs), detached(batch.rejected.logProbs)];
+    const weights = Array.from({ length: pairs }, (_, i) => this.weights(w[i] as number, Array.from(l.subarray(i * k, (i + 1) * k))));
+    return logisticLoss(tf.sum(tf.mul(tf.sub(u, v), tf.tensor2d(weights, [pairs, k])), 1));
+  }
+
+  /** beta_d / (number of boundary texts), 0 for the others. */
+  private weights(chosen: number, rejected: readonly number[]): number[] {
+    const likelier = rejected.map((logProb) => logProb >= chosen);
+    const isBoundary = likelier.includes(true) ? likelier : likeliestCluster(rejected, this.options.clusters);
+    const boundary = rejected.filter((_, d) => isBoundary[d]);
+    const others = boundary.length < rejected.length ? rejected.filter((_, d) => !isBoundary[d]) : boundary;
+    const easy = others.reduce((sum, logProb) => sum + logProb, 0) / others.length;
+    return rejected.map((logProb, d) => {
+      if (!isBoundary[d]) return 0;
+      const [m1, m2] = [chosen - logProb, logProb - easy];
+      const ambiguity = (m1 - m2 - this.options.margin) / Math.max(Math.abs(m1) + Math.abs(m2), 1e-12);
+      return (this.beta * (1 + Math.tanh(ambiguity) / 2)) / boundary.length;
+    });
+  }
+}
+
+/** Which values are in the cluster of the largest, when they are divided into so many with the least squared distance to their means. */
+function likeliestCluster(values: readonly number[], clusters: number): boolean[] {
+  const sorted = [...values].sort((a, b) => b - a);
+  const { size } = bestSplit(sorted, Math.min(clusters, sorted.length));
+  const least = sorted[size - 1] as number;
+  return values.map((value) => value >= least);
+}
+
+/** The optimal division of sorted values into runs: its cost, and the size of the first run. */
+function bestSplit(sorted: readonly number[], clusters: number): { readonly cost: number; readonly size: number } {
+  if (clusters <= 1) return { cost: spread(sorted), size: sorted.length };
+  let best = { cost: Number.POSITIVE_INFINITY, size: 1 };
+  for (let size = 1; size <= sorted.length - clusters + 1; size++) {
+    const cost = spread(sorted.slice(0, size)) + bestSplit(sorted.slice(size), clusters - 1).cost;
+    if (cost < best.cost) best = { cost, size };
+  }
+  return best;
+}
+
+function spread(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+}
