@@ -135,7 +135,8 @@ describe("contract suites", () => {
       "gives a finite loss for each pair",
       "computes with what it says it needs, and nothing else",
       "sends a finite gradient to the policy",
-      "is finite far from the reference",
+      "is finite 10,000 nats away from the reference, and so is its gradient",
+      "begins anew with restore(null), and goes on from its state",
     ]);
   });
   it("find a wrong shape", async () => assert.deepEqual(await loss(OneNumber), ["gives a finite loss for each pair"]));

@@ -120,7 +120,7 @@ describe("list and describe", function () {
     const { out, status } = await rlrf("list", "loss");
     assert.equal(status, 0);
     assert.match(out, /^loss {2}@fixture\/margin\s+1\.2\.3 {2}A plugin of the tests$/m);
-    assert.doesNotMatch(out, /reward/);
+    assert.doesNotMatch(out, /^reward /m);
     const all = JSON.parse((await rlrf("list", "--json")).out) as { kind: string; name: string }[];
     assert.ok(all.some(({ kind, name }) => kind === "llm" && name === "@fixture/echo"));
     fails(await rlrf("list", "loses"), 2, /RLRF_PLUGIN_KIND[\s\S]*did you mean "loss"/);
