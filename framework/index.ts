@@ -21,6 +21,7 @@ export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";
 export { createRng } from "./rng.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";
+export * from "./recommender/index.js";
 export * as nn from "./tensor/nn/index.js";
 export { type GenerationOptions, generationOptions, generationParameters } from "./feedback/generation-options.js";
 export { logisticLoss, logSigmoid, powerScore } from "./feedback/logistic.js";

@@ -47,7 +47,9 @@ function recordedTexts(): string {
 /** Options with which a plugin is tested, besides its defaults; those without sensible defaults only with these. */
 const variants: Readonly<Record<string, readonly object[]>> = {
   "adaptor/hea": ["aspects", "product", "concat"].map((join) => ({ join })),
-  "encoder/sasrec": ["bce", "ce", "gbce"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
+  "encoder/din": [{}, { normalise: true }],
+  "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4 }],
+  "encoder/sasrec": ["bce", "ce", "gbce", "bpr", "top1"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],

@@ -3,15 +3,14 @@
     pip install torch==2.13.0 transformers==5.3.0 numpy
     python test/golden/decoder.py > test/golden/decoder.json
 
-A weight is a hash of its tensor's name and its position (see `weight`), so that no weights need to be kept.
+The weights are those of weights.py.
 """
 
 import json
-import zlib
 
-import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from weights import weight
 
 SIZES = {
     "vocab_size": 48,
@@ -40,27 +39,12 @@ CASES = {
 TOKENS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 35, 8, 47, 0, 20]
 
 
-def mix(x: np.ndarray) -> np.ndarray:
-    """murmur3's finaliser."""
-    x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)
-
-
-def weight(name: str, shape: torch.Size) -> torch.Tensor:
-    count = int(np.prod(shape))
-    salt = np.uint32(zlib.crc32(name.encode()))
-    uniform = mix(np.arange(count, dtype=np.uint32) ^ salt).astype(np.float64) / 2**32 - 0.5
-    values = 1 + 0.5 * uniform if "norm" in name else 0.8 * uniform
-    return torch.tensor(values.reshape(shape), dtype=torch.float64)
-
-
 def main() -> None:
     result = {"tokens": TOKENS, "cases": {}}
     for name, (model_class, config_class, options) in CASES.items():
         config = config_class(**SIZES, **options)
         model = model_class(config).to(torch.float64).eval()
-        state = {key: weight(key, value.shape) for key, value in model.state_dict().items() if key != "lm_head.weight" or not config.tie_word_embeddings}
+        state = {key: weight(key, *value.shape) for key, value in model.state_dict().items() if key != "lm_head.weight" or not config.tie_word_embeddings}
         model.load_state_dict(state, strict=False)
         if config.tie_word_embeddings:
             model.tie_weights()

@@ -30,23 +30,36 @@ function attentionGradients(dy: tf.Tensor, saved: tf.Tensor[], scale: number): t
 }
 
 /**
- * Multi-head self-attention of sequences whose positions stand one below the other.
- * @returns x [batch * length, width], batch, mask (added to the scores, broadcast to [batch, length, length]) -> [batch * length, width]
+ * Multi-head attention of one kind of sequences to another, whose positions stand one below the other.
+ * @returns x [batch * queries, width], y [batch * keys, width], batch, mask (added to the scores, broadcast to [batch, queries, keys]) -> [batch * queries, width]
  */
-export function selfAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
+export function crossAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
   if (width % heads !== 0) throw new RangeError(`${heads} heads do not divide a width of ${width}`);
   const projection = (name: string) => dense(scope.scope(name), { inputs: width, outputs: width });
   const [query, key, value, output] = [projection("query"), projection("key"), projection("value"), projection("output")];
-  const split = (x: tf.Tensor2D, batch: number): tf.Tensor4D => {
-    const length = x.shape[0] / batch;
-    if (heads === 1) return tf.reshape(x, [1, batch, length, width]);
-    return tf.transpose(tf.reshape(x, [batch, length, heads, width / heads]), [2, 0, 1, 3]);
+  return (x: tf.Tensor2D, y: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => {
+    const split = (of: tf.Tensor2D) => splitHeads(of, batch, heads);
+    return output(joinHeads(scaledDotProductAttention(split(query(x)), split(key(y)), split(value(y)), mask)));
   };
-  return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => {
-    const attended = scaledDotProductAttention(split(query(x), batch), split(key(x), batch), split(value(x), batch), mask);
-    const joined = heads === 1 ? attended : tf.transpose(attended, [1, 2, 0, 3]);
-    return output(tf.reshape(joined, x.shape));
-  };
+}
+
+/** Attention of sequences to themselves: see crossAttention. */
+export function selfAttention(scope: Parameters, shape: { width: number; heads: number }) {
+  const attend = crossAttention(scope, shape);
+  return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => attend(x, x, batch, mask);
+}
+
+/** [batch * length, width] -> [heads, batch, length, width / heads] */
+export function splitHeads(x: tf.Tensor2D, batch: number, heads: number): tf.Tensor4D {
+  const [length, width] = [x.shape[0] / batch, x.shape[1]];
+  if (heads === 1) return tf.reshape(x, [1, batch, length, width]);
+  return tf.transpose(tf.reshape(x, [batch, length, heads, width / heads]), [2, 0, 1, 3]);
+}
+
+/** [heads, batch, length, d] -> [batch * length, heads * d] */
+export function joinHeads(x: tf.Tensor4D): tf.Tensor2D {
+  const [heads, batch, length, d] = x.shape;
+  return tf.reshape(heads === 1 ? x : tf.transpose(x, [1, 2, 0, 3]), [batch * length, heads * d]);
 }
 
 /** A mask under which a position attends to itself and to what is before it. [length, length] */

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Mode } from "../../contracts/recommender.js";
 import type { Initializer, Parameters } from "../parameters.js";
+import { gelu } from "./activations.js";
 import { dropout } from "./dropout.js";
 import { heUniform, xavierUniform, zeros } from "./initialisers.js";
 import { biasGradient, reluGradient } from "./native.js";
@@ -10,8 +11,8 @@ export interface DenseShape {
   readonly inputs: number;
   readonly outputs: number;
   /** Default none. */
-  readonly activation?: "relu";
-  /** Default Xavier uniform, He uniform before a ReLU. */
+  readonly activation?: "relu" | "gelu";
+  /** Default Xavier uniform, He uniform before a rectifier. */
   readonly initialiser?: Initializer;
 }
 
@@ -21,8 +22,18 @@ export function dense(scope: Parameters, { inputs, outputs, activation, initiali
   const biases = scope.create("biases", [outputs], zeros);
   return <Rank extends tf.Tensor>(x: Rank): Rank => {
     const rows = x.rank === 2 ? x : tf.reshape(x, [-1, inputs]);
-    const value = affine(rows, weights, biases, activation); // [rows, outputs]
+    const sum = affine(rows, weights, biases, activation === "relu" ? "relu" : undefined); // [rows, outputs]
+    const value = activation === "gelu" ? gelu(sum) : sum;
     return (x.rank === 2 ? value : tf.reshape(value, [...x.shape.slice(0, -1), outputs])) as Rank;
+  };
+}
+
+/** x W over the last dimension, without biases. */
+export function linear(scope: Parameters, { inputs, outputs, initialiser }: Omit<DenseShape, "activation">) {
+  const weights = scope.create("weights", [inputs, outputs], initialiser ?? xavierUniform) as tf.Tensor as tf.Tensor2D;
+  return <Rank extends tf.Tensor>(x: Rank): Rank => {
+    const product = tf.matMul(x.rank === 2 ? (x as tf.Tensor as tf.Tensor2D) : tf.reshape(x, [-1, inputs]), weights);
+    return (x.rank === 2 ? product : tf.reshape(product, [...x.shape.slice(0, -1), outputs])) as tf.Tensor as Rank;
   };
 }
 
@@ -44,13 +55,13 @@ function affine(x: tf.Tensor, weights: tf.Tensor, biases: tf.Tensor, activation?
 }
 
 /**
- * A stack of dense layers with ReLU and dropout after each but the last, which is linear.
+ * A stack of dense layers with a rectifier and dropout after each but the last, which is linear.
  * @param widths of the layers; the last is the output's
  */
-export function mlp(scope: Parameters, inputs: number, widths: readonly number[], rate = 0) {
+export function mlp(scope: Parameters, inputs: number, widths: readonly number[], rate = 0, activation: "relu" | "gelu" = "relu") {
   const layers = widths.map((outputs, i) => {
     const shape = { inputs: i === 0 ? inputs : (widths[i - 1] as number), outputs };
-    return dense(scope.scope(`layer${i}`), i === widths.length - 1 ? shape : { ...shape, activation: "relu" });
+    return dense(scope.scope(`layer${i}`), i === widths.length - 1 ? shape : { ...shape, activation });
   });
   return <Rank extends tf.Tensor>(x: Rank, mode: Mode): Rank =>
     layers.reduce((value, layer, i) => (i === layers.length - 1 ? layer(value) : dropout(layer(value), rate, mode)), x);

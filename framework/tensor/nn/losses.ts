@@ -21,6 +21,31 @@ export function listwiseSoftmax(scores: tf.Tensor2D, labels: tf.Tensor2D): tf.Sc
 }
 
 /**
+ * Attention rank (Ai et al. 2018, arXiv 1804.05936, eqs. 8-10): where a list's attention should go, a_i ∝ exp(y_i) over the relevant,
+ * against where the scores put it, p = softmax(s): -Σ a log p + (1 - a) log(1 - p); the mean over the lists that have a relevant item. In nats.
+ * @param scores [batch, list]; @param labels [batch, list], 0 or more
+ */
+export function attentionRank(scores: tf.Tensor2D, labels: tf.Tensor2D): tf.Scalar {
+  return withKnownGradient(scores, () => {
+    const weights = tf.mul(tf.exp(labels), tf.sign(labels));
+    const sums = tf.sum(weights, 1, true); // [batch, 1]
+    const relevant = tf.sign(sums);
+    const lists = tf.maximum(tf.sum(relevant), 1);
+    const wanted = tf.div(weights, tf.maximum(sums, 1e-12));
+    const logProbs = tf.logSoftmax(scores);
+    const given = tf.exp(logProbs);
+    const rest = tf.maximum(tf.sub(1, given), 1e-7);
+    const unwanted = tf.sub(1, wanted);
+    const terms = tf.add(tf.mul(wanted, logProbs), tf.mul(unwanted, tf.log(rest)));
+    const pull = tf.sub(tf.mul(unwanted, tf.div(given, rest)), wanted); // p dL/dp
+    return {
+      value: tf.neg(tf.div(tf.sum(tf.mul(terms, relevant)), lists)),
+      gradient: tf.div(tf.mul(tf.sub(pull, tf.mul(given, tf.sum(pull, 1, true))), relevant), lists),
+    };
+  });
+}
+
+/**
  * Binary cross-entropy of logits: the weighted mean of softplus(z) - y z. In nats.
  * @param weights of the entries, same shape; absent = all 1
  */

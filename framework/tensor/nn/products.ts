@@ -12,3 +12,19 @@ export function rowDots(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
     },
   }));
 }
+
+/** x / |x| along the last dimension; zeros stay zeros. */
+export function l2Normalised<Rank extends tf.Tensor>(x: Rank): Rank {
+  return withGradient<[tf.Tensor], Rank>([x], (x) => {
+    const inverse = tf.rsqrt(tf.add(tf.sum(tf.square(x), -1, true), 1e-12));
+    const value = tf.mul(x, inverse) as Rank;
+    return {
+      value,
+      saved: [value, inverse],
+      gradients: (dy, value, inverse) => {
+        const along = tf.mul(value as tf.Tensor, tf.sum(tf.mul(dy, value as tf.Tensor), -1, true));
+        return [tf.mul(tf.sub(dy, along), inverse as tf.Tensor)];
+      },
+    };
+  });
+}

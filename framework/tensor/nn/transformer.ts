@@ -15,6 +15,8 @@ export interface BlockShape {
   readonly dropout: number;
   /** Where the sums are normalised: "pre" = x + g(norm(x)), "post" = norm(x + g(x)). */
   readonly norm: "pre" | "post";
+  /** Of the feed-forward layers; default ReLU. */
+  readonly activation?: "relu" | "gelu";
 }
 
 /**
@@ -24,7 +26,7 @@ export interface BlockShape {
 export function transformerBlock(scope: Parameters, shape: BlockShape) {
   const { width, inner } = shape;
   const attend = selfAttention(scope.scope("attention"), shape);
-  const feed = mlp(scope.scope("feedForward"), width, [inner, width], shape.dropout);
+  const feed = mlp(scope.scope("feedForward"), width, [inner, width], shape.dropout, shape.activation);
   const norms = [layerNorm(scope.scope("attentionNorm"), width), layerNorm(scope.scope("feedForwardNorm"), width)] as const;
   const residual = (x: tf.Tensor2D, layer: (x: tf.Tensor2D) => tf.Tensor2D, norm: (typeof norms)[number], mode: Mode): tf.Tensor2D =>
     shape.norm === "pre" ? plus(x, dropout(layer(norm(x)), shape.dropout, mode)) : norm(plus(x, dropout(layer(x), shape.dropout, mode)));

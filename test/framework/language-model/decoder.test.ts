@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DecoderConfig, parameterCount, type RopeScaling } from "../../../framework/language-model/config.js";
 import { decode, logits } from "../../../framework/language-model/decoder.js";
 import { attendWithin } from "../../../framework/language-model/packed.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
-import { type CheckpointTensor, createWeights, weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
+import { createWeights, weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
 import { createRng } from "../../../framework/rng.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { Parameters } from "../../../framework/tensor/parameters.js";
@@ -14,6 +13,7 @@ import assert from "node:assert/strict";
 import { testConfig } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { close } from "../../support/tensors.js";
+import { hashedWeight as weight } from "../../support/weights.js";
 
 interface Golden {
   readonly tokens: readonly number[];
@@ -34,20 +34,6 @@ interface Golden {
 const golden = JSON.parse(readFileSync(join(packageRoot, "test/golden/decoder.json"), "utf8")) as Golden;
 
 const llama3: RopeScaling = { type: "llama3", factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 64 };
-
-/** The same weights as test/golden/decoder.py: hashes of name and position. */
-function weight(name: string, shape: readonly number[]): CheckpointTensor {
-  const salt = crc32(name);
-  const mix = (value: number) => {
-    let x = value >>> 0;
-    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-    return (x ^ (x >>> 16)) >>> 0;
-  };
-  const count = shape.reduce((a, b) => a * b, 1);
-  const scaled = (uniform: number) => (name.includes("norm") ? 1 + 0.5 * uniform : 0.8 * uniform);
-  return { shape, values: Float32Array.from({ length: count }, (_, i) => scaled(mix(i ^ salt) / 2 ** 32 - 0.5)) };
-}
 
 function shapeOf(config: DecoderConfig, name: string): readonly number[] {
   const { hidden, heads, kvHeads, headDim, intermediate, vocabulary } = config;

@@ -281,6 +281,166 @@ describe("nn layers", () => {
       assert.throws(() => nn.selfAttention(new Parameters(createRng("x")), { width: 4, heads: 3 }), RangeError));
   });
 
+  describe("activations", () => {
+    it("gelu, silu and prelu have their values", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const x = () => tf.tensor1d([-1, 0, 2]);
+          close(nn.gelu(x()), [-0.158655, 0, 1.9545]);
+          close(nn.silu(x()), [-0.268941, 0, 1.761594]);
+          close(
+            nn.prelu(
+              tf.tensor2d([
+                [-1, -1],
+                [2, 0],
+              ]),
+              tf.tensor1d([0.25, 3]),
+            ),
+            [-0.25, -3, 2, 0],
+          );
+          close(
+            nn.l2Normalised(
+              tf.tensor2d([
+                [3, 4],
+                [0, 0],
+              ]),
+            ),
+            [0.6, 0.8, 0, 0],
+          );
+        }),
+      ));
+    const each: Record<string, (x: tf.Tensor) => tf.Tensor> = { gelu: nn.gelu, silu: nn.silu, l2Normalised: nn.l2Normalised };
+    for (const [name, activation] of Object.entries(each)) it(`${name} has right gradients`, () => checkLayer(() => activation, [4, 3]));
+    it("prelu has right gradients", () =>
+      checkLayer(
+        (scope) => {
+          const slope = scope.create("slope", [3], nn.ones);
+          return (x) => nn.prelu(x, slope);
+        },
+        [4, 3],
+      ));
+    it("a linear layer and a gelu layer have right gradients", () => {
+      checkLayer((scope) => nn.linear(scope, { inputs: 3, outputs: 2 }), [2, 4, 3]);
+      checkLayer((scope) => nn.dense(scope, { inputs: 3, outputs: 2, activation: "gelu" }), [2, 4, 3]);
+    });
+  });
+
+  describe("recurrence", () => {
+    const real = () =>
+      tf.tensor2d([
+        [0, 0, 1, 1],
+        [1, 1, 1, 1],
+      ]);
+    const build = {
+      gru: (scope: Parameters) => nn.gru(scope, { inputs: 3, hidden: 2 }),
+      lstm: (scope: Parameters) => {
+        const layer = nn.lstm(scope, { inputs: 3, hidden: 2 });
+        return (x: tf.Tensor3D, mask?: tf.Tensor2D) => {
+          const { states, last } = layer.scan(x, mask);
+          return tf.concat([states, tf.expandDims(last.cell, 1)], 1);
+        };
+      },
+    };
+    for (const [name, create] of Object.entries(build)) {
+      for (const masked of [false, true])
+        it(`a ${name} has right gradients through time${masked ? ", with padding" : ""}`, () =>
+          checkLayer(
+            (scope) => {
+              const layer = create(scope);
+              return (x) => layer(x as tf.Tensor3D, masked ? real() : undefined);
+            },
+            [2, 4, 3],
+          ));
+      it(`a ${name} has states of 0 at padding, and begins after it`, () =>
+        withoutLeak(() => {
+          const parameters = new Parameters(createRng("r"));
+          const layer = create(parameters);
+          tf.tidy(() => {
+            const x = random([2, 4, 3], 4) as tf.Tensor3D;
+            const states = layer(x, real());
+            close(tf.slice(states, [0, 0, 0], [1, 2, 2]), [0, 0, 0, 0]);
+            const alone = layer(tf.slice(x, [0, 2, 0], [1, 2, 3]));
+            close(tf.slice(states, [0, 2, 0], [1, 2, 2]), tf.slice(alone, [0, 0, 0], [1, 2, 2]).dataSync());
+          });
+          parameters.dispose();
+        }));
+    }
+    it("a gru's step is (1 - z) n + z h", () => {
+      const values = { "input/weights": [1, 2, 3], "input/biases": [0, 0, 0], "state/weights": [0.5, -1, 2], "state/biases": [0, 0, 0.1] };
+      const out = forward(
+        (scope) => {
+          const layer = nn.gru(scope, { inputs: 1, hidden: 1 });
+          return (x) => layer(x as tf.Tensor3D);
+        },
+        values,
+        () => tf.tensor3d([[[0.5], [-1]]]),
+      );
+      const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+      const step = (x: number, h: number) => {
+        const [r, z] = [sigmoid(x + 0.5 * h), sigmoid(2 * x - h)];
+        return (1 - z) * Math.tanh(3 * x + r * (2 * h + 0.1)) + z * h;
+      };
+      const first = step(0.5, 0);
+      close(out, [first, step(-1, first)]);
+    });
+    it("an lstm's steps are its scan's", () =>
+      withoutLeak(() => {
+        const parameters = new Parameters(createRng("r"));
+        const layer = nn.lstm(parameters, { inputs: 3, hidden: 2 });
+        tf.tidy(() => {
+          const x = random([2, 2, 3], 4) as tf.Tensor3D;
+          const [first, second] = tf.unstack(x, 1) as [tf.Tensor2D, tf.Tensor2D];
+          const nothing = { hidden: tf.zeros([2, 2]) as tf.Tensor2D, cell: tf.zeros([2, 2]) as tf.Tensor2D };
+          const { last } = layer.scan(x);
+          const stepped = layer.step(second, layer.step(first, nothing));
+          close(stepped.hidden, last.hidden.dataSync());
+          close(stepped.cell, last.cell.dataSync());
+        });
+        parameters.dispose();
+      }));
+  });
+
+  describe("attention without a softmax", () => {
+    for (const activation of ["sigmoid", "tanh"] as const)
+      it(`additive scores under ${activation}: v · f(q + k), with right gradients`, () =>
+        withoutLeak(() => {
+          const [q, k, v] = [[2, 2, 3], [2, 4, 3], [3]].map((shape, i) => variable(() => random(shape, i + 1))) as [
+            tf.Variable,
+            tf.Variable,
+            tf.Variable,
+          ];
+          const scores = () => nn.additiveScores(q as tf.Tensor as tf.Tensor3D, k as tf.Tensor as tf.Tensor3D, v as tf.Tensor, activation);
+          tf.tidy(() => {
+            const sum = tf.add(tf.expandDims(q as tf.Tensor, 2), tf.expandDims(k as tf.Tensor, 1));
+            close(scores(), tf.sum(tf.mul(activation === "tanh" ? tf.tanh(sum) : tf.sigmoid(sum), v as tf.Tensor), 3).dataSync());
+          });
+          checkGradients([q, k, v], () => probe(scores()));
+          tf.dispose([q, k, v]);
+        }));
+    it("pointwise attention has right gradients, and does not look ahead", () =>
+      withoutLeak(() => {
+        const shapes = [
+          [2, 1, 3, 2],
+          [2, 1, 3, 2],
+          [2, 1, 3, 4],
+          [3, 3],
+        ];
+        const all = shapes.map((shape, i) => variable(() => random(shape, i + 1)));
+        const [q, k, v, bias] = all as tf.Tensor[] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor2D];
+        const allowed = () => tf.linalg.bandPart(tf.ones([3, 3]), -1, 0);
+        checkGradients(all, () => probe(nn.pointwiseAttention([q, k, v], bias, allowed(), 3)));
+        tf.tidy(() => {
+          const first = tf.slice(nn.pointwiseAttention([q, k, v], bias, allowed(), 3), [0, 0, 0, 0], [2, 1, 1, 4]);
+          const scores = tf.add(
+            tf.sum(tf.mul(tf.slice(q, [0, 0, 0, 0], [2, 1, 1, 2]), tf.slice(k, [0, 0, 0, 0], [2, 1, 1, 2])), 3, true),
+            tf.slice(bias, [0, 0], [1, 1]),
+          );
+          close(first, tf.div(tf.mul(nn.silu(scores), tf.slice(v, [0, 0, 0, 0], [2, 1, 1, 4])), 3).dataSync());
+        });
+        tf.dispose(all);
+      }));
+  });
+
   for (const norm of ["pre", "post"] as const)
     it(`a ${norm}-norm transformer block has right gradients`, () =>
       checkLayer(

@@ -1,0 +1,14 @@
+/** What recommenders of many papers share. */
+export { fitOptions } from "./fit-options.js";
+export { type Batch, batchOf, everyNext, historiesOf, type Questions, someNext } from "./next-items.js";
+export { type Catalogue, drawNegatives, nextItemLoss, type Objective, type ObjectiveOptions, objectiveOptions } from "./objectives.js";
+export {
+  type CausalModel,
+  catalogueOf,
+  causalEncoder,
+  type HistoryModel,
+  historyEncoder,
+  realOf,
+  stateFeatures,
+  withOne,
+} from "./state-encoder.js";
