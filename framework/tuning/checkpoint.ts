@@ -8,7 +8,7 @@ import type { Checkpoint, TrainingState } from "./training-loop.js";
 /** Steps between two states: seldom enough to cost little, often enough to lose little. */
 const every = 20;
 
-interface Pointer extends Pick<TrainingState, "step" | "fingerprint" | "figures"> {
+interface Pointer extends Pick<TrainingState, "step" | "fingerprint" | "objective" | "figures"> {
   readonly file: string;
 }
 
@@ -29,17 +29,17 @@ export class FolderCheckpoint implements Checkpoint {
           Object.entries(tensors).flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])),
         ),
       );
-    const { step, fingerprint, figures } = pointer;
-    return { step, fingerprint, figures, parameters: part("parameters/"), optimiser: part("optimiser/") };
+    const { step, fingerprint, objective, figures } = pointer;
+    return { step, fingerprint, objective, figures, parameters: part("parameters/"), optimiser: part("optimiser/") };
   }
 
-  async save({ step, fingerprint, parameters, optimiser, figures }: TrainingState): Promise<void> {
+  async save({ step, fingerprint, parameters, optimiser, objective, figures }: TrainingState): Promise<void> {
     const named = (prefix: string, tensors: Readonly<Record<string, StoredTensor>>) =>
       Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [prefix + name, tensor]));
     const file = `${step}.safetensors`;
     await fs.mkdir(this.folder, { recursive: true });
     await writeTensors(join(this.folder, file), { ...named("parameters/", parameters), ...named("optimiser/", optimiser) });
-    await writeJson(join(this.folder, "state.json"), { step, fingerprint, file, figures } satisfies Pointer);
+    await writeJson(join(this.folder, "state.json"), { step, fingerprint, file, objective, figures } satisfies Pointer);
     for (const name of await fs.readdir(this.folder)) {
       if (name.endsWith(".safetensors") && name !== file) await fs.rm(join(this.folder, name), { force: true });
     }

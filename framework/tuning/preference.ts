@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { PreferenceBatch, PreferenceLoss, PreferenceSide } from "../contracts/feedback.js";
 import type { TokenizedExample, TunablePolicy } from "../contracts/llm.js";
-import type { AlignmentExample } from "../contracts/tuner.js";
+import type { AlignmentExample, AlignmentText } from "../contracts/tuner.js";
 import { mean } from "../metrics/aggregate.js";
 import { adapterOf, type LocalTuning } from "./local-tuning.js";
 import { logProbsOf, tokensOf } from "./log-probs.js";
@@ -26,19 +26,26 @@ export async function tuneOnPreferences(
   loss: PreferenceLoss,
 ): Promise<{ readonly steps: number }> {
   policy.attach(lora, seed);
-  const tokenized = examples.map((_, index) => tokenize(policy, examples, index, loss.needs.includes("mismatched")));
+  const mismatched = loss.needs.includes("mismatched") ? mismatchedTexts(examples) : [];
+  const tokenized = examples.map(({ messages, chosen, rejected }, index) => {
+    // All completions share the prompt's computation.
+    return policy.tokenize(messages, [chosen, ...rejected, ...mismatched.slice(index, index + 1)]);
+  });
   const needsReference = loss.needs.includes("reference");
   const reference = needsReference ? await logProbsOf(policy, tokenized, settings.batchSize, rest.signal) : null;
   const objective = preferenceObjective(policy, examples, tokenized, reference, loss);
   return train({ trainee: adapterOf(policy), objective, settings, seed, ...rest });
 }
 
-/** Chosen, rejected, and for losses that ask for it another prompt's chosen text: all of them share the prompt's computation. */
-function tokenize(policy: TunablePolicy, examples: readonly AlignmentExample[], index: number, mismatched: boolean): TokenizedExample {
-  const { messages, chosen, rejected } = examples[index] as AlignmentExample;
-  const texts = [chosen, ...rejected];
-  if (mismatched) texts.push((examples[(index + 1) % examples.length] as AlignmentExample).chosen);
-  return policy.tokenize(messages, texts);
+/** For each example the chosen text of the next one with another prompt; where all prompts are the same, of the next one. */
+function mismatchedTexts(examples: readonly AlignmentExample[]): readonly AlignmentText[] {
+  const prompts = examples.map(({ messages }) => JSON.stringify(messages));
+  return examples.map((_, index) => {
+    const after = (by: number) => (index + by) % examples.length;
+    let by = 1;
+    while (by < examples.length && prompts[after(by)] === prompts[index]) by++;
+    return (examples[after(by < examples.length ? by : 1)] as AlignmentExample).chosen;
+  });
 }
 
 /** Columns of [examples, completions] by role. */
@@ -64,6 +71,8 @@ function preferenceObjective(
     tokens: (index) => tokensOf(tokenized[index] as TokenizedExample),
     shape: (index) => examples[index]?.rejected.length ?? 0,
     fingerprint: { loss: loss.needs, examples: tokenized },
+    state: () => loss.state?.() ?? null,
+    restore: (state) => loss.restore?.(state),
     loss: (batch, seed, report) => {
       const columns: Columns = { rejected: examples[batch[0] as number]?.rejected.length ?? 0, mismatched };
       const rows = (of: (index: number) => ArrayLike<number>) => tf.tensor2d(batch.map((index) => Array.from(of(index))));

@@ -14,6 +14,9 @@ export interface Trainee {
   restore(state: NamedArrays): void;
 }
 
+/** Plain numbers by name. */
+export type Memory = Readonly<Record<string, number>> | null;
+
 /** What is learnt, on examples 0 … count - 1. */
 export interface Objective<Figures extends Record<string, number>> {
   readonly count: number;
@@ -26,6 +29,9 @@ export interface Objective<Figures extends Record<string, number>> {
    * @param seed draws what is random in this pass (dropout) @param report takes the batch's means, for the journal
    */
   loss(batch: readonly number[], seed: number, report: (figures: Figures) => void): tf.Scalar;
+  /** What `loss` remembers from batch to batch, where it does; null = nothing yet. */
+  state?(): Memory;
+  restore?(state: Memory): void;
   /** Names the examples in checkpoints. */
   readonly fingerprint: unknown;
 }
@@ -48,6 +54,8 @@ export interface TrainingState {
   readonly fingerprint: string;
   readonly parameters: NamedArrays;
   readonly optimiser: NamedArrays;
+  /** What the objective remembers. */
+  readonly objective: Memory;
   /** Of all steps done. */
   readonly figures: readonly TrainingStep<Record<string, number>>[];
 }
@@ -99,11 +107,13 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
     onStep?.(figures);
   };
   const stateAt = async (step: number): Promise<TrainingState> => {
-    return { step, fingerprint, parameters: await trainee.state(), optimiser: await optimiser.state(), figures: told };
+    const [parameters, moments] = [await trainee.state(), await optimiser.state()];
+    return { step, fingerprint, parameters, optimiser: moments, objective: objective.state?.() ?? null, figures: told };
   };
   try {
     const saved = await checkpoint?.load();
     let step = resume(saved, fingerprint, trainee, optimiser);
+    objective.restore?.(saved?.objective ?? null);
     for (const figures of saved?.figures ?? []) tell(figures as TrainingStep<Figures>); // of this objective, as the fingerprint says
     const perEpoch = steps / settings.epochs;
     let batches: readonly (readonly number[])[] = [];
@@ -112,6 +122,7 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
       if (from === 0 || batches.length === 0) batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
       const own = batches.slice(from, from + settings.accumulate);
       const before = step === steps - 1 ? await stateAt(step) : null;
+      const remembered = objective.state?.() ?? null;
       try {
         const figures = oneStep(run, optimiser, own, step, steps);
         if (before !== null) mustStayFinite(run, own, step);
@@ -119,6 +130,7 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
       } catch (error) {
         if (!(error instanceof RlrfError) || error.code !== "RLRF_ALIGN_NAN") throw error;
         if (before !== null) trainee.restore(before.parameters);
+        objective.restore?.(remembered);
         await checkpoint?.save(before ?? (await stateAt(step)));
         throw error;
       }

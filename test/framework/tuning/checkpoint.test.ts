@@ -11,6 +11,7 @@ function state(step: number): TrainingState {
     fingerprint: "f",
     parameters: { "a/b": { shape: [2], values: Float32Array.of(step, 2) } },
     optimiser: { first: { shape: [1], values: Float32Array.of(-step) } },
+    objective: { mean: 0.1 * step },
     figures: Array.from({ length: step }, (_, i) => ({ ...figures, step: i })),
   };
 }
