@@ -32,3 +32,4 @@ export { meanByText } from "./feedback/mean-by-text.js";
 export { averagePrecision, ndcg } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";
 export * as tuning from "./tuning/index.js";
+export * as http from "./http/index.js";

@@ -44,11 +44,16 @@ export interface LlmBackend {
   identity(): string;
   /** Loads or, for `tiny`, trains the model on the corpus' texts. Called once before anything else. */
   prepare(corpus: CorpusTexts): Promise<void>;
-  /** One array of `samples` texts a request, in order. `onText` hears of each finished request. */
+  /**
+   * One array of `samples` texts a request, in order.
+   * @param onDone is given the texts of each request as soon as all of them are written, in whatever order that happens; what it throws ends the generation
+   * @param signal ends the generation between two steps or requests, with its reason
+   */
   generate(
     requests: readonly GenerationRequest[],
     parameters: GenerationParameters,
-    onDone?: (request: number) => void,
+    onDone?: OnDone,
+    signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]>;
   /**
    * What `prepare` made, present where that takes long (`tiny`): a caller may keep it and hand it to `restoreState` in place of `prepare`.
@@ -58,6 +63,27 @@ export interface LlmBackend {
   restoreState?(state: LlmState): void;
   /** Present when this process can tune it. */
   readonly policy?: TunablePolicy;
+  /** Present where the backend can write with an adapter that was tuned elsewhere: loads it in place of any other; null = writes without one. */
+  useAdapter?(files: AdapterFiles | null): Promise<void>;
+  /** Present where the backend can tell how it reads a chat: what two backends are compared by. */
+  probe?(messages: readonly ChatMessage[], completion: string): Promise<Probe>;
+}
+
+export type OnDone = (request: number, texts: readonly GeneratedText[]) => void;
+
+/** An adapter as files that other programs read: PEFT's layout (adapter_config.json, adapter_model.safetensors), and as GGUF (adapter.gguf). */
+export interface AdapterFiles {
+  readonly folder: string;
+  /** Names its values: part of cache keys. */
+  readonly identity: string;
+}
+
+/** How a backend reads a chat that ends with a completion; null = it cannot tell. */
+export interface Probe {
+  /** Token ids of the chat with the completion, no end token after it. */
+  readonly tokens: readonly number[] | null;
+  /** Log-probabilities of the completion's tokens given all before them, nats. */
+  readonly logProbs: readonly number[] | null;
 }
 
 export interface LlmState {

@@ -1,6 +1,6 @@
 /** Texts for many prompts at once: prompts computed once for their samples, finished ones replaced by waiting ones block by block. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { GeneratedText, GenerationParameters, GenerationRequest } from "../contracts/llm.js";
+import type { GeneratedText, GenerationParameters, GenerationRequest, OnDone } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { KeyValueCache, type Prefixes } from "./cache.js";
@@ -46,7 +46,8 @@ export async function generate(
   requests: readonly GenerationRequest[],
   parameters: GenerationParameters,
   batching: Batching,
-  onDone: (request: number) => void = () => {},
+  onDone: OnDone = () => {},
+  signal?: AbortSignal,
 ): Promise<readonly (readonly GeneratedText[])[]> {
   const lanes = Math.max(1, Math.min(mostLanes, batching.rows, ...requests.map(({ samples }) => samples)));
   const groups = requests.map((request, index) => groupsOf(writer, request, index, parameters, lanes));
@@ -54,19 +55,21 @@ export async function generate(
   const waiting = groups.flat().sort((a, b) => b.prompt.length - a.prompt.length || a.request - b.request);
   const batch = new GenerationBatch(writer, parameters, lanes, batching);
   const left = groups.map((own) => own.length);
+  const textsOf = (own: readonly Group[]) => own.flatMap((group) => group.lanes.map((lane) => lane.result()));
   try {
     while (waiting.length > 0 || batch.busy) {
       for (const { request } of batch.exchange(waiting)) {
         left[request] = (left[request] as number) - 1;
-        if (left[request] === 0) onDone(request);
+        if (left[request] === 0) onDone(request, textsOf(groups[request] ?? []));
       }
       for (let step = 0; step < batching.block && !batch.finished; step++) batch.step();
       await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
+      signal?.throwIfAborted();
     }
   } finally {
     batch.dispose();
   }
-  return groups.map((own) => own.flatMap((group) => group.lanes.map((lane) => lane.result())));
+  return groups.map(textsOf);
 }
 
 function groupsOf(

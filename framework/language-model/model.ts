@@ -8,6 +8,7 @@ import type {
   GenerationParameters,
   GenerationRequest,
   LoraOptions,
+  OnDone,
   TokenizedExample,
   TunablePolicy,
 } from "../contracts/llm.js";
@@ -41,13 +42,14 @@ export class LanguageModel implements TunablePolicy {
   async generate(
     requests: readonly GenerationRequest[],
     parameters: GenerationParameters,
-    onDone?: (request: number) => void,
+    onDone?: OnDone,
+    signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
     const { config, codec, rotary } = this;
     // Added in once, an adapter costs nothing a token.
     const { weights, merged } = this.lora?.adapter.merge(this.weights) ?? { weights: this.weights, merged: [] };
     try {
-      return await generate({ config, weights, rotary, codec }, requests, parameters, this.batching, onDone);
+      return await generate({ config, weights, rotary, codec }, requests, parameters, this.batching, onDone, signal);
     } finally {
       for (const tensor of merged) tensor.dispose();
     }

@@ -26,9 +26,6 @@ export interface PolicyTexts {
   readonly texts: readonly UserText[];
 }
 
-/** Requests handed over at once: a kill loses at most the answers to these. */
-const requestsAtOnce = 256;
-
 /** Step 1: one text a user, greedily. */
 export async function infer(study: Study, llm: LlmBackend, name: string): Promise<PolicyTexts> {
   const users = Int32Array.from(study.data.users, (_, user) => user);
@@ -69,17 +66,20 @@ async function answered(
   const missing = requests.map((_, i) => i).filter((i) => generations.get(keys[i] as string) === undefined);
   if (missing.length > 0) {
     const progress = context.progress.start("texts", missing.length, "prompts");
-    for (let from = 0; from < missing.length; from += requestsAtOnce) {
-      context.signal.throwIfAborted();
-      const some = missing.slice(from, from + requestsAtOnce);
-      const texts = await llm.generate(
-        some.map((i) => requests[i] as GenerationRequest),
+    const keep = (j: number, texts: readonly GeneratedText[]) => {
+      generations.put(keys[missing[j] as number] as string, texts); // at once: a kill loses only what was being written
+      progress.advance();
+    };
+    try {
+      await llm.generate(
+        missing.map((i) => requests[i] as GenerationRequest),
         parameters,
-        () => progress.advance(),
+        keep,
+        context.signal,
       );
-      for (const [j, i] of some.entries()) generations.put(keys[i] as string, texts[j] as GeneratedText[]);
+    } finally {
+      progress.end();
     }
-    progress.end();
   }
   return keys.map((key) => generations.get(key) as GeneratedText[]);
 }

@@ -47,6 +47,14 @@ function strict(schema: unknown): unknown {
   return copy;
 }
 
+/** Whether an LLM with these options can write with an adapter that was tuned elsewhere. */
+export function takesAdapters(
+  { takesAdapters: when }: Pick<PluginIdentity, "takesAdapters">,
+  options: Readonly<Record<string, unknown>>,
+): boolean {
+  return when === true || (when !== undefined && Object.entries(when).every(([key, value]) => options[key] === value));
+}
+
 export interface Annotated {
   readonly schema: OptionSchema;
   readonly pointer: string;

@@ -1,10 +1,19 @@
 /** Contract suites of text encoders and LLM backends. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import type { ChatMessage, CorpusTexts, GenerationParameters, LlmBackend, LoraOptions, TunablePolicy } from "../contracts/llm.js";
+import type {
+  ChatMessage,
+  CorpusTexts,
+  GeneratedText,
+  GenerationParameters,
+  LlmBackend,
+  LoraOptions,
+  TunablePolicy,
+} from "../contracts/llm.js";
 import type { TextEncoder } from "../contracts/recommender.js";
+import { takesAdapters } from "../spec/options.js";
 import { identityChecks } from "./identity.js";
-import { type Runner, type Subject, suite, withPlugin } from "./subject.js";
+import { identityOfSubject, type Runner, type Subject, suite, withPlugin } from "./subject.js";
 import { finite, noLeak } from "./tensors.js";
 
 export function textEncoderContract(subject: Subject<TextEncoder>, runner?: Runner): void {
@@ -70,13 +79,20 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
     ]);
   const checks = {
     "writes the samples asked for, in order, within the limit": prepared(async (llm) => {
-      const done: number[] = [];
-      const texts = await llm.generate(requests, parameters, (request) => done.push(request));
+      const done = new Map<number, readonly GeneratedText[]>();
+      const texts = await llm.generate(requests, parameters, (request, own) => {
+        assert.ok(!done.has(request), `request ${request} is done twice`);
+        done.set(request, own);
+      });
       assert.deepEqual(
         texts.map((samples) => samples.length),
         [2, 2, 2],
       );
-      assert.deepEqual(done.sort(), [0, 1, 2]);
+      assert.deepEqual(
+        texts.map((_, request) => done.get(request)),
+        texts,
+        "each request's texts are told when they are there",
+      );
       for (const { text, tokens, finish } of texts.flat()) {
         assert.equal(typeof text, "string");
         assert.ok(Number.isInteger(tokens) && tokens >= 0, `${tokens} tokens`);
@@ -96,6 +112,9 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
       assert.ok(before.length > 0);
       await llm.generate(requests.slice(0, 1), parameters);
       assert.equal(llm.identity(), before);
+    }),
+    "takes adapters as its identity says": prepared(async (llm) => {
+      assert.equal(typeof llm.useAdapter === "function", takesAdapters(identityOfSubject(subject), subject.options ?? {}));
     }),
     "leaves no tensors behind, in generation or after its disposal": () =>
       noLeak(

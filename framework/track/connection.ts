@@ -3,14 +3,14 @@ import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../errors.js";
-import { type HttpRequest, type HttpResponse, request } from "./http.js";
+import { backoff, failureText, type HttpRequest, type HttpResponse, request, retryAfter, saidIn } from "../http/index.js";
 
 export interface ClientOptions {
   /** Milliseconds without a byte from the server. */
   readonly timeout?: number;
   /** Tries of a request that may be repeated. */
   readonly attempts?: number;
-  /** First wait between tries in milliseconds; it doubles. */
+  /** Milliseconds: the longest wait before the second try; it doubles. */
   readonly backoff?: number;
 }
 
@@ -65,7 +65,7 @@ export class Connection {
     const headers = { ...authorization(), accept: "application/json", ...(type === undefined ? {} : { "content-type": type }) };
     for (let attempt = 1; ; attempt++) {
       let failure: string;
-      let wait = Math.min(longestWait, this.backoff * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+      let wait = backoff(attempt, { first: this.backoff, longest: longestWait });
       try {
         const response = await request(url, {
           method,
@@ -78,11 +78,11 @@ export class Connection {
         if (response.status === 404 && missing) return null;
         if (response.status !== 429 && response.status < 500) throw refusal(response, url);
         failure = `${response.status} ${messageOf(response)}`;
-        const asked = Number(response.headers["retry-after"]) * 1000;
-        if (asked > wait) wait = Math.min(asked, 4 * longestWait);
+        const asked = retryAfter(response.headers["retry-after"], Date.now());
+        if (asked !== undefined) wait = Math.min(asked, 4 * longestWait);
       } catch (error) {
         if (error instanceof RlrfError) throw error;
-        failure = describe(error);
+        failure = failureText(error);
       }
       if (attempt >= attempts) throw unreachable(this.uri, path, failure, attempts);
       await sleep(wait);
@@ -135,11 +135,7 @@ function messageOf(response: HttpResponse): string {
   } catch {
     // Not MLflow's own answer: a proxy's, for instance.
   }
-  return text
-    .replace(/<[^>]*>/g, " ")
-    .replace(/\s+/g, " ")
-    .trim()
-    .slice(0, 300);
+  return saidIn(text);
 }
 
 function refusal(response: HttpResponse, url: URL): RlrfError {
@@ -167,10 +163,4 @@ function unreachable(uri: string, path: string, failure: string, attempts: numbe
     where: uri,
     hint: "start it or check the URI; nothing is lost: the journal has it all, and `rlrf sync --to URI` replays it",
   });
-}
-
-function describe(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  // A refused connection to a name with several addresses comes as an AggregateError without a message.
-  return (message || code) ?? String(error);
 }

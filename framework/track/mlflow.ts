@@ -2,7 +2,7 @@
 import { RlrfError } from "../errors.js";
 import { type ClientOptions, Connection } from "./connection.js";
 import type { JournalNumber, RunStatus } from "./events.js";
-import type { HttpRequest } from "./http.js";
+import type { HttpRequest } from "../http/request.js";
 
 export interface MlflowTag {
   readonly key: string;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../errors.js";
 import { pythonEnvironment } from "../setup/python.js";
-import { request } from "./http.js";
+import { request } from "../http/request.js";
 
 /** Pinned: the REST answers that the tests check are this version's. */
 export const mlflowRequirement = "mlflow==3.17.2";

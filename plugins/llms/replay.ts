@@ -5,6 +5,7 @@ import {
   type GenerationParameters,
   type GenerationRequest,
   type LlmBackend,
+  type OnDone,
   options,
   plugin,
   RlrfError,
@@ -94,7 +95,7 @@ export class Replay implements LlmBackend {
   async generate(
     requests: readonly GenerationRequest[],
     _parameters: GenerationParameters,
-    onDone?: (request: number) => void,
+    onDone?: OnDone,
   ): Promise<readonly (readonly GeneratedText[])[]> {
     const { texts } = this;
     if (texts === undefined) throw new RlrfError("RLRF_LLM_UNPREPARED", { message: "replay answers only after `prepare`" });
@@ -109,9 +110,10 @@ export class Replay implements LlmBackend {
     }
     return requests.map(({ user, samples }, index) => {
       const own = (texts.get(user) ?? []).slice(0, samples);
-      onDone?.(index);
       // Words stand for tokens: no tokenizer is known here.
-      return own.map((text) => ({ text, tokens: text.split(/\s+/u).filter(Boolean).length, finish: "stop" as const }));
+      const written = own.map((text) => ({ text, tokens: text.split(/\s+/u).filter(Boolean).length, finish: "stop" as const }));
+      onDone?.(index, written);
+      return written;
     });
   }
 }

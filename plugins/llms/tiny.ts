@@ -9,6 +9,7 @@ import {
   type LlmBackend,
   type LlmState,
   lm,
+  type OnDone,
   options,
   Parameters,
   plugin,
@@ -170,9 +171,10 @@ export class Tiny implements LlmBackend, Disposable {
   generate(
     requests: readonly GenerationRequest[],
     parameters: GenerationParameters,
-    onDone?: (request: number) => void,
+    onDone?: OnDone,
+    signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
-    return this.ready.model.generate(requests, parameters, onDone);
+    return this.ready.model.generate(requests, parameters, onDone, signal);
   }
 
   async state(): Promise<LlmState> {

@@ -21,7 +21,9 @@ import {
   textEncoderContract,
   tunerContract,
 } from "../../framework/testing/index.js";
+import { ChatServer } from "../support/chat-server.js";
 import { useEngine } from "../support/engine.js";
+import { FaultyProxy } from "../support/faulty-proxy.js";
 
 const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = {
   dataset: datasetContract,
@@ -44,12 +46,16 @@ function recordedTexts(): string {
   return path;
 }
 
+const server = new ChatServer(await new FaultyProxy().up());
+
 /** Options with which a plugin is tested, besides its defaults; those without sensible defaults only with these. */
 const variants: Readonly<Record<string, readonly object[]>> = {
   "adaptor/hea": ["aspects", "product", "concat"].map((join) => ({ join })),
   "encoder/din": [{}, { normalise: true }],
   "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4 }],
   "encoder/sasrec": ["bce", "ce", "gbce", "bpr", "top1"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
+  "encoder/sasrec": ["bce", "ce", "gbce"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
+  "llm/openai": [{}, { choices: "requests", adapters: "vllm" }].map((more) => ({ baseUrl: server.baseUrl, model: "m", ...more })),
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],
@@ -73,6 +79,7 @@ const plugins = await Promise.all(entries.map(loadPlugin));
 
 describe("contracts", () => {
   useEngine();
+  after(() => server.proxy.down());
 
   it("cover every kind, and every plugin is tested", () => {
     assert.deepEqual([...new Set(entries.map(({ kind }) => kind))].sort(), Object.keys(pluginKinds).sort());

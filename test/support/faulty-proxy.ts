@@ -18,7 +18,15 @@ export type Fault =
   | "drop"
   | "drop-answer"
   | "hang"
-  | { readonly status: number; readonly body?: string; readonly headers?: Record<string, string> };
+  | {
+      readonly status: number;
+      readonly body?: string | Buffer;
+      readonly headers?: Record<string, string>;
+      /** Milliseconds before it is sent. */
+      readonly after?: number;
+      /** The connection ends after this many bytes of the body. */
+      readonly cutAt?: number;
+    };
 
 export class FaultyProxy {
   readonly seen: SeenRequest[] = [];
@@ -67,7 +75,7 @@ export class FaultyProxy {
     const fault = this.fault(seen);
     if (fault === "hang") return;
     if (fault === "drop") return void request.socket.destroy();
-    if (typeof fault === "object") return void response.writeHead(fault.status, fault.headers).end(fault.body ?? "");
+    if (typeof fault === "object") return void (await answer(response, fault));
     if (this.target === undefined) return void response.writeHead(500).end();
     const url = new URL(seen.url, this.target);
     const headers = { ...request.headers, host: url.host };
@@ -82,6 +90,15 @@ export class FaultyProxy {
     forwarded.on("error", () => request.socket.destroy());
     forwarded.end(body);
   }
+}
+
+async function answer(response: http.ServerResponse, fault: Exclude<Fault, string>): Promise<void> {
+  const { status, body = "", headers, after = 0, cutAt } = fault;
+  if (after > 0) await new Promise((resolve) => setTimeout(resolve, after));
+  if (cutAt === undefined) return void response.writeHead(status, headers).end(body);
+  const bytes = Buffer.from(body);
+  response.writeHead(status, { ...headers, "content-length": bytes.length });
+  response.write(bytes.subarray(0, cutAt), () => response.destroy());
 }
 
 /** Opens proxies inside tests, and closes them after each, also when it failed. */
