@@ -62,7 +62,8 @@ export async function serveTransformers(model: string): Promise<RunningServer> {
   const port = await freePort();
   const cache = await mkdtemp(join(tmpdir(), "rlrf4rec-serve-"));
   const args = ["serve", model, "--host", "127.0.0.1", "--port", String(port), "--device", "cpu", "--dtype", "float32"];
-  const env = { ...process.env, HF_HUB_OFFLINE: "1", HF_HOME: cache };
+  // One thread: two that wait for each other are slower on a machine that has something else to do.
+  const env = { ...process.env, HF_HUB_OFFLINE: "1", HF_HOME: cache, OMP_NUM_THREADS: "1" };
   const child = spawn(join(dirname(python), "transformers"), args, { stdio: ["ignore", "pipe", "pipe"], env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output = (output + chunk).slice(-4000)));

@@ -21,7 +21,7 @@ const lasting = ["id", "root", "parent", "owned_by", "max_model_len", "meta"] as
 export async function servedModel(client: Client, model: string, signal?: AbortSignal): Promise<ServedModel> {
   const models = await client.send("GET", `${client.endpoint.base}/models`, {
     read: readModels,
-    accept: (status) => [404, 405, 501].includes(status), // not every server has a list
+    accept: (status) => [400, 404, 405, 422, 500, 501].includes(status), // not every server has a list, and one fails without a cache of models
     signal,
   });
   const found = models.find(({ id }) => id === model);
@@ -38,7 +38,7 @@ function readModels(body: Buffer): readonly Record<string, unknown>[] {
   try {
     json = parseJson(body);
   } catch {
-    return []; // the page of a 404
+    return []; // the page of a refusal
   }
   const list = isObject(json) ? json.data : undefined;
   return Array.isArray(list) ? list.filter(isObject) : [];

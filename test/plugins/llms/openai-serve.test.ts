@@ -12,7 +12,7 @@ const chats = ["Name three film genres.", "Who directed Heat (1995)?", "Réponds
   (content) => [{ role: "user", content }] as const,
 );
 const greedy: GenerationParameters = { temperature: 0, topK: 0, topP: 1, minP: 0, maxTokens: tokens, stop: [] };
-const sampled: GenerationParameters = { ...greedy, temperature: 1, topP: 0.95, maxTokens: 12 };
+const sampled: GenerationParameters = { ...greedy, temperature: 1, topP: 0.95, maxTokens: 8 };
 const requests = (samples: number): GenerationRequest[] =>
   chats.map((messages, i) => ({ user: String(i), messages: [...messages], samples, seed: i + 1 }));
 
@@ -53,14 +53,14 @@ describe("openai against transformers serve", function () {
 
   it("writes N texts of a prompt by requests of their own, the same ones for the same seeds", async () => {
     const done: number[] = [];
-    const first = await using((llm) => llm.generate(requests(3), sampled, (i) => done.push(i)));
+    const first = await using((llm) => llm.generate(requests(2), sampled, (i) => done.push(i)));
     assert.deepEqual(done, [0, 1, 2]);
     assert.deepEqual(
       first.map((own) => own.length),
-      [3, 3, 3],
+      [2, 2, 2],
     );
-    assert.ok(new Set(first.flat().map(({ text }) => text)).size >= 7, "samples differ");
-    assert.deepEqual(await using((llm) => llm.generate(requests(3).slice(1), sampled)), first.slice(1));
+    assert.ok(new Set(first.flat().map(({ text }) => text)).size >= 5, "samples differ");
+    assert.deepEqual(await using((llm) => llm.generate(requests(2).slice(1), sampled)), first.slice(1));
   });
 
   it("stops where it is told to", async () => {
