@@ -54,7 +54,6 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "encoder/din": [{}, { normalise: true }],
   "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4 }],
   "encoder/sasrec": ["bce", "ce", "gbce", "bpr", "top1"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
-  "encoder/sasrec": ["bce", "ce", "gbce"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),
   "llm/openai": [{}, { choices: "requests", adapters: "vllm" }].map((more) => ({ baseUrl: server.baseUrl, model: "m", ...more })),
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
