@@ -7,15 +7,28 @@ export type * from "./contracts/recommender.js";
 export type * from "./contracts/llm.js";
 export type * from "./contracts/feedback.js";
 export type * from "./contracts/tuner.js";
+export { dropDuplicates, keepCore } from "./data/core.js";
 export {
   type DelimitedFile,
   type DelimitedRow,
-  type InteractionFile,
-  loadInteractions,
+  type GoodRows,
   type OnBadRow,
-  readLines,
   readRows,
+  RowCollector,
+  uniqueIds,
 } from "./data/delimited.js";
+export { type HeadedFile, headedFile } from "./data/headed.js";
+export {
+  delimitedRows,
+  type InteractionColumns,
+  type InteractionRows,
+  jsonArrayRows,
+  jsonLineRows,
+  loadInteractions,
+  missingColumns,
+  parquetRows,
+} from "./data/interaction-files.js";
+export { assertFile, type Encoding, firstLine, type TextLine, textLines } from "./data/text-lines.js";
 export { appendInteractions, appendItems, appendUsers, type InteractionRow } from "./data/records.js";
 export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";

@@ -10,10 +10,17 @@ export type { DuckDBConnection };
  * `interactions` has a further column `row BIGINT`, the line of the source file, for ties in time and for error messages.
  */
 export interface Dataset {
+  /** What the ratings go from and to, as prompts say it; interactions hold no others. */
+  readonly ratingScale: RatingScale;
   /** An interaction is relevant when its rating is above this (method.md: 3 for MovieLens, 4 for Amazon). */
   readonly relevantAbove: number;
   /** @throws RLRF_DATA_… with file and line; @returns what was counted on the way (rows read, bad rows skipped, …). */
   load(connection: DuckDBConnection): Promise<Readonly<Record<string, number>>>;
+}
+
+export interface RatingScale {
+  readonly lowest: number;
+  readonly highest: number;
 }
 
 export interface ItemRecord {
@@ -33,6 +40,7 @@ export interface UserRecord {
 export interface PreparedData {
   readonly users: readonly UserRecord[];
   readonly items: readonly ItemRecord[];
+  readonly ratingScale: RatingScale;
   /** Every interaction by user and time; user u's are at [offsets[u], offsets[u + 1]). */
   readonly sequence: {
     readonly offsets: Int32Array; // [users + 1]

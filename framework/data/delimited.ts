@@ -1,151 +1,113 @@
-/** Delimited text files of datasets, read so that every bad row is known by its line. Exported to dataset plugins. */
-import fs from "node:fs/promises";
-import type { DuckDBConnection } from "@duckdb/node-api";
+/** Rows of delimited text files of datasets, each known by its line. Exported to dataset plugins. */
 import { RlrfError } from "../errors.js";
-import { linesOf } from "../store/files.js";
-import { numbersOf, quoted } from "./database.js";
+import { type Delimiting, splitCells } from "./cells.js";
+import { type TextFile, type TextLine, textLines } from "./text-lines.js";
 
 export type OnBadRow = "fail" | "skip";
 
-export interface DelimitedFile {
-  readonly path: string;
-  readonly separator: string;
+export interface DelimitedFile extends TextFile, Delimiting {
   /** Cells of a row. */
   readonly width: number;
   /** Lines before the first row. */
   readonly skip: number;
-  readonly encoding: "utf-8" | "latin-1";
 }
-
-export interface InteractionFile extends DelimitedFile {
-  /** Cells that hold the interaction, counted from 0. */
-  readonly columns: { readonly user: number; readonly item: number; readonly rating: number; readonly time: number };
-  /** Lowest and highest rating that is possible. */
-  readonly ratings: readonly [number, number];
-}
-
-/**
- * Fills `interactions` from a file of any size; `row` is the line. Blank lines are passed over.
- * @returns the number of bad rows, all skipped @throws RLRF_DATA_FILE; RLRF_DATA_ROW unless they are to be skipped
- */
-export async function loadInteractions(connection: DuckDBConnection, file: InteractionFile, onBadRow: OnBadRow): Promise<number> {
-  await assertFile(file.path);
-  const cell = (column: keyof InteractionFile["columns"]) => `trim(cells[${file.columns[column] + 1}])`;
-  const [low, high] = file.ratings;
-  const rating = `try_cast(${cell("rating")} AS DOUBLE)`;
-  try {
-    // A row that does not fit becomes one with NULLs, so that one pass over the file both loads and finds it.
-    await connection.run(`
-      INSERT INTO interactions
-      SELECT nullif(${cell("user")}, ''), nullif(${cell("item")}, ''), CASE WHEN ${rating} BETWEEN ${low} AND ${high} THEN ${rating} END,
-             try_cast(try_cast(${cell("time")} AS DOUBLE) AS BIGINT), line
-      FROM (SELECT line, CASE WHEN len(string_split(text, ${quoted(file.separator)})) = ${file.width} THEN string_split(text, ${quoted(file.separator)}) END AS cells
-            FROM (SELECT row_number() OVER () AS line, text FROM ${linesOfFile(file)})
-            WHERE line > ${file.skip} AND trim(coalesce(text, '')) <> '')`);
-  } catch (cause) {
-    throw new RlrfError(
-      "RLRF_DATA_FILE",
-      { message: (cause as Error).message.slice(0, 300), where: file.path, expected: `${file.encoding} text, a row a line` },
-      { cause },
-    );
-  }
-  const isBad = `"user" IS NULL OR item IS NULL OR rating IS NULL OR "time" IS NULL`;
-  const { bad = 0, first = 0 } = await numbersOf(
-    connection,
-    `SELECT count(*) AS bad, min("row") AS first FROM interactions WHERE ${isBad}`,
-  );
-  if (bad > 0 && onBadRow === "fail") throw badRow(file, first, await faultAt(file, first), bad);
-  if (bad > 0) await connection.run(`DELETE FROM interactions WHERE ${isBad}`);
-  return bad;
-}
-
-/** One VARCHAR a line: no quoting, no separator, nothing dropped, so that the row number is the line's. */
-function linesOfFile({ path, encoding }: DelimitedFile): string {
-  return `read_csv(${quoted(path)}, columns = {'text': 'VARCHAR'}, auto_detect = false, header = false, delim = '', quote = '', escape = '',
-    strict_mode = false, null_padding = true, encoding = ${quoted(encoding)})`;
-}
-
-async function faultAt(file: InteractionFile, line: number): Promise<string> {
-  for await (const { number, text } of linesOf(file.path)) if (number === line) return faultOf(file, text.trimEnd());
-  return "it cannot be read";
-}
-
-function faultOf({ separator, width, columns, ratings }: InteractionFile, text: string): string {
-  const cells = text.split(separator);
-  if (cells.length !== width) return cellsFault(text, cells.length, width);
-  const [user, item, rating, time] = [columns.user, columns.item, columns.rating, columns.time].map((column) =>
-    (cells[column] as string).trim(),
-  );
-  if (user === "" || item === "") return `no ${user === "" ? "user" : "item"} id`;
-  if (!(rating !== "" && Number(rating) >= ratings[0] && Number(rating) <= ratings[1]))
-    return `the rating is "${rating}", not a number from ${ratings.join(" to ")}`;
-  return `the time is "${time}", not a number of seconds`;
-}
-
-const cellsFault = (text: string, cells: number, width: number) => `${cells} cells, not ${width}: "${text.slice(0, 80)}"`;
 
 export interface DelimitedRow {
   readonly line: number;
   readonly cells: readonly string[];
 }
 
+/** The good rows of a file, and the number of bad ones. */
+export interface GoodRows<Row> {
+  readonly rows: Row[];
+  readonly bad: number;
+}
+
+/** Lines that one quoted cell may hold: a quote that is never closed must not swallow the file. */
+const linesOfCell = 100;
+
 /**
- * The rows of a file small enough for memory (items, users). `parse` throws an Error to call a row bad.
- * @returns what `parse` made of the good rows, and the number of bad ones @throws RLRF_DATA_FILE; RLRF_DATA_ROW unless they are to be skipped
+ * The rows of a file small enough for memory (items, users). `parse` throws an Error to call a row bad; null leaves a row out.
+ * @throws RLRF_DATA_FILE; RLRF_DATA_ROW unless bad rows are to be skipped
  */
 export async function readRows<Row>(
   file: DelimitedFile,
   onBadRow: OnBadRow,
-  parse: (row: DelimitedRow) => Row,
-): Promise<{ rows: Row[]; bad: number }> {
-  const rows: Row[] = [];
-  const faults: { line: number; message: string }[] = [];
-  for (const [index, text] of (await readLines(file)).entries()) {
-    if (index < file.skip || text.trim() === "") continue;
-    const cells = text.split(file.separator);
-    try {
+  parse: (row: DelimitedRow) => Row | null,
+): Promise<GoodRows<Row>> {
+  const good = new RowCollector<Row>(file.path, onBadRow);
+  let open: TextLine[] = [];
+  const close = (lines: readonly TextLine[], last: boolean): TextLine[] => {
+    const [first] = lines;
+    if (first === undefined) return [];
+    const text = lines.map((line) => line.text).join("\n");
+    const cells = splitCells(text, file);
+    if (cells === "open" && !last && lines.length < linesOfCell) return [...lines];
+    good.take(first.number, () => {
+      if (cells === null || cells === "open") throw new Error(`its quotes do not match: "${first.text.slice(0, 80)}"`);
       if (cells.length !== file.width) throw new Error(cellsFault(text, cells.length, file.width));
-      rows.push(parse({ line: index + 1, cells }));
+      return parse({ line: first.number, cells });
+    });
+    // A quote that nothing closes makes its own line bad, and no other.
+    return cells === "open" ? lines.slice(1).reduce<TextLine[]>((rest, line) => close([...rest, line], false), []) : [];
+  };
+  for await (const line of textLines(file))
+    if (open.length > 0 || (line.number > file.skip && line.text.trim() !== "")) open = close([...open, line], false);
+  while (open.length > 0) open = close(open, true);
+  return good.result();
+}
+
+/** Collects what `parse` makes of rows, and their faults. */
+export class RowCollector<Row> {
+  private readonly rows: Row[] = [];
+  private bad = 0;
+  private first: { readonly line: number; readonly message: string } | undefined;
+
+  constructor(
+    private readonly path: string,
+    private readonly onBadRow: OnBadRow,
+  ) {}
+
+  /** @param parse throws an Error to call the row bad; null leaves it out */
+  take(line: number, parse: () => Row | null): void {
+    try {
+      const row = parse();
+      if (row !== null) this.rows.push(row);
     } catch (fault) {
-      faults.push({ line: index + 1, message: (fault as Error).message });
+      this.bad++;
+      this.first ??= { line, message: (fault as Error).message };
     }
   }
-  const [first] = faults;
-  if (first !== undefined && onBadRow === "fail") throw badRow(file, first.line, first.message, faults.length);
-  return { rows, bad: faults.length };
-}
 
-/** @throws RLRF_DATA_FILE when the file is not there, or not in its encoding */
-export async function readLines({ path, encoding }: Pick<DelimitedFile, "path" | "encoding">): Promise<string[]> {
-  await assertFile(path);
-  const bytes = await fs.readFile(path);
-  try {
-    // Node's "latin1" is byte = code point, as these files mean it; TextDecoder's would be windows-1252.
-    const text = encoding === "latin-1" ? bytes.toString("latin1") : new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return text.split(/\r?\n/);
-  } catch (cause) {
-    throw new RlrfError("RLRF_DATA_FILE", { message: "the file is not UTF-8", where: path, expected: "UTF-8 text" }, { cause });
+  /** @throws RLRF_DATA_ROW unless bad rows are to be skipped */
+  result(): GoodRows<Row> {
+    if (this.first !== undefined && this.onBadRow === "fail") throw badRow(this.path, this.first.line, this.first.message, this.bad);
+    return { rows: this.rows, bad: this.bad };
   }
 }
 
-async function assertFile(path: string): Promise<void> {
-  const isFile = await fs.stat(path).then(
-    (stat) => stat.isFile(),
-    () => false,
-  );
-  if (!isFile)
-    throw new RlrfError("RLRF_DATA_FILE", {
-      message: "there is no such file",
-      where: path,
-      hint: "check the dataset's `path`, or leave it out to have the data fetched",
-    });
-}
+export const cellsFault = (text: string, cells: number, width: number) => `${cells} cells, not ${width}: "${text.slice(0, 80)}"`;
 
-function badRow({ path }: DelimitedFile, line: number, message: string, count: number): RlrfError {
+export function badRow(path: string, line: number, message: string, count: number): RlrfError {
   const others = count === 1 ? "" : ` (the first of ${count} bad rows)`;
   return new RlrfError("RLRF_DATA_ROW", {
     message: `${message}${others}`,
     where: `${path}:${line}`,
     hint: 'mend the file, or set the dataset\'s option onBadRow to "skip"',
   });
+}
+
+/** Calls a row bad whose id stood in an earlier one, or is empty. */
+export function uniqueIds<Row extends { readonly id: string }>(
+  parse: (row: DelimitedRow) => Row | null,
+): (row: DelimitedRow) => Row | null {
+  const lines = new Map<string, number>();
+  return (row) => {
+    const record = parse(row);
+    if (record === null) return null;
+    if (record.id === "") throw new Error("no id");
+    if (lines.has(record.id)) throw new Error(`the id ${record.id} is that of line ${lines.get(record.id)}`);
+    lines.set(record.id, row.line);
+    return record;
+  };
 }

@@ -1,6 +1,6 @@
 /** Prepared data in a folder: numbers as safetensors, records as JSON lines. */
 import { join } from "node:path";
-import type { ItemRecord, Parts, PreparedData, Round, UserRecord } from "../contracts/dataset.js";
+import type { ItemRecord, Parts, PreparedData, RatingScale, Round, UserRecord } from "../contracts/dataset.js";
 import { readJson, readJsonLines, writeJson, writeJsonLines } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
 import { readTensors, type StoredTensor, valuesOf, writeTensors } from "../store/tensors.js";
@@ -12,13 +12,15 @@ const noFold = -1;
 
 interface Summary {
   readonly listLength: number;
+  readonly ratingScale: RatingScale;
   readonly rounds: Readonly<Record<(typeof roundKinds)[number], number>>;
   readonly counts: Readonly<Record<string, number>>;
 }
 
 export async function savePrepared(folder: string, data: PreparedData): Promise<void> {
-  const { lists, parts, counts } = data;
-  const summary: Summary = { listLength: lists.length, rounds: { evaluate: parts.evaluate.length, reward: parts.reward.length }, counts };
+  const { lists, parts, counts, ratingScale } = data;
+  const rounds = { evaluate: parts.evaluate.length, reward: parts.reward.length };
+  const summary: Summary = { listLength: lists.length, ratingScale, rounds, counts };
   await writeJsonLines(join(folder, "users.jsonl"), data.users);
   await writeJsonLines(join(folder, "items.jsonl"), data.items);
   await writeJson(join(folder, "prepared.json"), summary);
@@ -27,7 +29,7 @@ export async function savePrepared(folder: string, data: PreparedData): Promise<
 
 /** @throws RLRF_FILE_…, RLRF_TENSORS_… */
 export async function loadPrepared(folder: string): Promise<PreparedData> {
-  const { listLength, rounds, counts } = await readJson<Summary>(join(folder, "prepared.json"));
+  const { listLength, ratingScale, rounds, counts } = await readJson<Summary>(join(folder, "prepared.json"));
   const tensors = await readTensors(join(folder, "prepared.safetensors"));
   const integers = (name: string) => valuesOf(tensors, name, Int32Array);
   const bytes = (name: string) => valuesOf(tensors, name, Uint8Array);
@@ -41,6 +43,7 @@ export async function loadPrepared(folder: string): Promise<PreparedData> {
   return {
     users: await readJsonLines<UserRecord>(join(folder, "users.jsonl")),
     items: await readJsonLines<ItemRecord>(join(folder, "items.jsonl")),
+    ratingScale,
     sequence: {
       offsets: integers("sequence.offsets"),
       items: integers("sequence.items"),

@@ -24,6 +24,7 @@ export async function prepare(
   const data: PreparedData = {
     users,
     items: interactions.items,
+    ratingScale: dataset.ratingScale,
     sequence,
     windows,
     lists,

@@ -3,7 +3,7 @@
  * items by lot, ratings by taste — so that no item or rating of any real user, of whatever
  * part, is in the untuned model; only the lengths of windows and the personal fields are drawn from theirs.
  */
-import type { PreparedData } from "../contracts/dataset.js";
+import type { PreparedData, RatingScale } from "../contracts/dataset.js";
 import type { CorpusTexts } from "../contracts/llm.js";
 import type { Rng } from "../contracts/plugin.js";
 import { createRng } from "../rng.js";
@@ -64,7 +64,7 @@ function inventReaders(data: PreparedData, prompt: Prompt, readers: number, seed
 interface Taste {
   /** An item with a liked value. */
   sought(rng: Rng): number;
-  /** A whole number from 1 to 5. */
+  /** One of five steps of the data set's scale. */
   rate(item: number, rng: Rng): number;
 }
 
@@ -94,9 +94,15 @@ class Catalogue {
     return {
       sought: (draw) => sought[draw.below(sought.length)] ?? 1 + draw.below(this.data.items.length - 1),
       rate: (item, draw) => {
-        if (disliked.has(item) && !liked.has(item)) return 1 + draw.below(2);
-        return liked.has(item) ? 4 + draw.below(2) : 2 + draw.below(3);
+        if (disliked.has(item) && !liked.has(item)) return rating(draw.below(2), this.data.ratingScale);
+        return rating(liked.has(item) ? 3 + draw.below(2) : 1 + draw.below(3), this.data.ratingScale);
       },
     };
   }
+}
+
+/** The rating at a step from 0 to 4 of the way from the lowest to the highest, in whole or half stars as the scale begins. */
+function rating(step: number, { lowest, highest }: RatingScale): number {
+  const unit = Number.isInteger(lowest) ? 1 : 0.5;
+  return Math.round((lowest + (step / 4) * (highest - lowest)) / unit) * unit;
 }

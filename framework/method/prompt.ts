@@ -16,11 +16,12 @@ const genders: Readonly<Record<string, string>> = { M: "male", F: "female" };
  */
 export function promptOf(user: number, data: PreparedData, prompt: Prompt): ChatMessage[] {
   const { person, things } = templates[prompt.template];
+  const { lowest, highest } = data.ratingScale;
   const aspects = prompt.aspects;
   const lines = aspects.length === 1 ? "this line" : `these ${aspects.length} lines`;
   const personal = personalFields(data.users[user]?.fields ?? {});
   const content = [
-    `A ${person}${personal.length === 0 ? "" : ` (${personal.join(", ")})`} rated these ${things} from 1 to 5:`,
+    `A ${person}${personal.length === 0 ? "" : ` (${personal.join(", ")})`} rated these ${things} from ${lowest} to ${highest}:`,
     ...windowLines(user, data, prompt.items),
     "",
     `Describe the taste of this ${person} in exactly ${lines}, and write nothing else:`,

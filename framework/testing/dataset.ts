@@ -43,8 +43,13 @@ export function datasetContract(subject: Subject<Dataset>, runner?: Runner): voi
         "items without a record",
       );
     }),
-    "has relevant interactions and others": loaded(async (query, { relevantAbove }) => {
-      assert.ok(Number.isFinite(relevantAbove));
+    "has relevant interactions and others, rated on its scale": loaded(async (query, { relevantAbove, ratingScale }) => {
+      const { lowest, highest } = ratingScale;
+      assert.ok(
+        lowest <= relevantAbove && relevantAbove < highest,
+        `relevant above ${relevantAbove} on a scale from ${lowest} to ${highest}`,
+      );
+      assert.equal(await number(query, `SELECT count(*) FROM interactions WHERE rating NOT BETWEEN ${lowest} AND ${highest}`), 0);
       assert.ok((await number(query, `SELECT count(*) FROM interactions WHERE rating > ${relevantAbove}`)) > 0);
       assert.ok((await number(query, `SELECT count(*) FROM interactions WHERE rating <= ${relevantAbove}`)) > 0);
     }),

@@ -52,6 +52,7 @@ export interface SyntheticOptions {
 })
 export class Synthetic implements Dataset {
   readonly relevantAbove = 3;
+  readonly ratingScale = { lowest: 1, highest: 5 };
 
   constructor(@options() private readonly options: SyntheticOptions) {
     const { interactions, items, genres, genresPerItem } = options;

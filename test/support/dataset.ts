@@ -15,6 +15,7 @@ export function datasetOf(
 ): Dataset {
   return {
     relevantAbove: records.relevantAbove ?? 3,
+    ratingScale: { lowest: 1, highest: 5 },
     async load(connection) {
       await appendInteractions(
         connection,

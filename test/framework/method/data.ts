@@ -20,6 +20,7 @@ export const movies: PreparedData = {
     movie("m5", "Hidden\nGem", 1999, "Drama"),
     { id: "m6", title: "Solo (2001)", fields: { year: 2001 } },
   ],
+  ratingScale: { lowest: 1, highest: 5 },
   sequence: {
     offsets: Int32Array.of(0, 6, 8),
     items: Int32Array.of(1, 2, 3, 4, 5, 6, 5, 6),

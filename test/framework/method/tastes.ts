@@ -31,6 +31,7 @@ export function tastes(): Tastes {
     data: {
       users: Array.from({ length: users }, (_, i) => ({ id: `u${i}`, fields: {} })),
       items: Array.from({ length: items + 1 }, (_, i) => ({ id: `i${i}`, title: "", fields: {} })),
+      ratingScale: { lowest: 1, highest: 5 },
       sequence: {
         offsets,
         items: Int32Array.from({ length: users * sequenceLength }, () => 1 + rng.below(items)),

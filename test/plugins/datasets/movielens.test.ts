@@ -4,10 +4,11 @@ import { dirname, join } from "node:path";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
 import { identityOf } from "../../../framework/kernel/plugin.js";
 import { prepare } from "../../../framework/data/prepare.js";
-import { cleanTitle, MovieLens } from "../../../plugins/datasets/movielens.js";
+import { MovieLens } from "../../../plugins/datasets/movielens.js";
+import { cleanTitle } from "../../../plugins/datasets/movielens/records.js";
 import { coded, inTemporaryFolder, protocolOf } from "../../support/dataset.js";
 
-type Size = "100k" | "1m";
+type Size = ConstructorParameters<typeof MovieLens>[0]["size"];
 /** File name -> lines. */
 type Files = Readonly<Record<string, readonly string[]>>;
 
@@ -146,7 +147,10 @@ describe("dataset/movielens", () => {
       assert.equal(data.users.length, 5);
       assert.deepEqual(asked, ["movielens-1m"]);
       const size = identityOf(MovieLens)?.options?.properties?.size;
-      assert.deepEqual(size?.assets, { "100k": ["movielens-100k"], "1m": ["movielens-1m"] });
+      assert.deepEqual(
+        Object.entries(size?.assets ?? {}),
+        ["100k", "1m", "10m", "20m", "25m", "32m"].map((name) => [name, [`movielens-${name}`]]),
+      );
     }));
 
   describe("bad rows", () => {
@@ -190,7 +194,10 @@ describe("dataset/movielens", () => {
     it("says which folder or file is missing, and what was expected", async () =>
       inTemporaryFolder(async (folder) => {
         await assert.rejects(read(join(folder, "none")), coded("RLRF_DATA_FILE", "no such folder", join(folder, "none")));
-        await assert.rejects(read(folder), coded("RLRF_DATA_FILE", "no MovieLens 100k", "u.data, u.item and u.user, or ml-100k.inter"));
+        await assert.rejects(
+          read(folder),
+          coded("RLRF_DATA_FILE", "no MovieLens 100k", "ml-100k.inter with .item and .user, or u.data with u.item and u.user"),
+        );
         await write(folder, groupLens1m);
         await assert.rejects(read(folder), coded("RLRF_DATA_FILE", "no MovieLens 100k"));
         await write(folder, { "u.data": groupLens100k["u.data"] ?? [], "u.item": groupLens100k["u.item"] ?? [] });
