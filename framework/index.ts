@@ -14,7 +14,7 @@ export {
   type GoodRows,
   type OnBadRow,
   readRows,
-  RowCollector,
+  RowFaults,
   uniqueIds,
 } from "./data/delimited.js";
 export { type HeadedFile, headedFile } from "./data/headed.js";
@@ -29,6 +29,7 @@ export {
   parquetRows,
 } from "./data/interaction-files.js";
 export { assertFile, type Encoding, firstLine, type TextLine, textLines } from "./data/text-lines.js";
+export { withoutMarkup } from "./data/plain-text.js";
 export { appendInteractions, appendItems, appendUsers, type InteractionRow } from "./data/records.js";
 export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";

@@ -28,38 +28,53 @@ const linesOfCell = 100;
 
 /**
  * The rows of a file small enough for memory (items, users). `parse` throws an Error to call a row bad; null leaves a row out.
+ * @param file without a width rows of any are parsed
  * @throws RLRF_DATA_FILE; RLRF_DATA_ROW unless bad rows are to be skipped
  */
 export async function readRows<Row>(
-  file: DelimitedFile,
+  file: Omit<DelimitedFile, "width"> & Partial<Pick<DelimitedFile, "width">>,
   onBadRow: OnBadRow,
   parse: (row: DelimitedRow) => Row | null,
 ): Promise<GoodRows<Row>> {
-  const good = new RowCollector<Row>(file.path, onBadRow);
-  let open: TextLine[] = [];
-  const close = (lines: readonly TextLine[], last: boolean): TextLine[] => {
-    const [first] = lines;
-    if (first === undefined) return [];
-    const text = lines.map((line) => line.text).join("\n");
-    const cells = splitCells(text, file);
-    if (cells === "open" && !last && lines.length < linesOfCell) return [...lines];
-    good.take(first.number, () => {
-      if (cells === null || cells === "open") throw new Error(`its quotes do not match: "${first.text.slice(0, 80)}"`);
-      if (cells.length !== file.width) throw new Error(cellsFault(text, cells.length, file.width));
-      return parse({ line: first.number, cells });
+  const rows: Row[] = [];
+  const faults = new RowFaults(file.path, onBadRow);
+  const take = ({ number, text }: TextLine, cells: readonly string[] | null) => {
+    const row = faults.attempt(number, () => {
+      if (cells === null) throw new Error(`its quotes do not match: "${text.slice(0, 80)}"`);
+      if (file.width !== undefined && cells.length !== file.width) throw new Error(cellsFault(text, cells.length, file.width));
+      return parse({ line: number, cells });
     });
-    // A quote that nothing closes makes its own line bad, and no other.
-    return cells === "open" ? lines.slice(1).reduce<TextLine[]>((rest, line) => close([...rest, line], false), []) : [];
+    if (row !== null) rows.push(row);
   };
-  for await (const line of textLines(file))
-    if (open.length > 0 || (line.number > file.skip && line.text.trim() !== "")) open = close([...open, line], false);
-  while (open.length > 0) open = close(open, true);
-  return good.result();
+  const waiting: TextLine[] = [];
+  for await (const line of textLines(file)) {
+    if (waiting.length === 0 && (line.number <= file.skip || line.text.trim() === "")) continue;
+    waiting.push(line);
+    takeRows(waiting, file, false, take);
+  }
+  takeRows(waiting, file, true, take);
+  return { rows, bad: faults.count() };
 }
 
-/** Collects what `parse` makes of rows, and their faults. */
-export class RowCollector<Row> {
-  private readonly rows: Row[] = [];
+/** Takes whole rows from the front of `lines`: of one line, or of as many as its quoted cells go over. */
+function takeRows(lines: TextLine[], form: Delimiting, atEnd: boolean, take: (first: TextLine, cells: readonly string[] | null) => void): void {
+  while (lines[0] !== undefined) {
+    const [first] = lines;
+    let text = first.text;
+    let cells = splitCells(text, form);
+    let used = 1;
+    for (; cells === "open" && used < lines.length; used++) {
+      text += `\n${lines[used]?.text}`;
+      cells = splitCells(text, form);
+    }
+    if (cells === "open" && !atEnd && used < linesOfCell) return;
+    take(first, cells === "open" ? null : cells);
+    lines.splice(0, cells === "open" ? 1 : used); // a quote that nothing closes makes its own line bad, and no other
+  }
+}
+
+/** Counts the bad rows of a file, and remembers the first. */
+export class RowFaults {
   private bad = 0;
   private first: { readonly line: number; readonly message: string } | undefined;
 
@@ -68,21 +83,21 @@ export class RowCollector<Row> {
     private readonly onBadRow: OnBadRow,
   ) {}
 
-  /** @param parse throws an Error to call the row bad; null leaves it out */
-  take(line: number, parse: () => Row | null): void {
+  /** @param parse throws an Error to call the row bad; null leaves it out @returns null for both */
+  attempt<Row>(line: number, parse: () => Row | null): Row | null {
     try {
-      const row = parse();
-      if (row !== null) this.rows.push(row);
+      return parse();
     } catch (fault) {
       this.bad++;
       this.first ??= { line, message: (fault as Error).message };
+      return null;
     }
   }
 
-  /** @throws RLRF_DATA_ROW unless bad rows are to be skipped */
-  result(): GoodRows<Row> {
+  /** @returns the number of bad rows @throws RLRF_DATA_ROW unless they are to be skipped */
+  count(): number {
     if (this.first !== undefined && this.onBadRow === "fail") throw badRow(this.path, this.first.line, this.first.message, this.bad);
-    return { rows: this.rows, bad: this.bad };
+    return this.bad;
   }
 }
 

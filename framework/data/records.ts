@@ -1,4 +1,4 @@
-/** Rows that a dataset made in JavaScript, put into its tables. Files of interactions go through delimited.ts, which holds none in memory. */
+/** Rows that a dataset made in JavaScript, put into its tables. Files of interactions go through interaction-files.ts, which holds none in memory. */
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import type { ItemRecord, UserRecord } from "../contracts/dataset.js";
 
@@ -10,8 +10,11 @@ export interface InteractionRow {
   readonly time: number;
 }
 
+/** All of them are never held at once. */
+export type Rows<Row> = Iterable<Row> | AsyncIterable<Row>;
+
 /** `row` counts from 1. */
-export async function appendInteractions(connection: DuckDBConnection, interactions: Iterable<InteractionRow>): Promise<void> {
+export async function appendInteractions(connection: DuckDBConnection, interactions: Rows<InteractionRow>): Promise<void> {
   let row = 0n;
   await append(connection, "interactions", interactions, (appender, { user, item, rating, time }) => {
     appender.appendVarchar(user);
@@ -22,7 +25,7 @@ export async function appendInteractions(connection: DuckDBConnection, interacti
   });
 }
 
-export async function appendItems(connection: DuckDBConnection, items: Iterable<ItemRecord>): Promise<void> {
+export async function appendItems(connection: DuckDBConnection, items: Rows<ItemRecord>): Promise<void> {
   await append(connection, "items", items, (appender, { id, title, fields }) => {
     appender.appendVarchar(id);
     appender.appendVarchar(title);
@@ -30,7 +33,7 @@ export async function appendItems(connection: DuckDBConnection, items: Iterable<
   });
 }
 
-export async function appendUsers(connection: DuckDBConnection, users: Iterable<UserRecord>): Promise<void> {
+export async function appendUsers(connection: DuckDBConnection, users: Rows<UserRecord>): Promise<void> {
   await append(connection, "users", users, (appender, { id, fields }) => {
     appender.appendVarchar(id);
     appender.appendVarchar(JSON.stringify(fields));
@@ -40,15 +43,17 @@ export async function appendUsers(connection: DuckDBConnection, users: Iterable<
 async function append<Row>(
   connection: DuckDBConnection,
   table: string,
-  rows: Iterable<Row>,
+  rows: Rows<Row>,
   write: (appender: DuckDBAppender, row: Row) => void,
 ): Promise<void> {
   const appender = await connection.createAppender(table);
   try {
-    for (const row of rows) {
+    const one = (row: Row) => {
       write(appender, row);
       appender.endRow();
-    }
+    };
+    if (Symbol.asyncIterator in rows) for await (const row of rows) one(row);
+    else for (const row of rows) one(row);
   } finally {
     appender.closeSync();
   }
