@@ -21,11 +21,13 @@ export { type HeadedFile, headedFile } from "./data/headed.js";
 export {
   delimitedRows,
   type InteractionColumns,
+  type InteractionMeaning,
   type InteractionRows,
   jsonArrayRows,
   jsonLineRows,
   loadInteractions,
   missingColumns,
+  parquetColumns,
   parquetRows,
 } from "./data/interaction-files.js";
 export { assertFile, type Encoding, firstLine, type TextLine, textLines } from "./data/text-lines.js";

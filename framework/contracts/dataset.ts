@@ -3,7 +3,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 export type { DuckDBConnection };
 
 /**
- * Fills three tables of a DuckDB connection, which are there and empty:
+ * Fills three tables of a DuckDB connection, which are there and empty (`users` may stay so where nothing is told of them):
  *   interactions(user VARCHAR, item VARCHAR, rating DOUBLE, time BIGINT)       time in seconds; order of ties = order of `row`
  *   items(item VARCHAR, title VARCHAR, fields JSON)                            fields: aspect-like attributes, e.g. {"genres": ["Drama"], "year": 1994}
  *   users(user VARCHAR, fields JSON)                                           e.g. {"age": 24, "gender": "M", "occupation": "technician"}

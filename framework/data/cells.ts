@@ -24,11 +24,11 @@ function cellPattern({ separator, quotes }: Delimiting): string {
 export function splitCells(text: string, form: Delimiting): readonly string[] | null | "open" {
   if ((form.quotes ?? "none") === "none" || !text.includes('"')) return text.split(form.separator);
   const whole = form.separator + text;
-  const cells = whole.match(new RegExp(cellPattern(form), "gsu")) ?? [];
+  const cells = whole.match(new RegExp(cellPattern(form), "gsuy")) ?? []; // sticky: without gaps
   const matched = cells.reduce((sum, cell) => sum + cell.length, 0);
   if (matched === whole.length) return cells.map((cell) => plainCell(cell.slice(form.separator.length), form));
-  const rest = whole.slice(matched + form.separator.length);
-  return cells.join("") === whole.slice(0, matched) && rest.startsWith('"') ? "open" : null;
+  // Where a cell begins with a quote that nothing closes, an empty cell was the last to match.
+  return whole[matched] === '"' && cells.at(-1) === form.separator ? "open" : null;
 }
 
 function plainCell(cell: string, { quotes }: Delimiting): string {

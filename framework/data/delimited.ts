@@ -57,7 +57,12 @@ export async function readRows<Row>(
 }
 
 /** Takes whole rows from the front of `lines`: of one line, or of as many as its quoted cells go over. */
-function takeRows(lines: TextLine[], form: Delimiting, atEnd: boolean, take: (first: TextLine, cells: readonly string[] | null) => void): void {
+function takeRows(
+  lines: TextLine[],
+  form: Delimiting,
+  atEnd: boolean,
+  take: (first: TextLine, cells: readonly string[] | null) => void,
+): void {
   while (lines[0] !== undefined) {
     const [first] = lines;
     let text = first.text;
@@ -113,9 +118,9 @@ export function badRow(path: string, line: number, message: string, count: numbe
 }
 
 /** Calls a row bad whose id stood in an earlier one, or is empty. */
-export function uniqueIds<Row extends { readonly id: string }>(
-  parse: (row: DelimitedRow) => Row | null,
-): (row: DelimitedRow) => Row | null {
+export function uniqueIds<Source extends { readonly line: number }, Row extends { readonly id: string }>(
+  parse: (row: Source) => Row | null,
+): (row: Source) => Row | null {
   const lines = new Map<string, number>();
   return (row) => {
     const record = parse(row);

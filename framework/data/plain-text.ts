@@ -8,7 +8,8 @@ export function withoutMarkup(text: string): string {
     .replace(/<\/?[a-z][^<>]{0,200}>/gi, " ")
     .replace(
       /&(#\d{1,6}|[a-z]{2,6});/g,
-      (whole, name: string) => entities[name] ?? (name.startsWith("#") ? String.fromCodePoint(Math.min(Number(name.slice(1)), 0x10ffff)) : whole),
+      (whole, name: string) =>
+        entities[name] ?? (name.startsWith("#") ? String.fromCodePoint(Math.min(Number(name.slice(1)), 0x10ffff)) : whole),
     )
     .replace(/\s+/g, " ")
     .trim();

@@ -40,14 +40,19 @@ interface AmazonOptions {
   kind: "dataset",
   name: "amazon-reviews",
   version: "1.0.0",
-  summary: "Amazon reviews, editions 2014, 2018 and 2023, of one category (Books, Beauty, …), with titles, categories, authors or brands, prices",
+  summary:
+    "Amazon reviews, editions 2014, 2018 and 2023, of one category (Books, Beauty, …), with titles, categories, authors or brands, prices",
   source:
     "2014: McAuley et al. 2015, arXiv 1506.04757; 2018: Ni et al. 2019, doi 10.18653/v1/D19-1018; 2023: Hou et al. 2024, arXiv 2403.03952",
   options: {
     type: "object",
     required: ["path"],
     properties: {
-      edition: { enum: ["2014", "2018", "2023"], default: "2014", description: "Whose forms and names of files; the parent product is the item in 2023" },
+      edition: {
+        enum: ["2014", "2018", "2023"],
+        default: "2014",
+        description: "Whose forms and names of files; the parent product is the item in 2023",
+      },
       category: {
         type: "string",
         pattern: "^[A-Z][A-Za-z0-9_]*$",

@@ -94,9 +94,17 @@ export class BookCrossing implements Dataset {
     const outsideCore = await keepCore(connection, core);
     const mended = new Set<string>();
     const { width: _, ...anyWidth } = books.file;
-    const items = await readRows(anyWidth, onBadRow, uniqueIds((row) => book(row, books, mended)));
+    const items = await readRows(
+      anyWidth,
+      onBadRow,
+      uniqueIds((row) => book(row, books, mended)),
+    );
     await appendItems(connection, items.rows);
-    const users = await readRows(people.file, onBadRow, uniqueIds((row) => reader(row, people)));
+    const users = await readRows(
+      people.file,
+      onBadRow,
+      uniqueIds((row) => reader(row, people)),
+    );
     await appendUsers(connection, users.rows);
     return { badInteractions, badItems: items.bad, badUsers: users.bad, mendedItems: mended.size, implicitDropped, outsideCore };
   }
@@ -113,7 +121,8 @@ async function dropImplicit(connection: DuckDBConnection): Promise<number> {
 
 function book(row: DelimitedRow, books: HeadedFile, mended: Set<string>): ItemRecord {
   const cells = mendedCells(row.cells, books);
-  if (cells.length !== books.file.width) throw new Error(`${cells.length} cells, not ${books.file.width}: "${cells.join(";").slice(0, 80)}"`);
+  if (cells.length !== books.file.width)
+    throw new Error(`${cells.length} cells, not ${books.file.width}: "${cells.join(";").slice(0, 80)}"`);
   const cell = (name: string) => withoutMarkup(books.cell({ line: row.line, cells }, name));
   const id = cell("ISBN");
   if (cells !== row.cells) mended.add(id);

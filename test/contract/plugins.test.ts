@@ -22,6 +22,7 @@ import {
   tunerContract,
 } from "../../framework/testing/index.js";
 import { ChatServer } from "../support/chat-server.js";
+import { amazonFolders, bookCrossingFolder, tableFolder } from "../support/dataset-files.js";
 import { useEngine } from "../support/engine.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
 
@@ -47,6 +48,9 @@ function recordedTexts(): string {
 }
 
 const server = new ChatServer(await new FaultyProxy().up());
+function tableOptions(folder: string): object {
+  return Object.fromEntries(["interactions", "items", "users"].map((name) => [name, join(folder, `${name}.csv`)]));
+}
 
 /** Options with which a plugin is tested, besides its defaults; those without sensible defaults only with these. */
 const variants: Readonly<Record<string, readonly object[]>> = {
@@ -69,7 +73,10 @@ const variants: Readonly<Record<string, readonly object[]>> = {
     { losses: [{ loss: { plugin: "s-dpo" } }, { loss: { plugin: "kto" } }] },
   ],
   "loss/rec-po": [{}, { margin: "log" }],
+  "dataset/amazon-reviews": (["2014", "2018", "2023"] as const).map((edition) => ({ edition, core: 0, path: amazonFolders[edition]() })),
+  "dataset/bookcrossing": ["drop", "keep"].map((implicit) => ({ implicit, path: bookCrossingFolder() })),
   "dataset/synthetic": [{}, { users: 20, items: 80 }],
+  "dataset/table": [tableOptions(tableFolder())],
 };
 
 const registry = await Registry.read();

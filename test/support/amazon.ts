@@ -46,16 +46,46 @@ export const reviews2023 = rated.map(({ user, item, rating, time }) => ({
 }));
 
 export const metadata2014 = [
-  { asin: asins[0], title: "Les Misérables &amp; More", price: 12.99, imUrl: "http://x/y.jpg", brand: "", categories: [["Books", "Fiction"], ["Books", "French"]] },
+  {
+    asin: asins[0],
+    title: "Les Misérables &amp; More",
+    price: 12.99,
+    imUrl: "http://x/y.jpg",
+    brand: "",
+    categories: [
+      ["Books", "Fiction"],
+      ["Books", "French"],
+    ],
+  },
   { asin: asins[1], title: 'The "Best" of Ann\'s', categories: [["Books"]], salesRank: { Books: 3 }, brand: "Penguin" },
 ];
 export const metadata2018 = [
-  { asin: asins[0], title: "Les Misérables", category: ["Books", "Literature &amp; Fiction", "x".repeat(80)], brand: "Visit Amazon's Victor Hugo Page", price: "$7.50 - $9.99" },
-  { asin: asins[1], title: "var aPageStart = (new Date()).getTime();", category: [], brand: "", price: ".a-box-inner{background-color:#fff}" },
+  {
+    asin: asins[0],
+    title: "Les Misérables",
+    category: ["Books", "Literature &amp; Fiction", "x".repeat(80)],
+    brand: "Visit Amazon's Victor Hugo Page",
+    price: "$7.50 - $9.99",
+  },
+  {
+    asin: asins[1],
+    title: "var aPageStart = (new Date()).getTime();",
+    category: [],
+    brand: "",
+    price: ".a-box-inner{background-color:#fff}",
+  },
   { asin: asins[0], title: "Described twice", category: [], brand: "" },
 ];
 export const metadata2023 = [
-  { main_category: "Books", title: "Les Misérables", price: "from 7.50", store: "Victor Hugo (Author)", categories: ["Books", "Literature & Fiction"], author: { name: "Victor Hugo" }, parent_asin: asins[0] },
+  {
+    main_category: "Books",
+    title: "Les Misérables",
+    price: "from 7.50",
+    store: "Victor Hugo (Author)",
+    categories: ["Books", "Literature & Fiction"],
+    author: { name: "Victor Hugo" },
+    parent_asin: asins[0],
+  },
   { main_category: "Books", title: "Other", price: null, store: "Ann Lee (Author)", categories: [], author: null, parent_asin: asins[1] },
 ];
 

@@ -46,10 +46,18 @@ describe("dataset/amazon-reviews", () => {
     ["2014, gzipped", zipped(strict), "2014"],
     ["2014, Python's dictionaries", loose, "2014"],
     ["2014, Python's dictionaries, gzipped", zipped(loose), "2014"],
-    ["2014, ratings alone", { "ratings_Books.csv": csv("user", "item", "rating", "time"), "meta_Books.json": strict["meta_Books.json"] as string }, "2014"],
+    [
+      "2014, ratings alone",
+      { "ratings_Books.csv": csv("user", "item", "rating", "time"), "meta_Books.json": strict["meta_Books.json"] as string },
+      "2014",
+    ],
     ["2018", of2018, "2018"],
     ["2018, gzipped", zipped(of2018), "2018"],
-    ["2018, ratings alone", { "Books.csv": csv("item", "user", "rating", "time"), "meta_Books.json": of2018["meta_Books.json"] as string }, "2018"],
+    [
+      "2018, ratings alone",
+      { "Books.csv": csv("item", "user", "rating", "time"), "meta_Books.json": of2018["meta_Books.json"] as string },
+      "2018",
+    ],
     ["2023", of2023, "2023"],
     ["2023, gzipped", zipped(of2023), "2023"],
     [
@@ -72,7 +80,10 @@ describe("dataset/amazon-reviews", () => {
           [...data.sequence.items.subarray(from, to)].map((item) => data.items[item]?.id),
           own.map((row) => row.item),
         );
-        assert.deepEqual([...data.sequence.ratings.subarray(from, to)], own.map(({ rating }) => rating));
+        assert.deepEqual(
+          [...data.sequence.ratings.subarray(from, to)],
+          own.map(({ rating }) => rating),
+        );
       }
       assert.deepEqual([...new Set(data.sequence.ratings.filter((_, i) => data.sequence.relevant[i] === 1))], [5]);
     });
@@ -110,7 +121,10 @@ describe("dataset/amazon-reviews", () => {
     const beauty = Object.fromEntries(Object.entries(of2023).map(([name, text]) => [name.replace("Books", "All_Beauty"), text]));
     const data = await read(beauty, { edition: "2023", category: "All_Beauty" });
     assert.deepEqual(item(data, asins[1])?.fields, { store: "Ann Lee" });
-    const old = { "reviews_Beauty_5.json": strict["reviews_Books_5.json"] as string, "meta_Beauty.json": strict["meta_Books.json"] as string };
+    const old = {
+      "reviews_Beauty_5.json": strict["reviews_Books_5.json"] as string,
+      "meta_Beauty.json": strict["meta_Books.json"] as string,
+    };
     assert.deepEqual(item(await read(old, { category: "Beauty" }), asins[1])?.fields, { categories: ["Books"], brand: "Penguin" });
   });
 
@@ -118,7 +132,12 @@ describe("dataset/amazon-reviews", () => {
     const twice = { ...strict, "reviews_Books_5.json": jsonLines([...reviews2014, ...reviews2014.slice(0, 3)]) };
     assert.deepEqual([(await read(twice, {})).counts.interactions, (await read(twice, {})).counts.duplicateInteractions], [30, 3]);
     // Six users of the same five products, and one of a single product more.
-    const rows = Array.from({ length: 30 }, (_, i) => ({ ...reviews2014[0], reviewerID: `U${Math.floor(i / 5)}`, asin: asins[i % 5], unixReviewTime: i }));
+    const rows = Array.from({ length: 30 }, (_, i) => ({
+      ...reviews2014[0],
+      reviewerID: `U${Math.floor(i / 5)}`,
+      asin: asins[i % 5],
+      unixReviewTime: i,
+    }));
     const lonely = { ...reviews2014[0], reviewerID: "LONELY", asin: asins[7] };
     const many = { "reviews_Books.json": jsonLines([...rows, lonely]), "meta_Books.json": "" };
     const error = coded("RLRF_DATA_EMPTY", "no list can be cut"); // five products are too few for lists with negatives
@@ -152,7 +171,10 @@ describe("dataset/amazon-reviews", () => {
   it("says which files it looked for, and where they are", async () => {
     const parts = ["no reviews of Books, edition 2014", "reviews_Books_5.json or reviews_Books.json", "https://"];
     await assert.rejects(read(of2018, {}), coded("RLRF_DATA_FILE", ...parts));
-    await assert.rejects(read({ "Books.jsonl": "" }, { edition: "2023" }), coded("RLRF_DATA_FILE", "no metadata of Books", "meta_Books.jsonl"));
+    await assert.rejects(
+      read({ "Books.jsonl": "" }, { edition: "2023" }),
+      coded("RLRF_DATA_FILE", "no metadata of Books", "meta_Books.jsonl"),
+    );
     await assert.rejects(read({ ...strict, "reviews_Books_5.json": "" }, {}), coded("RLRF_DATA_EMPTY", "no interactions"));
     const whole = zipped(strict);
     const torn = { ...whole, "meta_Books.json.gz": (whole["meta_Books.json.gz"] as Buffer).subarray(0, 60) };
@@ -163,10 +185,16 @@ describe("dataset/amazon-reviews", () => {
     it("reads what Python's repr writes", () => {
       const json = fc.jsonValue().filter((value) => !JSON.stringify(value).includes("-0"));
       fc.assert(
-        fc.property(fc.dictionary(fc.string().filter((key) => key !== "__proto__"), json), (value) => {
-          const plain = JSON.parse(JSON.stringify(value)) as object;
-          assert.deepEqual(parseLoose(pythonLines([plain]).slice(0, -1)), plain);
-        }),
+        fc.property(
+          fc.dictionary(
+            fc.string().filter((key) => key !== "__proto__"),
+            json,
+          ),
+          (value) => {
+            const plain = JSON.parse(JSON.stringify(value)) as object;
+            assert.deepEqual(parseLoose(pythonLines([plain]).slice(0, -1)), plain);
+          },
+        ),
       );
     });
 

@@ -40,7 +40,8 @@ type Files = Readonly<Record<string, readonly string[]>>;
 
 async function read(content: Files, options: Partial<Options> = {}, ending = "\n"): Promise<PreparedData> {
   return inTemporaryFolder(async (path) => {
-    for (const [name, lines] of Object.entries(content)) await writeFile(join(path, name), Buffer.from(lines.join(ending) + ending, "latin1"));
+    for (const [name, lines] of Object.entries(content))
+      await writeFile(join(path, name), Buffer.from(lines.join(ending) + ending, "latin1"));
     const dataset = new BookCrossing({ path, implicit: "drop", core: 0, onBadRow: "skip", ...options });
     return prepare(dataset, protocolOf(), { folds: 0 });
   });
@@ -89,7 +90,8 @@ describe("dataset/bookcrossing", () => {
   });
 
   it("tells prompts its own scale", async () => {
-    const prompt = async (options: Partial<Options>) => promptOf(0, await read(files, options), { ...moviePrompt, template: "items" })[0]?.content;
+    const prompt = async (options: Partial<Options>) =>
+      promptOf(0, await read(files, options), { ...moviePrompt, template: "items" })[0]?.content;
     assert.match((await prompt({})) ?? "", /rated these items from 1 to 10:/);
     assert.match((await prompt({ implicit: "keep" })) ?? "", /rated these items from 0 to 10:/);
   });

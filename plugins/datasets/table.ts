@@ -1,0 +1,215 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import {
+  appendItems,
+  appendUsers,
+  type Dataset,
+  type DuckDBConnection,
+  type Encoding,
+  type GoodRows,
+  type InteractionMeaning,
+  keepCore,
+  loadInteractions,
+  type OnBadRow,
+  options,
+  plugin,
+  type RatingScale,
+  RlrfError,
+  uniqueIds,
+} from "rlrf4rec";
+import { type Form, formOf, interactionsOf, recordsOf, type TableFile, type TableRecord } from "./table/forms.js";
+
+interface TableOptions {
+  readonly interactions: string;
+  readonly items?: string;
+  readonly users?: string;
+  readonly format: Form | "auto";
+  readonly encoding: Encoding;
+  readonly separator?: string;
+  readonly columns: { readonly user: string; readonly item: string; readonly rating: string | null; readonly time: string | null };
+  readonly itemColumns: Described & { readonly title: string };
+  readonly userColumns: Described;
+  readonly lists: Readonly<Record<string, string>>;
+  readonly ratings: readonly [number, number];
+  readonly relevantAbove: number;
+  readonly timeUnit: NonNullable<InteractionMeaning["timeUnit"]>;
+  readonly core: number;
+  readonly onBadRow: OnBadRow;
+}
+interface Described {
+  readonly id: string;
+  readonly fields?: readonly string[];
+}
+
+const file = { type: "string", minLength: 1, file: true } as const;
+const column = { type: "string", minLength: 1 } as const;
+const fields = { type: "array", items: column, uniqueItems: true, description: "Columns to keep besides these; absent: all" } as const;
+
+/** Your own data: one file of interactions, and one of items and of users where there are any. */
+@plugin({
+  kind: "dataset",
+  name: "table",
+  version: "1.0.0",
+  summary: "Interactions, items and users from your own files: CSV, TSV, JSON, Parquet, or RecBole's atomic files, by a map of columns",
+  source: "RFC 4180; RFC 8259 and JSON lines; Apache Parquet; RecBole's atomic files (Zhao et al. 2021, arXiv 2011.01731)",
+  options: {
+    type: "object",
+    required: ["interactions"],
+    properties: {
+      interactions: { ...file, description: "The file of interactions, gzipped or not" },
+      items: { ...file, description: "The file of items; of RecBole's the .item beside the .inter, if it is there" },
+      users: { ...file, description: "The file of users; of RecBole's the .user beside the .inter, if it is there" },
+      format: {
+        enum: ["auto", "csv", "tsv", "json", "parquet", "recbole"],
+        default: "auto",
+        description: "Of all files; auto: each by its name. json: an object a line, or one array",
+      },
+      encoding: { enum: ["utf-8", "latin-1"], default: "utf-8", description: "Of texts" },
+      separator: { type: "string", minLength: 1, maxLength: 1, description: "Of cells; absent: a comma in CSV, a tab in TSV" },
+      columns: {
+        type: "object",
+        default: {},
+        description: "Where an interaction stands",
+        properties: {
+          user: { ...column, default: "user_id", description: "The user's id" },
+          item: { ...column, default: "item_id", description: "The item's id" },
+          rating: { type: ["string", "null"], default: "rating", description: "null: every interaction has the highest rating" },
+          time: { type: ["string", "null"], default: "timestamp", description: "null: the order of the rows is that of time" },
+        },
+      },
+      itemColumns: {
+        type: "object",
+        default: {},
+        description: "What describes an item",
+        properties: {
+          id: { ...column, default: "item_id", description: "The item's id" },
+          title: { ...column, default: "title", description: "How prompts call it" },
+          fields,
+        },
+      },
+      userColumns: {
+        type: "object",
+        default: {},
+        description: "What describes a user",
+        properties: { id: { ...column, default: "user_id", description: "The user's id" }, fields },
+      },
+      lists: {
+        type: "object",
+        default: {},
+        additionalProperties: { type: "string", minLength: 1 },
+        description: 'Columns whose cells hold several values, and what stands between them: {"genres": "|"}',
+      },
+      ratings: {
+        type: "array",
+        items: { type: "number" },
+        minItems: 2,
+        maxItems: 2,
+        default: [1, 5],
+        description: "Lowest and highest rating that is possible: what prompts say, and what others are bad rows by",
+      },
+      relevantAbove: { type: "number", default: 3, description: "An interaction is relevant when its rating is above this" },
+      timeUnit: {
+        enum: ["seconds", "milliseconds", "date"],
+        default: "seconds",
+        description: "Of the times, since 1970; date: ISO 8601, UTC where no zone stands",
+      },
+      core: {
+        type: "integer",
+        minimum: 0,
+        default: 0,
+        unit: "interactions",
+        description: "Users and items with fewer are left out, until none is left (k-core); 0 or 1 = all stay",
+      },
+      onBadRow: {
+        enum: ["fail", "skip"],
+        default: "fail",
+        description: "What a malformed row does: end the run, or be skipped and counted",
+      },
+    },
+  },
+})
+export class Table implements Dataset {
+  readonly relevantAbove: number;
+  readonly ratingScale: RatingScale;
+
+  constructor(@options() private readonly options: TableOptions) {
+    const [lowest, highest] = options.ratings;
+    this.relevantAbove = options.relevantAbove;
+    this.ratingScale = { lowest, highest };
+    if (lowest < highest && this.relevantAbove < highest && this.relevantAbove >= lowest) return;
+    throw new RlrfError("RLRF_SPEC_VALUE", {
+      message: `ratings from ${lowest} to ${highest}, relevant above ${options.relevantAbove}`,
+      where: "dataset.options",
+      expected: "ratings[0] <= relevantAbove < ratings[1]",
+    });
+  }
+
+  async load(connection: DuckDBConnection): Promise<Record<string, number>> {
+    const { interactions, columns, ratings, timeUnit, core, onBadRow, itemColumns, userColumns } = this.options;
+    const named = { user: columns.user, item: columns.item, rating: columns.rating ?? undefined, time: columns.time ?? undefined };
+    const rows = await interactionsOf(connection, this.file(interactions), named);
+    const badInteractions = await loadInteractions(connection, rows, { ratings, timeUnit }, onBadRow);
+    const outsideCore = await keepCore(connection, core);
+    const { id, title } = itemColumns;
+    const items = await this.records(connection, "items", [id, title, ...(itemColumns.fields ?? [])], ({ values }) => ({
+      id: textOf(values[id]),
+      title: textOf(values[title]),
+      fields: this.fieldsOf(values, [id, title], itemColumns.fields),
+    }));
+    await appendItems(connection, items.rows);
+    const users = await this.records(connection, "users", [userColumns.id, ...(userColumns.fields ?? [])], ({ values }) => ({
+      id: textOf(values[userColumns.id]),
+      fields: this.fieldsOf(values, [userColumns.id], userColumns.fields),
+    }));
+    await appendUsers(connection, users.rows);
+    return { badInteractions, badItems: items.bad, badUsers: users.bad, outsideCore };
+  }
+
+  private file(path: string): TableFile {
+    const { format, encoding, separator } = this.options;
+    return { path: resolve(path), form: format === "auto" ? formOf(path) : format, encoding, separator };
+  }
+
+  private async records<Row extends { readonly id: string }>(
+    connection: DuckDBConnection,
+    of: "items" | "users",
+    wanted: readonly string[],
+    parse: (record: TableRecord) => Row,
+  ): Promise<GoodRows<Row>> {
+    const path = this.options[of] ?? this.sibling(of);
+    return path === undefined
+      ? { rows: [], bad: 0 }
+      : recordsOf(connection, this.file(path), wanted, this.options.onBadRow, uniqueIds(parse));
+  }
+
+  /** RecBole's data sets are three files of one name. */
+  private sibling(of: "items" | "users"): string | undefined {
+    const { path, form } = this.file(this.options.interactions);
+    const beside = path.replace(/\.inter$/, of === "items" ? ".item" : ".user");
+    return form === "recbole" && beside !== path && existsSync(beside) ? beside : undefined;
+  }
+
+  private fieldsOf(
+    values: TableRecord["values"],
+    taken: readonly string[],
+    names: readonly string[] = Object.keys(values).filter((name) => !taken.includes(name)),
+  ): Record<string, unknown> {
+    const present = names.map((name) => [name, this.listOf(name, values[name])] as const);
+    return Object.fromEntries(present.filter(([, value]) => value !== undefined && value !== null && value !== ""));
+  }
+
+  private listOf(name: string, value: unknown): unknown {
+    const between = Object.hasOwn(this.options.lists, name) ? this.options.lists[name] : undefined;
+    if (between === undefined || typeof value !== "string") return value;
+    return value
+      .split(between)
+      .map((part) => part.trim())
+      .filter((part) => part !== "");
+  }
+}
+
+/** RecBole gives titles as sequences of words. */
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(textOf).join(" ");
+  return typeof value === "string" || typeof value === "number" ? String(value).trim() : "";
+}
