@@ -39,6 +39,7 @@ export { createRng } from "./rng.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";
 export * from "./recommender/index.js";
 export * as nn from "./tensor/nn/index.js";
+export { bestOf, type Candidate, example, orderedPairs, ranked, selection, worseThan, worstOf } from "./feedback/candidates.js";
 export { type GenerationOptions, generationOptions, generationParameters } from "./feedback/generation-options.js";
 export { logisticLoss, logSigmoid, powerScore } from "./feedback/logistic.js";
 export { logRatio } from "./feedback/log-ratio.js";

@@ -67,6 +67,11 @@ export interface SamplingStrategy {
   /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), or "many". */
   readonly rejected: 0 | 1 | "many";
   select(samples: readonly SampledText[], rng: Rng): Selection;
+  /** Present where what is kept of a user's examples depends on those of the others. @param selections of every user; @returns as many */
+  compare?(selections: readonly UserSelection[]): readonly Selection[];
+}
+export interface UserSelection extends Selection {
+  readonly samples: readonly SampledText[];
 }
 
 export type LossNeed = "reference" | "lengths" | "rewards" | "listwise" | "mismatched";

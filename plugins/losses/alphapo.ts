@@ -26,7 +26,7 @@ const needs = ["lengths"] as const;
   name: "alphapo",
   version: "1.0.0",
   summary: "SimPO with a reward whose shape is a choice: alpha bends it against texts that are already unlikely",
-  source: "Gupta et al. 2025, arXiv 2501.03884, eq. 8",
+  source: "Gupta et al. 2025, arXiv 2501.03884",
   pure: true,
   needs,
   options: {

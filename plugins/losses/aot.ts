@@ -26,7 +26,7 @@ const needs = ["reference"] as const;
   name: "aot",
   version: "1.0.0",
   summary: "Alignment via optimal transport: the batch's sorted margins dominate the reference's, quantile by quantile",
-  source: "Melnyk et al. 2024, arXiv 2406.05882, eq. 10 (paired) and 8 (unpaired)",
+  source: "Melnyk et al. 2024, arXiv 2406.05882 (paired and unpaired AOT)",
   pure: true,
   needs,
   options: {

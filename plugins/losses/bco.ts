@@ -23,7 +23,7 @@ const needs = ["reference"] as const;
   name: "bco",
   version: "1.0.0",
   summary: "Binary classifier optimisation: chosen from rejected texts, with a running mean of rewards as the threshold",
-  source: "Jung et al. 2024, arXiv 2404.04656, eq. 9 and 11",
+  source: "Jung et al. 2024, arXiv 2404.04656 (BCO, with its reward shift)",
   pure: true,
   needs,
   options: {

@@ -17,7 +17,7 @@ const needs = ["reference", "listwise"] as const;
   name: "dmpo",
   version: "1.0.0",
   summary: "Direct multi-preference optimisation: the chosen text against the mean of k rejected ones",
-  source: "Bai et al. 2024, arXiv 2405.16127, eq. 6",
+  source: "Bai et al. 2024, arXiv 2405.16127 (DMPO)",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(0.1) } },

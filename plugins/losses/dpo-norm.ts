@@ -20,7 +20,7 @@ const needs = ["reference", "lengths"] as const;
   name: "dpo-norm",
   version: "1.0.0",
   summary: "DPO on log-ratios of a token: long texts win nothing by their length",
-  source: "Lambert et al. 2024, arXiv 2411.15124, eq. 6 (length-normalised DPO); Meng et al. 2024, arXiv 2405.14734, table 4",
+  source: "Lambert et al. 2024, arXiv 2411.15124 (Tülu 3: length-normalised DPO)",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(5) } },

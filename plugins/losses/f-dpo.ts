@@ -25,7 +25,7 @@ const needs = ["reference"] as const;
   name: "f-dpo",
   version: "1.0.0",
   summary: "DPO under another divergence from the reference than the reverse KL",
-  source: "Wang et al. 2023, arXiv 2309.16240, eq. 11 and table 1",
+  source: "Wang et al. 2023, arXiv 2309.16240, table 1",
   pure: true,
   needs,
   options: {

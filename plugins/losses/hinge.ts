@@ -17,8 +17,7 @@ const needs = ["reference"] as const;
   name: "hinge",
   version: "1.0.0",
   summary: "Hinge loss on the margin of implicit rewards: pairs that are far enough apart teach nothing more",
-  source:
-    "Zhao et al. 2023, arXiv 2305.10425 (SLiC-HF, there without a reference); Liu et al. 2023, arXiv 2309.06657, eq. 10 (RSO), followed here",
+  source: "Zhao et al. 2023, arXiv 2305.10425 (SLiC-HF, there without a reference); Liu et al. 2023, arXiv 2309.06657 (RSO), followed here",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(0.05) } },

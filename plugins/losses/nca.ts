@@ -17,7 +17,7 @@ const needs = ["reference"] as const;
   name: "nca",
   version: "1.0.0",
   summary: "Noise contrastive alignment for pairs: keeps the likelihood of chosen texts from falling",
-  source: "Chen et al. 2024, arXiv 2402.05369, eq. 11 with K = 2 and the reward of a preference",
+  source: "Chen et al. 2024, arXiv 2402.05369 (NCA, for pairs)",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(0.01) } },

@@ -19,7 +19,7 @@ const needs = ["reference"] as const;
   name: "robust-dpo",
   version: "1.0.0",
   summary: "DPO made unbiased under preferences that are flipped with a known chance",
-  source: "Ray Chowdhury et al. 2024, arXiv 2403.00409, eq. 12 (rDPO)",
+  source: "Ray Chowdhury et al. 2024, arXiv 2403.00409 (rDPO)",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(0.1), labelSmoothing: labelSmoothingOption(0.1) } },

@@ -7,7 +7,7 @@ const needs = ["reference", "listwise"] as const;
   name: "s-dpo",
   version: "1.0.0",
   summary: "Softmax DPO: the chosen text against k rejected ones at once",
-  source: "Chen et al. 2024, arXiv 2406.09215, eq. 9",
+  source: "Chen et al. 2024, arXiv 2406.09215 (S-DPO)",
   pure: true,
   needs,
   options: { type: "object", properties: { beta: betaOption(1) } },

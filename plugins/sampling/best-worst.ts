@@ -1,13 +1,19 @@
 import {
+  bestOf,
+  example,
   type GenerationOptions,
-  type GenerationParameters,
   generationOptions,
+  type GenerationParameters,
   generationParameters,
   options,
   plugin,
+  ranked,
   type SampledText,
   type SamplingStrategy,
   type Selection,
+  selection,
+  worseThan,
+  worstOf,
 } from "rlrf4rec";
 
 @plugin({
@@ -17,6 +23,7 @@ import {
   summary: "The best of N texts against the worst; users whose texts all score the same are dropped",
   source: "RLRF4Rec, arXiv 2410.05939",
   pure: true,
+
   rejected: 1,
   options: { type: "object", properties: generationOptions },
 })
@@ -31,25 +38,11 @@ export class BestWorst implements SamplingStrategy {
     this.generation = generationParameters(options);
   }
 
-  /** Of equal rewards the first sample counts, so that nothing is left to chance. Only a text that conforms is chosen. */
+  /** Of equal rewards the first sample counts. Only a text that conforms is chosen; any may be rejected. */
   select(samples: readonly SampledText[]): Selection {
-    const scored = samples.flatMap(({ reward, conforms }, index) => (Number.isNaN(reward) ? [] : [{ index, reward, conforms }]));
-    if (scored.length === 0) return dropped("no-reward");
-    const best = scored
-      .filter(({ conforms }) => conforms)
-      .reduce<Scored | undefined>((a, b) => (a === undefined || b.reward > a.reward ? b : a), undefined);
-    if (best === undefined) return dropped("no-conforming");
-    const worst = scored.reduce((a, b) => (b.reward < a.reward ? b : a));
-    if (!(worst.reward < best.reward)) return dropped("ties");
-    return { examples: [{ chosen: best.index, rejected: [worst.index] }], dropped: null };
+    const candidates = ranked(samples);
+    const best = bestOf(candidates);
+    const rejected = best && worstOf(worseThan(best, candidates));
+    return selection(candidates, best && rejected ? [example(best, rejected)] : []);
   }
-}
-
-interface Scored {
-  readonly index: number;
-  readonly reward: number;
-}
-
-function dropped(reason: string): Selection {
-  return { examples: [], dropped: reason };
 }
