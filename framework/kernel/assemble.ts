@@ -8,6 +8,7 @@ import type { Tuner } from "../contracts/tuner.js";
 import type { Adaptor, Reranker, SequenceEncoder, TextEncoder } from "../contracts/recommender.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
+import { rejectedMisfit, rejectedTaken } from "../spec/fit.js";
 import { annotated, substitute } from "../spec/options.js";
 import type { PluginReference, Spec } from "../spec/types.js";
 import { hashOf } from "../store/hash.js";
@@ -134,15 +135,8 @@ function mustFit({ alignment }: Spec, { llm, loss, sampling }: Assembly): void {
   if (alignment !== undefined && llm !== undefined && !("policy" in llm))
     throw conflict("/llm", "this LLM writes texts but cannot be tuned", 'one with a policy, or no "alignment"');
   if (loss === undefined || sampling === undefined) return;
-  const listwise = loss.needs.includes("listwise");
-  if (listwise && sampling.rejected !== "many")
-    throw conflict(
-      "/sampling",
-      `the loss compares a chosen text with several, but the sampling strategy gives ${sampling.rejected}`,
-      "a strategy with many rejected texts",
-    );
-  if (!listwise && sampling.rejected === "many")
-    throw conflict("/loss", "the sampling strategy gives several rejected texts, but the loss takes pairs", 'a loss that needs "listwise"');
+  const misfit = rejectedMisfit(rejectedTaken(loss), sampling.rejected);
+  if (misfit !== null) throw conflict(misfit.pointer, misfit.message, misfit.expected);
 }
 
 function conflict(where: string, message: string, expected: string): RlrfError {

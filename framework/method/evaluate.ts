@@ -7,7 +7,7 @@ import { compared } from "./comparisons.js";
 import { type ScoredLists, userValues } from "./figures.js";
 import { armScores, encoderOf, rankLists } from "./fits.js";
 import type { PolicyTexts } from "./infer.js";
-import type { ScoredSample } from "./pairs.js";
+import { sampled, type ScoredSample } from "./pairs.js";
 import type { FittedEncoder, Knowledge } from "./recommender.js";
 import type { Comparison, Result } from "./result.js";
 import type { RewardModels } from "./reward.js";
@@ -67,7 +67,7 @@ export async function bestOfN(
 ): Promise<Result["arms"]> {
   if (!study.spec.arms.includes("best-of-N")) return {};
   const best = [...samples].flatMap(([user, texts]) => {
-    const scored = texts.filter((text) => !Number.isNaN(text.reward));
+    const scored = sampled(texts).filter((text) => !Number.isNaN(text.reward));
     const first = scored.reduce<ScoredSample | undefined>(
       (top, text) => (top === undefined || text.reward > top.reward ? text : top),
       undefined,

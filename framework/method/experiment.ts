@@ -70,11 +70,12 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   let upperReference: Result["arms"] = {};
   for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
     const current = policies.at(-1) as Policy;
+    const own = { greedy: current, previous: policies.at(-2) ?? current };
     const heard = tuning.alignment.hears === "template" ? metadata : current;
     const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard)); // 2, 3
     rewards.push(reward);
     hearing.push(await study.timed("hear", () => mustHear(study, reward, heard.name)));
-    const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration)); // 4, 5
+    const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration, own)); // 4, 5
     const pairing = pairTexts(samples, tuning.sampling, tuning.alignment, study.llmSeed + iteration); // 6
     await writePairs(study, iteration, pairing);
     upperReference = await bestOfN(study, reward, samples);

@@ -27,10 +27,10 @@ export interface PolicyTexts {
 }
 
 /** Step 1: one text a user, greedily. */
-export async function infer(study: Study, llm: LlmBackend, name: string): Promise<PolicyTexts> {
+export async function infer(study: Study, llm: LlmBackend, name: string): Promise<readonly UserSample[]> {
   const users = Int32Array.from(study.data.users, (_, user) => user);
   const samples = await sampleTexts(study, llm, users, { ...study.generation, temperature: 0 }, 1, name);
-  return { name, texts: samples.flat() };
+  return samples.flat();
 }
 
 /** Step 5: N texts a user. @param label names the seeds: the same label draws the same random numbers from another policy */

@@ -1,5 +1,5 @@
 /** Step 6: from the N scored texts of each user to preference examples, and the structure pairs beside them. */
-import type { SampledText, SamplingStrategy } from "../contracts/feedback.js";
+import type { SampledText, SamplingStrategy, Selection } from "../contracts/feedback.js";
 import type { Alignment } from "../spec/types.js";
 import { createRng } from "../rng.js";
 
@@ -38,23 +38,16 @@ export function pairTexts(
   const count = (what: string, by = 1) => {
     counts[what] = (counts[what] ?? 0) + by;
   };
-  const rewardPairs: PairedTexts[] = [];
-  const structurePairs: PairedTexts[] = [];
-  for (const [user, texts] of samples) {
-    const rng = createRng(seed, "pairs", user);
-    const eligible = texts.flatMap((text) => eligibleFor(text, alignment.structure));
-    const { examples, dropped } = strategy.select(eligible, rng);
-    if (dropped !== null) count(`dropped: ${dropped}`);
-    for (const { chosen, rejected } of examples) {
-      rewardPairs.push({
-        user,
-        teaches: "reward",
-        chosen: eligible[chosen] as ScoredSample,
-        rejected: rejected.map((i) => eligible[i] as ScoredSample),
-      });
-    }
-    if (alignment.structure === "gate" && strategy.rejected === 1) structurePairs.push(...structurePair(user, texts));
-  }
+  const selections = select(samples, strategy, alignment, seed);
+  for (const { dropped } of selections) if (dropped !== null) count(`dropped: ${dropped}`);
+  const rewardPairs = selections.flatMap(({ user, samples: eligible, examples }) =>
+    examples.map(({ chosen, rejected }): PairedTexts => {
+      const at = (index: number) => eligible[index] as ScoredSample;
+      return { user, teaches: "reward", chosen: at(chosen), rejected: rejected.map(at) };
+    }),
+  );
+  const gated = alignment.structure === "gate" && strategy.rejected === 1;
+  const structurePairs = gated ? [...samples].flatMap(([user, texts]) => structurePair(user, sampled(texts))) : [];
   // structure / (reward + structure) <= share
   const most = Math.floor((rewardPairs.length * alignment.structureShare) / (1 - alignment.structureShare));
   const kept = createRng(seed, "structure pairs").shuffle(structurePairs).slice(0, most);
@@ -62,6 +55,27 @@ export function pairTexts(
   count("structure pairs", kept.length);
   if (structurePairs.length > kept.length) count("structure pairs over the share", structurePairs.length - kept.length);
   return { pairs: [...rewardPairs, ...kept], counts };
+}
+
+/** The texts that were drawn, without the policies' own texts that a strategy asked for beside them. */
+export function sampled(texts: readonly ScoredSample[]): readonly ScoredSample[] {
+  return texts.filter(({ origin = "sample" }) => origin === "sample");
+}
+
+type Selected = Selection & { readonly user: number; readonly samples: readonly ScoredSample[] };
+
+function select(
+  samples: ReadonlyMap<number, readonly ScoredSample[]>,
+  strategy: SamplingStrategy,
+  { structure }: Alignment,
+  seed: number,
+): readonly Selected[] {
+  const selections = [...samples].map(([user, texts]): Selected => {
+    const eligible = texts.flatMap((text) => eligibleFor(text, structure));
+    return { user, samples: eligible, ...strategy.select(eligible, createRng(seed, "pairs", user)) };
+  });
+  const compared = strategy.compare?.(selections);
+  return compared === undefined ? selections : selections.map((selection, i) => ({ ...selection, ...compared[i] }));
 }
 
 /**

@@ -7,6 +7,8 @@ import type { RewardModels } from "./reward.js";
 import type { Study, TuningParts } from "./study.js";
 
 export interface Policy extends PolicyTexts {
+  /** Greedy, one a user. */
+  readonly texts: readonly UserSample[];
   /** N texts of each held-out align user: by these a policy is judged. */
   readonly heldOut: readonly (readonly UserSample[])[];
 }
@@ -29,27 +31,42 @@ export function alignUsers({ data, spec, tuning, llmSeed }: Study): AlignUsers {
 
 /** Step 1, and beside it what the policy is judged by: drawn with the same random numbers for every policy. */
 export async function writePolicy(study: Study, llm: LlmBackend, name: string, heldOut: Int32Array): Promise<Policy> {
-  const { texts } = await infer(study, llm, name);
+  const texts = await infer(study, llm, name);
   return { name, texts, heldOut: await sampleTexts(study, llm, heldOut, study.generation, study.parts.sampling?.samples ?? 1, "held-out") };
 }
 
-/** Steps 5 and 4: N texts of each user, scored by models that have seen nothing of the user. */
+/** The greedy texts that a sampling strategy may ask for beside the samples. */
+export interface OwnTexts {
+  /** Of the policy that is tuned. */
+  readonly greedy: Policy;
+  /** Of the policy before it, which is the same where there was none. */
+  readonly previous: Policy;
+}
+
+/**
+ * Steps 5 and 4: N texts of each user, scored by models that have seen nothing of the user. The policies' own texts
+ * that the strategy `needs` follow them, marked by their `origin`.
+ */
 export async function sampleScored(
   study: Study,
   { llm, sampling, alignment }: TuningParts,
   users: Int32Array,
   reward: RewardModels,
   iteration: number,
+  own: OwnTexts,
 ): Promise<ReadonlyMap<number, readonly ScoredSample[]>> {
-  const samples = await sampleTexts(study, llm, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
+  const drawn = await sampleTexts(study, llm, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
+  const beside = Array.from(users, (user) => sampling.needs.map((origin) => ({ ...(own[origin].texts[user] as UserSample), origin })));
+  const samples = drawn.map((texts, i) => [...texts.map((text) => ({ ...text, origin: "sample" as const })), ...(beside[i] ?? [])]);
   const rewards = await reward.score(samples.flat());
   const weight = alignment.structure === "reward" ? alignment.structureWeight : 0;
   let next = 0;
   const scored = samples.map((texts) =>
-    texts.map(({ text, tokens, finished, parsed }): ScoredSample => {
+    texts.map(({ text, tokens, finished, parsed, origin }): ScoredSample => {
       const { structureRate, conforms } = parsed;
       const value = (1 - weight) * (rewards[next++] as number) + weight * structureRate;
-      return { text, reward: value, length: tokens, finished, structureRate, structured: conforms, conforms: conforms && finished };
+      const form = { finished, structureRate, structured: conforms, conforms: conforms && finished };
+      return { text, reward: value, length: tokens, origin, ...form };
     }),
   );
   return new Map(scored.map((texts, i) => [users[i] as number, texts]));

@@ -44,7 +44,7 @@ export interface IterationOutcome {
   /** Share of their samples that are finished and in the asked structure, after the iteration. */
   readonly conforming: number;
   readonly pairs: Readonly<Record<string, number>>;
-  /** Share of rejected texts with the smaller implicit reward, over the last steps. */
+  /** Share of rejected texts with the smaller implicit reward, over the last steps; NaN (null in the file) where there were none. */
   readonly accuracy: number;
   readonly margin: number;
   /** To the policy that the iteration started from, nats a text, on held-out users' samples. */

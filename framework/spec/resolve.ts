@@ -7,6 +7,7 @@ import { RlrfError } from "../errors.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
 import { conflicts } from "./conflicts.js";
 import { envelope, knownAspects } from "./envelope.js";
+import { misfits } from "./fit.js";
 import { type SpecFault, SpecFaults } from "./faults.js";
 import { specHash } from "./hash.js";
 import { child } from "./json.js";
@@ -37,7 +38,10 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
     markDefaults(draft, "", "the spec", origins);
     for (const [kind, { section }] of Object.entries(pluginKinds))
       if (section in draft) resolver.reference(kind as PluginKind, draft[section], `/${section}`);
-    if (resolver.faults.length === 0) resolver.add(conflicts(draft as unknown as Spec));
+    if (resolver.faults.length === 0) {
+      const whole = draft as unknown as Spec;
+      resolver.add([...conflicts(whole), ...misfits(whole, registry)]);
+    }
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);
   const spec = freeze(draft) as Spec;

@@ -96,4 +96,31 @@ describe("pairs of sampled texts", () => {
     pairTexts(new Map([[0, texts]]), looking, alignment("off"), 1);
     assert.deepEqual(seen, [false, true, true]);
   });
+
+  it("leaves the policies' own texts to the strategy alone, and lets it compare users", () => {
+    const own = { ...sample("own", 0.55, false), origin: "greedy" as const };
+    const seen: string[][] = [];
+    const comparing: SamplingStrategy = {
+      ...strategy,
+      needs: ["greedy"],
+      select(samples, rng) {
+        seen.push(samples.map(({ text }) => text));
+        return strategy.select(samples, rng);
+      },
+      compare: (selections) =>
+        selections.map(({ samples, examples, dropped }) =>
+          samples.some(({ text }) => text === "a") ? { examples: [], dropped: "small-gap" } : { examples, dropped },
+        ),
+    };
+    const users = new Map([
+      [1, [sample("a", 0.9), sample("b", 0.1), own]],
+      [2, [sample("c", 0.9), sample("d", 0.1), { ...own, reward: 0.05 }]],
+    ]);
+    const off = pairTexts(users, comparing, alignment("off"), 1);
+    assert.deepEqual(seen, [["a", "b", "own"], ["c", "d", "own"]]); // biome-ignore format: one line
+    assert.deepEqual(off.pairs.map(({ rejected }) => rejected[0]?.text), ["own"]); // biome-ignore format: one line
+    assert.equal(off.counts["dropped: small-gap"], 1);
+    const gated = pairTexts(users, { ...comparing, compare: (selections) => selections }, alignment("gate", 0.5), 1);
+    assert.equal(gated.counts["structure pairs"], 0, "no structure pair is made of a text that was not sampled");
+  });
 });

@@ -164,6 +164,25 @@ describe("alignment", () => {
     dispose();
   });
 
+  it("the mismatched text is of another prompt, though several examples share one", async () => {
+    const { model, dispose } = testModel();
+    const recorder = new Recorder(["mismatched"]);
+    const examples = [example("a", "x", "q"), example("a", "y", "q"), example("b", "z", "q")];
+    await stepsOf(model, { examples, loss: recorder, alignment: { ...alignment, epochs: 1, batchSize: 3, learningRate: 0 } });
+    const expected = tf.tidy(() =>
+      [
+        ["a", "z"],
+        ["a", "z"],
+        ["b", "x"],
+      ].map(
+        ([prompt = "", content = ""]) =>
+          model.logProbs([model.tokenize([{ role: "user", content: prompt }], [text(content)])]).dataSync()[0] as number,
+      ),
+    );
+    close([...(recorder.seen[0]?.mismatched ?? [])].sort(), expected.sort(), 1e-4);
+    dispose();
+  });
+
   it("a cut text has no end token in its log-prob", () => {
     const { model, dispose } = testModel();
     const [ended, cut] = model.tokenize([{ role: "user", content: "a" }], [text("Drama"), text("Drama", 0, false)]).completions;

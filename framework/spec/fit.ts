@@ -1,0 +1,61 @@
+/** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
+import type { PluginKind } from "../contracts/kinds.js";
+import type { Registry } from "../kernel/registry.js";
+import { annotated } from "./options.js";
+import type { PluginReference, Spec } from "./types.js";
+import type { PlainFault } from "./validate.js";
+
+/** How many rejected texts a sampling strategy gives, or a loss takes at least. */
+export type Rejected = 0 | 1 | "many";
+
+export function misfits({ loss, sampling }: Spec, registry: Registry): readonly PlainFault[] {
+  if (loss === undefined || sampling === undefined) return [];
+  const gives = registry.find("sampling", sampling.plugin, sampling.version).rejected;
+  if (gives === undefined) return []; // a plugin that does not say: the assembled one will
+  const misfit = rejectedMisfit(takenBy(loss, registry), gives);
+  return misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }];
+}
+
+/** A loss that lists several texts needs a strategy that gives several; one on pairs takes exactly one; `sft` and its like are content with any. */
+export function rejectedMisfit(takes: Rejected, gives: Rejected): { pointer: string; message: string; expected: string } | null {
+  if (takes === 0 || takes === gives) return null;
+  if (takes === "many")
+    return {
+      pointer: "/sampling",
+      message: `the loss compares a chosen text with several, but the sampling strategy gives ${gives === 0 ? "none" : "one"}`,
+      expected: "a strategy with many rejected texts (multi-negative, ranked-list), or a loss on pairs",
+    };
+  if (gives === 0)
+    return {
+      pointer: "/sampling",
+      message: "the loss compares a chosen text with a rejected one, but the sampling strategy gives none",
+      expected: "a strategy that makes pairs, or a loss on the chosen text alone (sft)",
+    };
+  return {
+    pointer: "/loss",
+    message: "the sampling strategy gives several rejected texts, but the loss takes pairs",
+    expected: 'a loss that needs "listwise", or a strategy that makes pairs',
+  };
+}
+
+/** The most demanding of the loss and those within it. */
+function takenBy(reference: PluginReference, registry: Registry): Rejected {
+  const inner = innerReferences("loss", reference, registry);
+  const { needs, rejected } = registry.find("loss", reference.plugin, reference.version);
+  const takes = [
+    rejectedTaken({ needs: needs ?? [], ...(rejected === 0 && { rejected }) }),
+    ...inner.map((loss) => takenBy(loss, registry)),
+  ];
+  return takes.find((taken) => taken === "many") ?? takes.find((taken) => taken === 1) ?? 0;
+}
+
+export function rejectedTaken({ needs, rejected }: { readonly needs: readonly string[]; readonly rejected?: 0 }): Rejected {
+  return needs.includes("listwise") ? "many" : (rejected ?? 1);
+}
+
+function innerReferences(kind: PluginKind, reference: PluginReference, registry: Registry): readonly PluginReference[] {
+  const { options } = registry.find(kind, reference.plugin, reference.version);
+  return annotated(options, reference.options, "pluginKind").flatMap(({ schema, value }) =>
+    schema.pluginKind === kind ? [value as PluginReference] : [],
+  );
+}

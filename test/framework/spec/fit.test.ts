@@ -1,0 +1,65 @@
+/** What goes together: refused before anything is loaded, from the registry's entries alone. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Registry } from "../../../framework/kernel/registry.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
+import { SpecFaults } from "../../../framework/spec/faults.js";
+import { type Rejected, rejectedMisfit } from "../../../framework/spec/fit.js";
+import type { SpecSource } from "../../../framework/spec/origins.js";
+import { resolveSpec } from "../../../framework/spec/resolve.js";
+
+describe("parts that go together", () => {
+  let registry: Registry;
+  let quickstart: Record<string, unknown>;
+  before(async () => {
+    registry = await Registry.read();
+    quickstart = JSON.parse(await readFile(join(packageRoot, "experiments", "quickstart.json"), "utf8")) as Record<string, unknown>;
+  });
+
+  function faultsOf(loss: object, sampling: object): string[] {
+    try {
+      resolveSpec({ name: "test", value: { ...quickstart, loss, sampling } as SpecSource["value"], origins: new Map() }, registry);
+      return [];
+    } catch (error) {
+      if (!(error instanceof SpecFaults)) throw error;
+      return error.faults.map(({ code, pointer }) => `${code} ${pointer}`);
+    }
+  }
+  const plugin = (name: string, options = {}) => ({ plugin: name, options });
+  const conflictAt = (pointer: string) => [`RLRF_SPEC_CONFLICT ${pointer}`];
+
+  it("a loss takes what the strategy gives", () => {
+    assert.deepEqual(faultsOf(plugin("dpo"), plugin("best-worst")), []);
+    assert.deepEqual(faultsOf(plugin("s-dpo"), plugin("multi-negative")), []);
+    assert.deepEqual(faultsOf(plugin("pl-topk"), plugin("ranked-list")), []);
+    for (const sampling of ["rejection", "best-worst", "ranked-list"]) assert.deepEqual(faultsOf(plugin("sft"), plugin(sampling)), []);
+  });
+
+  it("or is refused", () => {
+    assert.deepEqual(faultsOf(plugin("s-dpo"), plugin("best-worst")), conflictAt("/sampling"));
+    assert.deepEqual(faultsOf(plugin("rec-po"), plugin("rejection")), conflictAt("/sampling"));
+    assert.deepEqual(faultsOf(plugin("simpo"), plugin("rejection")), conflictAt("/sampling"));
+    assert.deepEqual(faultsOf(plugin("dpo"), plugin("ranked-list")), conflictAt("/loss"));
+  });
+
+  it("a mix takes what the most demanding of its losses takes", () => {
+    const mix = (...names: string[]) => plugin("mix", { losses: names.map((name) => ({ loss: plugin(name) })) });
+    const nested = plugin("mix", { losses: [{ loss: mix("s-dpo", "sft") }, { loss: plugin("dpo") }] });
+    assert.deepEqual(faultsOf(mix("dpo", "sft"), plugin("best-worst")), []);
+    assert.deepEqual(faultsOf(mix("dpo", "sft"), plugin("rejection")), conflictAt("/sampling"));
+    assert.deepEqual(faultsOf(mix("sft"), plugin("rejection")), []);
+    assert.deepEqual(faultsOf(nested, plugin("multi-negative")), []);
+    assert.deepEqual(faultsOf(nested, plugin("all-pairs")), conflictAt("/sampling"));
+  });
+
+  it("in every combination of how many rejected texts there are", () => {
+    const counts: readonly Rejected[] = [0, 1, "many"];
+    const fits = counts.map((takes) => counts.map((gives) => rejectedMisfit(takes, gives) === null));
+    assert.deepEqual(fits, [
+      [true, true, true],
+      [false, true, false],
+      [false, false, true],
+    ]);
+  });
+});
