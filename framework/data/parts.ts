@@ -18,7 +18,7 @@ export function makeParts(users: number, protocol: PartsProtocol, reward: Reward
   if (reward.folds === 1 || protocol.folds === 1)
     throw partsError(
       "one fold has no other to learn from",
-      protocol.folds === 1 ? "protocol.folds" : "reward.options.folds",
+      protocol.folds === 1 ? "protocol.folds" : "alignment.rewardFolds",
       "0, or at least 2",
     );
   const shuffled = createRng("parts", protocol.seed).shuffle(Int32Array.from({ length: users }, (_, user) => user));

@@ -62,7 +62,7 @@ export class Study {
   static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
     const begun = performance.now();
     // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
-    const data = await prepare(parts.dataset, spec.protocol, { folds: rewardFoldsOf(spec) });
+    const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
     const generations = await context.store.log<readonly GeneratedText[]>("texts");
     const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities.textEncoder as string);
     const items = await itemVectors(data, vectors, context.progress);
@@ -158,10 +158,4 @@ async function tellLists({ folder, tracker }: RunContext, digest: string, counts
   await writeJson(path, { digest, counts });
   tracker.artifact(path);
   tracker.tags({ listsDigest: digest });
-}
-
-/** Into how many parts the align users are dealt, so that nobody is scored by a model that has seen them. */
-function rewardFoldsOf(spec: Spec): number {
-  const folds = spec.reward?.options.folds;
-  return typeof folds === "number" ? folds : 2;
 }

@@ -207,6 +207,13 @@ const alignment = closed("The loop of sampling, pairing and preference tuning; w
     default: "stop",
     description: "When the hearing test fails, that is the recommender's ranking does not depend on the text.",
   },
+  rewardFolds: {
+    type: "integer",
+    minimum: 2,
+    default: 2,
+    unit: "folds",
+    description: "Cross-fitting: into how many parts the align users are dealt; each is scored by a reward model of the others.",
+  },
   heldOut: {
     ...share,
     exclusiveMaximum: 1,

@@ -77,6 +77,8 @@ export interface Alignment {
   /** Texts that the reward models learn to hear. */
   readonly hears: "policy" | "template";
   readonly deaf: "stop" | "continue";
+  /** Cross-fitting: reward models of a seed, each scoring the align users that it was not trained on. */
+  readonly rewardFolds: number;
   /** Share of the align users that make no pairs: the iteration is judged on them. */
   readonly heldOut: number;
   /** Align users that are sampled, at most; 0 = all. */

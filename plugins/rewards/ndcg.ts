@@ -15,12 +15,6 @@ interface NdcgOptions {
     type: "object",
     properties: {
       at: { type: "integer", minimum: 1, default: 5, unit: "ranks", description: "k: the ranks that count." },
-      folds: {
-        type: "integer",
-        minimum: 2,
-        default: 2,
-        description: "Cross-fitting: reward models, each scoring the users that it was not trained on. Read by the framework.",
-      },
     },
   },
 })

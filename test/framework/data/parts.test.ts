@@ -65,7 +65,7 @@ describe("makeParts", () => {
   it("says what is too few", () => {
     assert.throws(() => makeParts(4, split, { folds: 2 }), coded("RLRF_DATA_PARTS", "4 users", "protocol.split"));
     assert.throws(() => makeParts(6, folds, { folds: 2 }), coded("RLRF_DATA_PARTS", "6 users", "5 folds"));
-    assert.throws(() => makeParts(100, split, { folds: 1 }), coded("RLRF_DATA_PARTS", "reward.options.folds"));
+    assert.throws(() => makeParts(100, split, { folds: 1 }), coded("RLRF_DATA_PARTS", "alignment.rewardFolds"));
     assert.throws(() => makeParts(100, { ...folds, folds: 1 }, { folds: 2 }), coded("RLRF_DATA_PARTS", "protocol.folds"));
   });
 
