@@ -75,11 +75,28 @@ export interface Reranker {
   readonly fit: FitOptions;
   /** Width of the item-ID embedding that the reranker learns for each candidate. */
   readonly embedding: number;
-  build(scope: Parameters, shape: { readonly width: number; readonly list: number }): RerankerNetwork;
+  /** Interactions right before a list that it looks at itself, at most; absent = none. */
+  readonly history?: number;
+  build(scope: Parameters, shape: RerankerShape): RerankerNetwork;
+}
+export interface RerankerShape {
+  /** Features a candidate. */
+  readonly width: number;
+  /** Candidates a list. */
+  readonly list: number;
+  /** Width of an item of the history; 0 for a reranker that asks for none. */
+  readonly historyWidth: number;
+}
+/** What the user met right before a list, for rerankers that look at it themselves. */
+export interface ListHistory {
+  /** Each item's learned vector and, where there are texts, its adapted text. [batch, length, historyWidth] */
+  readonly items: Tensor3D;
+  /** 1 where there is an item, 0 where padded, on the left. [batch, length] */
+  readonly real: Tensor2D;
 }
 export interface RerankerNetwork {
-  /** @param features [batch, list, width]; @returns scores (logits) [batch, list] */
-  score(features: Tensor3D, mode: Mode): Tensor2D;
+  /** @param features [batch, list, width]; @param history for a reranker that asks for it; @returns scores (logits) [batch, list] */
+  score(features: Tensor3D, mode: Mode, history?: ListHistory): Tensor2D;
   /** Training loss from scores and labels, both [batch, list]. */
   loss(scores: Tensor2D, labels: Tensor2D): Scalar;
 }

@@ -2,12 +2,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { PreparedData } from "../contracts/dataset.js";
 import type { Rng } from "../contracts/plugin.js";
-import type { Adaptor, AdaptorNetwork, Mode, Reranker, RerankerNetwork } from "../contracts/recommender.js";
+import type { Adaptor, AdaptorNetwork, ListHistory, Mode, Reranker, RerankerNetwork } from "../contracts/recommender.js";
 import { labelsOf } from "../data/labels.js";
+import { realOf } from "../recommender/index.js";
 import { type Embedding, embedding, evaluating } from "../tensor/nn/index.js";
 import { Parameters } from "../tensor/parameters.js";
 import { Distinct } from "./batches.js";
 import { candidatesOf, type FittedEncoder } from "./encoder.js";
+import { listHistories, paddedBatch, type Sequences } from "./sequences.js";
 
 /** What texts say, as the text encoder's vectors. */
 export interface Knowledge {
@@ -37,6 +39,18 @@ export interface Adapted {
   dispose(): void;
 }
 
+/** Items of lists, and of what came before them for a reranker that asks. */
+interface Items {
+  readonly candidates: tf.Tensor2D; // [batch, list]
+  readonly history: tf.Tensor2D | null; // [batch, length], left-padded with 0
+}
+
+/** What the texts add to the items: joined with the user's for candidates, by themselves for the history. */
+interface ItemTexts {
+  readonly candidates: tf.Tensor3D; // [batch, list, features]
+  readonly history: tf.Tensor3D | null; // [batch, length, adapted]
+}
+
 /** Texts adapted at once. */
 const adaptBatch = 1024;
 
@@ -45,26 +59,29 @@ export class RecommenderNetwork {
   private readonly items: Embedding;
   private readonly reranker: RerankerNetwork;
   private readonly heard: HeardTexts | undefined;
+  private readonly histories: Sequences | undefined;
 
   constructor(
     private readonly parts: RecommenderParts,
     rng: Rng,
   ) {
-    const { data, encoder, knowledge } = parts;
+    const { data, encoder, knowledge, reranker } = parts;
     this.parameters = new Parameters(rng);
-    const count = data.items.length;
-    this.items = embedding(this.parameters.scope("items"), { count, width: parts.reranker.embedding });
+    this.items = embedding(this.parameters.scope("items"), { count: data.items.length, width: reranker.embedding });
     this.heard = knowledge ? new HeardTexts(parts.adaptor, this.parameters.scope("adaptor"), knowledge, data) : undefined;
-    const width = parts.reranker.embedding + encoder.width + (this.heard?.features ?? 0);
-    this.reranker = parts.reranker.build(this.parameters.scope("reranker"), { width, list: data.lists.length });
+    this.histories = reranker.history ? listHistories(data) : undefined;
+    this.reranker = reranker.build(this.parameters.scope("reranker"), {
+      width: reranker.embedding + encoder.width + (this.heard?.features ?? 0),
+      list: data.lists.length,
+      historyWidth: this.histories ? reranker.embedding + (this.heard?.adapted ?? 0) : 0,
+    });
   }
 
   /** Training loss of a batch of lists, each user heard with its own text. */
   loss(lists: Int32Array, mode: Mode): tf.Scalar {
     const { lists: all } = this.parts.data;
-    const candidates = candidatesOf(all, lists);
-    const texts = this.heard?.ofBatch(lists, candidates, mode);
-    const scores = this.reranker.score(this.join(lists, candidates, texts), mode);
+    const items = this.itemsOf(lists);
+    const scores = this.score(lists, items, this.heard?.ofBatch(lists, items, mode), mode);
     const labels = tf.tensor2d(Float32Array.from(labelsOf(all, lists)), [lists.length, all.length]);
     return this.reranker.loss(scores, labels);
   }
@@ -79,17 +96,31 @@ export class RecommenderNetwork {
   /** @param heard rows of `adapted.users`, [lists]; @returns [lists * length] */
   scores(lists: Int32Array, heard: Int32Array | null, adapted: Adapted | null): Float32Array {
     return tf.tidy(() => {
-      const candidates = candidatesOf(this.parts.data.lists, lists);
-      const texts = adapted && heard ? this.heard?.ofAdapted(adapted, heard, candidates) : undefined;
-      return this.reranker.score(this.join(lists, candidates, texts), evaluating).dataSync<"float32">();
+      const items = this.itemsOf(lists);
+      const texts = adapted && heard ? this.heard?.ofAdapted(adapted, heard, items) : undefined;
+      return this.score(lists, items, texts, evaluating).dataSync<"float32">();
     });
   }
 
-  private join(lists: Int32Array, candidates: tf.Tensor2D, texts: tf.Tensor3D | undefined): tf.Tensor3D {
+  private itemsOf(lists: Int32Array): Items {
+    const { data, reranker } = this.parts;
+    const history = this.histories ? paddedBatch(this.histories, lists, reranker.history ?? 0) : null;
+    return { candidates: candidatesOf(data.lists, lists), history };
+  }
+
+  private score(lists: Int32Array, { candidates, history }: Items, texts: ItemTexts | undefined, mode: Mode): tf.Tensor2D {
     const { encoder } = this.parts;
-    const own = this.items(candidates) as tf.Tensor3D; // [batch, list, embedding]
-    const features = [own, ...(encoder.width > 0 ? [encoder.features(lists)] : []), ...(texts ? [texts] : [])];
-    return features.length === 1 ? own : tf.concat(features, 2);
+    const [own, past] = history ? this.lookUpBoth(candidates, history) : [this.items(candidates) as tf.Tensor3D, null];
+    const features = joined([own, ...(encoder.width > 0 ? [encoder.features(lists)] : []), ...(texts ? [texts.candidates] : [])]);
+    if (history === null || past === null) return this.reranker.score(features, mode);
+    const before: ListHistory = { items: joined([past, ...(texts?.history ? [texts.history] : [])]), real: realOf(history) };
+    return this.reranker.score(features, mode, before);
+  }
+
+  /** One lookup, so that its gradient is one sum over the table. */
+  private lookUpBoth(candidates: tf.Tensor2D, history: tf.Tensor2D): [tf.Tensor3D, tf.Tensor3D] {
+    const vectors = this.items(tf.concat([candidates, history], 1));
+    return tf.split(vectors, [candidates.shape[1], history.shape[1]], 1) as [tf.Tensor3D, tf.Tensor3D];
   }
 
   dispose(): void {
@@ -123,20 +154,30 @@ class HeardTexts {
     return this.network.features;
   }
 
-  /** Features of a training batch: its distinct texts and items go through the experts once. @returns [batch, list, features] */
-  ofBatch(lists: Int32Array, candidates: tf.Tensor2D, mode: Mode): tf.Tensor3D {
-    const users = this.userTexts.of(lists.map((list) => this.data.lists.user[list] as number));
-    const items = this.distinctItems.of(candidates.dataSync<"int32">());
-    const voices = this.network.users(users.texts, mode); // [texts, voices, adapted]
-    const [, each, adapted] = voices.shape;
-    return this.network.join(
-      tf.reshape(rowsOf(voices, users.index), [lists.length, (users.index.length / lists.length) * each, adapted]),
-      this.lookUp(this.network.items(rowsOf(this.itemTexts, items.distinct), mode), tf.tensor2d(items.index, candidates.shape, "int32")),
-    );
+  /** Width of an item's adapted text. */
+  get adapted(): number {
+    return tf.tidy(() => this.network.items(tf.zeros([1, this.knowledge.width]), evaluating).shape[1]);
   }
 
-  ofAdapted({ users, items }: Adapted, heard: Int32Array, candidates: tf.Tensor2D): tf.Tensor3D {
-    return this.network.join(rowsOf(users, heard), this.lookUp(items, candidates));
+  /** What texts add to a training batch: its distinct texts and items go through the experts once. */
+  ofBatch(lists: Int32Array, { candidates, history }: Items, mode: Mode): ItemTexts {
+    const users = this.userTexts.of(lists.map((list) => this.data.lists.user[list] as number));
+    const ids = history ? (tf.concat([candidates, history], 1) as tf.Tensor2D) : candidates;
+    const items = this.distinctItems.of(ids.dataSync<"int32">());
+    const voices = this.network.users(users.texts, mode); // [texts, voices, adapted]
+    const [, each, adapted] = voices.shape;
+    const said: tf.Tensor3D = tf.reshape(rowsOf(voices, users.index), [lists.length, (users.index.length / lists.length) * each, adapted]);
+    const all = this.lookUp(this.network.items(rowsOf(this.itemTexts, items.distinct), mode), tf.tensor2d(items.index, ids.shape, "int32"));
+    if (history === null) return { candidates: this.network.join(said, all), history };
+    const [now, before] = tf.split(all, [candidates.shape[1], history.shape[1]], 1) as [tf.Tensor3D, tf.Tensor3D];
+    return { candidates: this.network.join(said, now), history: before };
+  }
+
+  ofAdapted({ users, items }: Adapted, heard: Int32Array, { candidates, history }: Items): ItemTexts {
+    return {
+      candidates: this.network.join(rowsOf(users, heard), this.lookUp(items, candidates)),
+      history: history && this.lookUp(items, history),
+    };
   }
 
   /** @returns [batch, list, adapted] */
@@ -208,6 +249,10 @@ class UserTexts {
   dispose(): void {
     this.table.dispose();
   }
+}
+
+function joined(parts: readonly tf.Tensor3D[]): tf.Tensor3D {
+  return parts.length === 1 ? (parts[0] as tf.Tensor3D) : tf.concat([...parts], 2);
 }
 
 function rowsOf<Rank extends tf.Tensor>(table: Rank, rows: Int32Array): Rank {

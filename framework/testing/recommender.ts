@@ -1,7 +1,15 @@
 /** Contract suites of the recommender's three parts. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Adaptor, AdaptorNetwork, EncoderNetwork, Reranker, RerankerNetwork, SequenceEncoder } from "../contracts/recommender.js";
+import type {
+  Adaptor,
+  AdaptorNetwork,
+  EncoderNetwork,
+  ListHistory,
+  Reranker,
+  RerankerNetwork,
+  SequenceEncoder,
+} from "../contracts/recommender.js";
 import type { Parameters } from "../tensor/parameters.js";
 import { identityChecks } from "./identity.js";
 import { type Runner, type Subject, suite, withPlugin } from "./subject.js";
@@ -102,15 +110,31 @@ export function adaptorContract(subject: Subject<Adaptor>, runner?: Runner): voi
 }
 
 const list = { width: 10, list: 5 };
+const historyWidth = 7;
 
 export function rerankerContract(subject: Subject<Reranker>, runner?: Runner): void {
   const built = (body: (network: RerankerNetwork, parameters: Parameters, reranker: Reranker) => void) => () =>
     withPlugin(subject, (reranker) =>
       withNetwork(
-        (scope) => reranker.build(scope, list),
-        (network, parameters) => body(network, parameters, reranker),
+        (scope) => reranker.build(scope, { ...list, historyWidth: reranker.history ? historyWidth : 0 }),
+        (network, parameters) => body(heardWith(network, reranker), parameters, reranker),
       ),
     );
+  // One user has met nothing before the list. [3, 4, 7]
+  const history = (): ListHistory => ({
+    items: normal<tf.Rank.R3>([3, 4, historyWidth], 5),
+    real: tf.tensor2d([1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0], [3, 4]),
+  });
+  /** A reranker that asks for a history is given one, the rows of whose lists are scored: all, or the second alone. */
+  const heardWith = (network: RerankerNetwork, reranker: Reranker): RerankerNetwork => ({
+    loss: network.loss,
+    score: (features, mode, given) => {
+      if (reranker.history === undefined) return network.score(features, mode);
+      const { items, real } = given ?? history();
+      if (features.shape[0] === 3) return network.score(features, mode, { items, real });
+      return network.score(features, mode, { items: tf.slice(items, [1, 0, 0], [1, 4, -1]), real: tf.slice(real, [1, 0], [1, 4]) });
+    },
+  });
   const features = () => normal<tf.Rank.R3>([3, list.list, list.width], 3);
   // The last list has no relevant candidate: it is kept for training. [3, 5]
   const labels = () => tf.tensor2d([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], [3, 5]);
@@ -126,6 +150,16 @@ export function rerankerContract(subject: Subject<Reranker>, runner?: Runner): v
       const alone = network.score(tf.slice(features(), [1, 0, 0], [1, list.list, list.width]), inference);
       const difference = tf.max(tf.abs(tf.sub(tf.slice(all, [1, 0], [1, list.list]), alone))).dataSync()[0] ?? 1;
       assert.ok(difference < 1e-4, `a list is scored differently in a batch (by ${difference})`);
+    }),
+    "looks at the history that it asks for, but not at what pads it": built((network, _parameters, reranker) => {
+      if (reranker.history === undefined) return;
+      const { items, real } = history();
+      const scores = (items: tf.Tensor3D) => network.score(features(), inference, { items, real }).arraySync() as number[][];
+      const padded = tf.sub(1, tf.expandDims(real, 2)); // [3, 4, 1]
+      const [as, other, noise] = [items, tf.add(items, 1), tf.add(items, padded)].map((each) => scores(each as tf.Tensor3D));
+      assert.notDeepEqual(as?.[1], other?.[1], "another history gives the same scores");
+      const difference = Math.max(...(as ?? []).flat().map((score, i) => Math.abs(score - (noise?.flat()[i] ?? Number.NaN))));
+      assert.ok(difference < 1e-4, `what stands at padding changes the scores (by ${difference})`);
     }),
     "has a finite loss, also for a list without a relevant candidate, whose gradient reaches every parameter": built(
       (network, parameters) => {

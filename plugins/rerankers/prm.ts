@@ -1,4 +1,18 @@
-import { type FitOptions, nn, options, type Parameters, plugin, type Reranker, type RerankerNetwork, tf } from "rlrf4rec";
+import {
+  type FitOptions,
+  fitOptions,
+  type ListObjective,
+  listLosses,
+  listObjective,
+  nn,
+  options,
+  type Parameters,
+  plugin,
+  type Reranker,
+  type RerankerNetwork,
+  type RerankerShape,
+  tf,
+} from "rlrf4rec";
 
 export interface PrmOptions extends FitOptions {
   readonly embedding: number;
@@ -9,7 +23,7 @@ export interface PrmOptions extends FitOptions {
   readonly mlp: readonly number[];
   readonly dropout: number;
   readonly positions: boolean;
-  readonly objective: "softmax" | "bce";
+  readonly objective: ListObjective;
 }
 
 @plugin({
@@ -34,28 +48,8 @@ export interface PrmOptions extends FitOptions {
         description:
           "Learned position embeddings: the paper's input is ranked by an earlier model, whose order says something; the protocol's lists are shuffled, so a position says nothing and could only be overfitted",
       },
-      objective: {
-        enum: ["softmax", "bce"],
-        default: "softmax",
-        description:
-          "`softmax`: the paper's cross-entropy over the list, labels normalised where several items are relevant; `bce`: each candidate by itself",
-      },
-      epochs: { type: "integer", minimum: 1, default: 12, unit: "epochs", description: "At most; the cosine schedule ends there" },
-      batchSize: { type: "integer", minimum: 1, default: 256, unit: "lists", description: "Lists a step" },
-      learningRate: { type: "number", exclusiveMinimum: 0, default: 1e-3, description: "AdamW's, falling along a cosine" },
-      weightDecay: {
-        type: "number",
-        minimum: 0,
-        default: 1,
-        description: "AdamW's, decoupled; far less, and user texts are learnt by heart",
-      },
-      patience: {
-        type: "integer",
-        minimum: 1,
-        default: 4,
-        unit: "epochs",
-        description: "Epochs without a better metric of the valid users before the fit stops",
-      },
+      objective: listObjective("softmax"),
+      ...fitOptions({ epochs: 12, batchSize: 256, learningRate: 1e-3, weightDecay: 1, patience: 4 }, "reranker"),
     },
   },
 })
@@ -68,7 +62,7 @@ export class Prm implements Reranker {
     this.embedding = options.embedding;
   }
 
-  build(scope: Parameters, shape: { readonly width: number; readonly list: number }): RerankerNetwork {
+  build(scope: Parameters, shape: RerankerShape): RerankerNetwork {
     const { hidden, layers, heads, inner, mlp, dropout, positions, objective } = this.options;
     const input = nn.dense(scope.scope("input"), { inputs: shape.width, outputs: hidden });
     const order = positions ? scope.create("positions", [shape.list, hidden], nn.truncatedNormal(0.02)) : undefined;
@@ -84,7 +78,7 @@ export class Prm implements Reranker {
         const seen = blocks.reduce((x, block) => block(x, batch, mode), placed as tf.Tensor2D);
         return tf.reshape(output(seen, mode), [batch, list]);
       },
-      loss: (scores, labels) => (objective === "softmax" ? nn.listwiseSoftmax(scores, labels) : nn.binaryCrossEntropy(scores, labels)),
+      loss: listLosses[objective],
     };
   }
 }

@@ -43,6 +43,18 @@ export function siluSlope(x: tf.Tensor, gate: tf.Tensor): tf.Tensor {
   return tf.mul(gate, tf.add(1, tf.mul(x, tf.sub(1, gate))));
 }
 
+/** x where it is positive, eˣ - 1 elsewhere (Clevert et al. 2015, arXiv 1511.07289). */
+export function elu<Rank extends tf.Tensor>(x: Rank): Rank {
+  return withGradient<[tf.Tensor], Rank>([x], (x) => {
+    const below = tf.exp(tf.minimum(x, 0)); // the slope, too
+    return {
+      value: tf.sub(tf.add(tf.relu(x), below), 1) as Rank,
+      saved: [below],
+      gradients: (dy, below) => [tf.mul(dy, below as tf.Tensor)],
+    };
+  });
+}
+
 /** x where it is positive, slope * x elsewhere (He et al. 2015, arXiv 1502.01852). @param slope learned, [last dimension of x] */
 export function prelu<Rank extends tf.Tensor>(x: Rank, slope: tf.Tensor): Rank {
   return withGradient<[tf.Tensor, tf.Tensor], Rank>([x, slope], (x, slope) => {

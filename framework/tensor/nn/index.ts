@@ -1,5 +1,5 @@
 /** Layers as functions over a scope of parameters: `const layer = dense(scope, shape)` creates, `layer(x)` computes. */
-export { gelu, plus, prelu, silu } from "./activations.js";
+export { elu, gelu, plus, prelu, silu } from "./activations.js";
 export { additiveScores } from "./additive-attention.js";
 export {
   causalMask,

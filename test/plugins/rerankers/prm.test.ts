@@ -15,7 +15,7 @@ const small: PrmOptions = {
 
 function build(options: Partial<PrmOptions> = {}, width = 3) {
   const parameters = new Parameters(createRng("prm"));
-  return { parameters, network: new Prm({ ...small, ...options }).build(parameters, { width, list: 4 }) };
+  return { parameters, network: new Prm({ ...small, ...options }).build(parameters, { width, list: 4, historyWidth: 0 }) };
 }
 const features = (seed: number, batch = 2): tf.Tensor3D => {
   const rng = createRng("features", seed);

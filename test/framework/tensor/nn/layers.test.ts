@@ -282,10 +282,11 @@ describe("nn layers", () => {
   });
 
   describe("activations", () => {
-    it("gelu, silu and prelu have their values", () =>
+    it("elu, gelu, silu and prelu have their values", () =>
       withoutLeak(() =>
         tf.tidy(() => {
           const x = () => tf.tensor1d([-1, 0, 2]);
+          close(nn.elu(x()), [Math.exp(-1) - 1, 0, 2]);
           close(nn.gelu(x()), [-0.158655, 0, 1.9545]);
           close(nn.silu(x()), [-0.268941, 0, 1.761594]);
           close(
@@ -309,7 +310,7 @@ describe("nn layers", () => {
           );
         }),
       ));
-    const each: Record<string, (x: tf.Tensor) => tf.Tensor> = { gelu: nn.gelu, silu: nn.silu, l2Normalised: nn.l2Normalised };
+    const each: Record<string, (x: tf.Tensor) => tf.Tensor> = { elu: nn.elu, gelu: nn.gelu, silu: nn.silu, l2Normalised: nn.l2Normalised };
     for (const [name, activation] of Object.entries(each)) it(`${name} has right gradients`, () => checkLayer(() => activation, [4, 3]));
     it("prelu has right gradients", () =>
       checkLayer(

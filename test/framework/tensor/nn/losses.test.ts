@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { binaryCrossEntropy, catalogueCrossEntropy, listwiseSoftmax } from "../../../../framework/tensor/nn/index.js";
+import { attentionRank, binaryCrossEntropy, catalogueCrossEntropy, listwiseSoftmax } from "../../../../framework/tensor/nn/index.js";
 import { useEngine } from "../../../support/engine.js";
 import { checkGradients, close, variable, withoutLeak } from "../../../support/tensors.js";
 
@@ -26,6 +26,24 @@ describe("nn losses", () => {
         close(listwiseSoftmax(scores, tf.zerosLike(labels)), [0]);
       }),
     ));
+  it("attention rank: by hand, graded, and a list without a relevant item; right gradients", () =>
+    withoutLeak(() => {
+      tf.tidy(() => {
+        const scores = tf.tensor2d([
+          [log(1), log(2), log(5)], // 1/8, 2/8, 5/8
+          [3, 1, 2],
+        ]);
+        const labels = (first: number[]) => tf.tensor2d([first, [0, 0, 0]]);
+        close(attentionRank(scores, labels([0, 1, 0])), [log(8 / 7) + log(4) + log(8 / 3)]);
+        const more = Math.E / (1 + Math.E); // e² against e
+        const each = (wanted: number, given: number) => -(wanted * log(given) + (1 - wanted) * log(1 - given));
+        close(attentionRank(scores, labels([2, 1, 0])), [each(more, 1 / 8) + each(1 - more, 2 / 8) + each(0, 5 / 8)]);
+        close(attentionRank(tf.tensor2d([[100, -100]]), tf.tensor2d([[0, 1]])), [200 + 7 * log(10)], 1e-3);
+      });
+      const scores = variable(() => tf.tensor2d([0.3, -1, 2, 0.5, 0.1, -0.4], [2, 3]));
+      checkGradients([scores], () => attentionRank(scores as tf.Tensor as tf.Tensor2D, tf.tensor2d([1, 0, 1, 0, 0, 0], [2, 3])));
+      scores.dispose();
+    }));
   it("binary cross-entropy: by hand, weighted, and finite far out", () =>
     withoutLeak(() =>
       tf.tidy(() => {

@@ -1,0 +1,61 @@
+import {
+  type FitOptions,
+  fitOptions,
+  type ListObjective,
+  listLosses,
+  listObjective,
+  nn,
+  options,
+  type Parameters,
+  plugin,
+  type Reranker,
+  type RerankerNetwork,
+  type RerankerShape,
+  tf,
+} from "rlrf4rec";
+
+export interface PointwiseOptions extends FitOptions {
+  readonly embedding: number;
+  readonly mlp: readonly number[];
+  readonly dropout: number;
+  readonly objective: ListObjective;
+}
+
+@plugin({
+  kind: "reranker",
+  name: "pointwise",
+  version: "1.0.0",
+  summary: "An MLP over each candidate by itself: what a list's company adds is what others gain over it",
+  source: "the deep ranking model of Covington et al. 2016 (RecSys), section 4; sizes as in KAR, arXiv 2306.10933",
+  options: {
+    type: "object",
+    properties: {
+      embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
+      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the MLP" },
+      dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the MLP" },
+      objective: listObjective("bce"),
+      ...fitOptions({ epochs: 12, batchSize: 256, learningRate: 1e-3, weightDecay: 1, patience: 4 }, "reranker"),
+    },
+  },
+})
+export class Pointwise implements Reranker {
+  readonly fit: FitOptions;
+  readonly embedding: number;
+
+  constructor(@options() private readonly options: PointwiseOptions) {
+    this.fit = options;
+    this.embedding = options.embedding;
+  }
+
+  build(scope: Parameters, { width }: RerankerShape): RerankerNetwork {
+    const { mlp, dropout, objective } = this.options;
+    const output = nn.mlp(scope.scope("output"), width, [...mlp, 1], dropout);
+    return {
+      score: (features, mode) => {
+        const [batch, list] = features.shape;
+        return tf.reshape(output(tf.reshape(features, [batch * list, width]), mode), [batch, list]);
+      },
+      loss: listLosses[objective],
+    };
+  }
+}
