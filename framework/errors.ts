@@ -100,6 +100,11 @@ export const errorCodes = {
   RLRF_DATA_PARTS: { exit: 2, summary: "Too few users for the split, folds or align share asked for." },
   RLRF_DATA_LEAK: { exit: 1, summary: "The prepared data would let an answer leak; names the list or user." },
   RLRF_DATA_DATABASE: { exit: 1, summary: "DuckDB failed." },
+  RLRF_COMPARE_FILE: {
+    exit: 2,
+    summary: "A file of a run that is compared is not in its form, or contradicts another; with file and line.",
+  },
+  RLRF_COMPARE_LISTS: { exit: 2, summary: "The runs that are compared did not score the same lists of the same users." },
   RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K." },
   RLRF_METRIC_NAN: { exit: 1, summary: "A score to be ranked is not a number." },
   RLRF_ALIGN_REJECTED: {

@@ -74,12 +74,12 @@ function policiesTable({ llm }: Result): string[] {
   return rows.length === 0 ? [] : ["", table([head, ...rows], [1, 2, 3, 4, 5, 6])];
 }
 
-function number(value: number | undefined): string {
+export function number(value: number | undefined): string {
   return value === undefined || Number.isNaN(value) ? "-" : value.toFixed(4);
 }
-function signed(value: number): string {
+export function signed(value: number): string {
   return `${value >= 0 ? "+" : ""}${value.toFixed(4)}`;
 }
-function probability(p: number): string {
+export function probability(p: number): string {
   return p < 0.0001 ? "<.0001" : p.toFixed(4);
 }

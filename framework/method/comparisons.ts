@@ -1,5 +1,5 @@
 /** Paired tests between arms, or between policies, on the same users. */
-import { holm, pairedRandomisationTest } from "../metrics/statistics.js";
+import { type CorrectedTest, pairedTests } from "../metrics/statistics.js";
 import type { Comparison } from "./result.js";
 
 /** What everything is held against, where the run has it. */
@@ -14,15 +14,13 @@ export function compared(values: ReadonlyMap<string, Float64Array>, metric: stri
       .filter((against) => arm !== "swapped" && (order.indexOf(against) < i || against === "swapped") && values.has(against))
       .map((against) => ({ arm, against })),
   );
-  const results = pairs.map(({ arm, against }) =>
-    pairedRandomisationTest(values.get(arm) as Float64Array, values.get(against) as Float64Array, { seed }),
+  const valuesOf = (arm: string) => values.get(arm) as Float64Array;
+  const tests = pairedTests(
+    pairs.map(({ arm, against }) => [valuesOf(arm), valuesOf(against)] as const),
+    { seed },
   );
-  const corrected = holm(results.map(({ p }) => p));
-  return pairs.map((pair, i) => ({
-    ...pair,
-    metric,
-    difference: results[i]?.difference ?? Number.NaN,
-    p: results[i]?.p ?? Number.NaN,
-    pHolm: corrected[i] ?? Number.NaN,
-  }));
+  return pairs.map((pair, i) => {
+    const { difference, p, pHolm } = tests[i] as CorrectedTest; // one a pair
+    return { ...pair, metric, difference, p, pHolm };
+  });
 }

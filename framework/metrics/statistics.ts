@@ -102,3 +102,18 @@ export function holm(pValues: readonly number[]): number[] {
   }
   return corrected;
 }
+
+export interface CorrectedTest extends PairedTest {
+  /** Corrected over all the pairs that were tested together. */
+  readonly pHolm: number;
+}
+
+/** Tests pairs of users' values, and corrects for how many there are. */
+export function pairedTests(
+  pairs: readonly (readonly [ArrayLike<number>, ArrayLike<number>])[],
+  options: PairedTestOptions,
+): CorrectedTest[] {
+  const tests = pairs.map(([a, b]) => pairedRandomisationTest(a, b, options));
+  const corrected = holm(tests.map(({ p }) => p));
+  return tests.map((test, i) => ({ ...test, pHolm: corrected[i] as number }));
+}

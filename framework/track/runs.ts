@@ -7,12 +7,12 @@ import { journalName } from "./journal.js";
 import { trackingUri } from "./tracking.js";
 
 /**
- * The folders of runs that have a journal.
+ * The folders of runs that have a journal, or what else is wanted of them.
  * @param names of runs in `root`, or folders; none = every run in `root`
  * @throws RLRF_RUN_UNKNOWN
  */
-export async function findRuns(root: string, names: readonly string[]): Promise<string[]> {
-  const hasJournal = (folder: string) => existsSync(join(folder, journalName));
+export async function findRuns(root: string, names: readonly string[], wanted: string = journalName): Promise<string[]> {
+  const hasJournal = (folder: string) => existsSync(join(folder, wanted));
   const all = (await readdir(root).catch(() => [])).filter((name) => hasJournal(join(root, name))).sort();
   if (names.length === 0 && all.length > 0) return all.map((name) => join(root, name));
   if (names.length === 0)
@@ -23,7 +23,7 @@ export async function findRuns(root: string, names: readonly string[]): Promise<
     throw new RlrfError("RLRF_RUN_UNKNOWN", {
       message: `there is no run "${name}"`,
       where: root,
-      expected: all.length === 0 ? "a folder with a journal.jsonl" : `one of ${all.join(", ")}`,
+      expected: all.length === 0 ? `a folder with ${wanted} in it` : `one of ${all.join(", ")}`,
     });
   });
 }

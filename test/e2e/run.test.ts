@@ -5,6 +5,9 @@ import os from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
+import { compareRuns } from "../../framework/compare/compare.js";
+import { readRun } from "../../framework/compare/read-run.js";
+import type { Result } from "../../framework/method/result.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { command, numbersOf, runFolderIn, startRun } from "../support/run.js";
 
@@ -86,6 +89,22 @@ describe("a whole run, from a spec to its result", function () {
       const reported = result.arms[name.replace(".jsonl", "")]?.["ndcg@5"]?.mean as number;
       assert.ok(Math.abs(mean(bySeed) - reported) < 1e-9, `${name}: ${mean(bySeed)} and ${reported}`);
     }
+  });
+
+  it("is compared by its scores: the figures of its result, and no difference from a copy", async () => {
+    const run = await runFolderIn(undisturbed);
+    const result = JSON.parse(await fs.readFile(join(run, "result.json"), "utf8")) as Result;
+    const copy = join(undisturbed, "copy");
+    await fs.cp(run, copy, { recursive: true });
+    const { arms, tests, differences } = compareRuns([await readRun(run), await readRun(copy)]);
+    for (const [metric, byArm] of Object.entries(arms))
+      for (const [arm, intervals] of Object.entries(byArm))
+        for (const interval of intervals) {
+          const reported = result.arms[arm]?.[metric]?.mean as number;
+          assert.ok(Math.abs((interval?.mean as number) - reported) < 1e-9, `${arm} ${metric}: ${interval?.mean} and ${reported}`);
+        }
+    assert.ok(tests.length > 0 && tests.every(({ difference, p }) => difference === 0 && p === 1));
+    assert.deepEqual(differences, []);
   });
 
   it("judges every policy by the texts it samples for held-out users, with paired tests", async () => {

@@ -1,0 +1,158 @@
+/** What a run left in its folder, read as if anybody had written it. */
+import { createHash } from "node:crypto";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { RlrfError } from "../errors.js";
+import { packageRoot } from "../setup/paths.js";
+import { type Json, parseJson } from "../spec/json.js";
+import { isObject } from "../spec/origins.js";
+import { validate } from "../spec/validate.js";
+import { fileError, linesOf, readJson } from "../store/files.js";
+
+/** The scores that one arm gave, by the recommender's seed. */
+export interface ArmScores {
+  readonly bySeed: ReadonlyMap<number, SeedScores>;
+}
+export interface SeedScores {
+  /** Raw id of each list's user. [lists] */
+  readonly users: string[];
+  readonly labels: number[]; // [lists * length]
+  readonly scores: number[]; // [lists * length]
+}
+export interface ComparedRun {
+  readonly name: string;
+  readonly folder: string;
+  readonly spec: { readonly [key: string]: Json };
+  readonly seeds: readonly number[];
+  /** In the order of their files. */
+  readonly arms: ReadonlyMap<string, ArmScores>;
+  /** Candidates a list. */
+  readonly length: number;
+  /** User -> what names the user's lists: candidates and labels, in whatever order. */
+  readonly lists: ReadonlyMap<string, string>;
+}
+
+/** A line of scores/ARM.jsonl; its form is registry/scores.schema.json. */
+interface ScoreLine {
+  readonly seed: number;
+  readonly user: string;
+  readonly candidates: readonly string[];
+  readonly labels: readonly number[];
+  readonly scores: readonly number[];
+}
+
+const specLimit = 4 * 2 ** 20;
+const scoresLimit = 4 * 2 ** 30;
+
+/** @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
+export async function readRun(folder: string): Promise<ComparedRun> {
+  const specPath = join(folder, "spec.json");
+  await mustBeFile(specPath, specLimit);
+  const spec = parseJson(await readFile(specPath, "utf8"), specPath).value;
+  if (!isObject(spec)) throw broken(specPath, "a spec is a JSON object");
+  const schema = await readJson<object>(join(packageRoot, "registry", "scores.schema.json"));
+  const names = (await readdir(join(folder, "scores")).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
+  const arms = new Map<string, ArmScores>();
+  let first: { readonly path: string; readonly length: number; readonly lists: ReadonlyMap<string, string> } | undefined;
+  for (const name of names) {
+    const path = join(folder, "scores", name);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/.test(name)) throw broken(join(folder, "scores"), "a file's name is no name of an arm");
+    const { scores, length, lists } = await readArm(path, schema);
+    first ??= { path, length, lists };
+    mustAgree(path, lists, first);
+    arms.set(name.slice(0, -".jsonl".length), scores);
+  }
+  if (first === undefined) throw broken(join(folder, "scores"), "there are no scores: the run has not ended");
+  const seeds = [...new Set([...arms.values()].flatMap(({ bySeed }) => [...bySeed.keys()]))].sort((a, b) => a - b);
+  return { name: basename(folder), folder, spec, seeds, arms, length: first.length, lists: first.lists };
+}
+
+async function readArm(path: string, schema: object): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
+  await mustBeFile(path, scoresLimit);
+  const bySeed = new Map<number, SeedScores>();
+  const collected = new Map<number, ListNames>();
+  let length = 0;
+  for await (const { number, text } of linesOf(path)) {
+    if (text.trim() === "") continue;
+    const where = `${path}:${number}`;
+    const line = scoreLine(text, where, schema);
+    length ||= line.candidates.length;
+    if (line.candidates.length !== length) throw broken(where, `a list of ${line.candidates.length} among lists of ${length}`);
+    const own = bySeed.get(line.seed) ?? { users: [], labels: [], scores: [] };
+    bySeed.set(line.seed, own);
+    own.users.push(line.user);
+    own.labels.push(...line.labels);
+    own.scores.push(...line.scores);
+    const names = collected.get(line.seed) ?? new ListNames();
+    collected.set(line.seed, names);
+    if (!names.add(line)) throw broken(where, `a list of user ${JSON.stringify(line.user)} stands twice`);
+  }
+  const [first, ...others] = [...collected.values()].map((names) => names.byUser());
+  if (first === undefined) throw broken(path, "the file is empty");
+  for (const lists of others) mustAgree(path, lists, { path, lists: first });
+  return { scores: { bySeed }, length, lists: first };
+}
+
+function scoreLine(text: string, where: string, schema: object): ScoreLine {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken(where, `not JSON: ${(cause as Error).message}`, cause);
+  }
+  const [fault] = validate(schema, value, "scores.schema.json");
+  if (fault !== undefined) throw broken(where, `${fault.pointer || "the line"}: ${fault.message}`);
+  const line = value as ScoreLine;
+  const { length } = line.candidates;
+  if (length === 0 || line.labels.length !== length || line.scores.length !== length)
+    throw broken(where, `${length} candidates, ${line.labels.length} labels and ${line.scores.length} scores`);
+  if (!line.scores.every(Number.isFinite)) throw broken(where, "a score is not finite");
+  return line;
+}
+
+/** Names each user's lists by what is in them. */
+class ListNames {
+  private readonly names = new Map<string, Set<string>>();
+
+  /** @returns false when the user has this list already */
+  add({ user, candidates, labels }: ScoreLine): boolean {
+    const name = JSON.stringify(candidates.map((candidate, i) => `${labels[i]} ${candidate}`).sort());
+    const own = this.names.get(user) ?? new Set();
+    this.names.set(user, own);
+    return own.size < own.add(name).size;
+  }
+
+  byUser(): ReadonlyMap<string, string> {
+    return new Map(
+      [...this.names].map(([user, lists]) => [
+        user,
+        createHash("sha256")
+          .update([...lists].sort().join("\n"))
+          .digest("base64"),
+      ]),
+    );
+  }
+}
+
+/** All arms and seeds of a run score the same lists. */
+function mustAgree(
+  path: string,
+  lists: ReadonlyMap<string, string>,
+  first: { readonly path: string; readonly lists: ReadonlyMap<string, string> },
+): void {
+  const other = [...new Set([...lists.keys(), ...first.lists.keys()])].find((user) => lists.get(user) !== first.lists.get(user));
+  if (other !== undefined)
+    throw broken(path, `its lists of user ${JSON.stringify(other)} are not those of ${first.path}, or of another seed`);
+}
+
+async function mustBeFile(path: string, limit: number): Promise<void> {
+  const { size } = await stat(path).catch((error: unknown) => {
+    throw fileError(error, path, "read");
+  });
+  if (size > limit) throw broken(path, `it has ${size} bytes, more than the ${limit} that are read`);
+}
+
+function broken(where: string, message: string, cause?: unknown): RlrfError {
+  const hint = "compare folders that `rlrf run` has written to their end";
+  return new RlrfError("RLRF_COMPARE_FILE", { message, where, expected: "the form of registry/scores.schema.json", hint }, { cause });
+}
