@@ -55,6 +55,9 @@ function tableOptions(folder: string): object {
 /** Options with which a plugin is tested, besides its defaults; those without sensible defaults only with these. */
 const variants: Readonly<Record<string, readonly object[]>> = {
   "adaptor/hea": ["aspects", "product", "concat"].map((join) => ({ join })),
+  "adaptor/mlp": ["aspects", "product", "concat"].map((join) => ({ join })),
+  "adaptor/moe": [{}, { top: 2, join: "product" }],
+  "adaptor/none": ["aspects", "product", "concat"].map((join) => ({ join })),
   "encoder/din": [{}, { normalise: true }],
   "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4 }],
   "encoder/sasrec": ["bce", "ce", "gbce", "bpr", "top1"].map((objective) => ({ objective, hidden: 8, negatives: 4 })),

@@ -1,0 +1,45 @@
+import {
+  type Adaptor,
+  type AdaptorNetwork,
+  type AdaptorShape,
+  type JoinOptions,
+  joinedAdaptor,
+  joinOptions,
+  nn,
+  options,
+  type Parameters,
+  plugin,
+} from "rlrf4rec";
+
+export interface MlpOptions extends JoinOptions {
+  readonly hidden: readonly number[];
+  readonly adapted: number;
+  readonly dropout: number;
+}
+
+/** relu(x W + b) V + c, a network for each side. */
+@plugin({
+  kind: "adaptor",
+  name: "mlp",
+  version: "1.0.0",
+  summary: "An MLP for users' texts and one for items': an adaptor without experts",
+  source: "the two-layer adaptor that KAR compares its experts with, Xi et al. 2023, arXiv 2306.10933, section 4",
+  options: {
+    type: "object",
+    properties: {
+      ...joinOptions,
+      hidden: { type: "array", items: { type: "integer", minimum: 1 }, default: [128], description: "Hidden widths" },
+      adapted: { type: "integer", minimum: 1, default: 32, description: "Width of an adapted vector" },
+      dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the hidden layers" },
+    },
+  },
+})
+export class MlpAdaptor implements Adaptor {
+  constructor(@options() private readonly options: MlpOptions) {}
+
+  build(scope: Parameters, shape: AdaptorShape): AdaptorNetwork {
+    const { hidden, adapted, dropout } = this.options;
+    const side = (name: string) => nn.mlp(scope.scope(name), shape.width, [...hidden, adapted], dropout);
+    return joinedAdaptor(scope, shape, this.options, { users: side("users"), items: side("items") }, adapted);
+  }
+}
