@@ -36,6 +36,7 @@ export { appendInteractions, appendItems, appendUsers, type InteractionRow } fro
 export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";
 export { createRng } from "./rng.js";
+export { AdamW, valueAndGradients } from "./tensor/optimiser.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";
 export * from "./recommender/index.js";
 export * as nn from "./tensor/nn/index.js";
@@ -46,7 +47,8 @@ export { logRatio } from "./feedback/log-ratio.js";
 export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingOption } from "./feedback/loss-options.js";
 export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
 export { meanByText } from "./feedback/mean-by-text.js";
-export { averagePrecision, ndcg } from "./metrics/ranking.js";
+export { rankCorrelation } from "./metrics/rank-correlation.js";
+export { averagePrecision, ndcg, reciprocalRank } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";
 export * as tuning from "./tuning/index.js";
 export * as http from "./http/index.js";

@@ -150,27 +150,35 @@ interface ListInput {
 /** One list, `{"scores": [[…]], "labels": [[…]]}`, or a list of lists; each gives one number. */
 async function feedReward(reward: Reward, document: JsonDocument): Promise<{ rewards: (number | null)[] }> {
   const lists = listsOf(document);
+  const needsAll = reward.needs.includes("calibration");
+  if (needsAll) for (const [i, { scores }] of lists.entries()) mustHave(`list ${i} scores`, scores, lists[0]?.scores.length ?? 0);
   const rewards = new Array<number | null>(lists.length);
   for (const [i, { scores, labels, neutral, ties = "expected", structureRate = 1 }] of lists.entries()) {
     mustHave(`list ${i} labels`, labels, scores.length);
     if (neutral !== undefined) mustHave(`list ${i} neutral`, neutral, scores.length);
     if (neutral === undefined && reward.needs.includes("neutral"))
       throw wrong(`list ${i}`, 'the reward needs "neutral"', "scores with a neutral text");
-    const one: RewardBatch = {
-      texts: [{ user: 0, text: "", structureRate }],
-      lists: {
-        text: Int32Array.of(0),
-        length: scores.length,
-        scores: Float32Array.from(scores),
-        labels: Uint8Array.from(labels),
-        ...(neutral === undefined ? {} : { neutral: Float32Array.from(neutral) }),
-      },
-      ties,
-    };
-    const [value] = await reward.reward(one);
+    const one = rewardBatch([{ scores, labels, ...(neutral && { neutral }), ties, structureRate }]);
+    const [value] = await reward.reward({ ...one, ...(needsAll && { calibration: rewardBatch(lists) }) });
     rewards[i] = value === undefined || Number.isNaN(value) ? null : value;
   }
   return { rewards };
+}
+
+/** A text of its own for each list. */
+function rewardBatch(lists: readonly ListInput[]): RewardBatch {
+  const neutral = lists.flatMap((list) => list.neutral ?? []);
+  return {
+    texts: lists.map(({ structureRate = 1 }, user) => ({ user, text: "", structureRate })),
+    lists: {
+      text: Int32Array.from(lists, (_, text) => text),
+      length: lists[0]?.scores.length ?? 0,
+      scores: Float32Array.from(lists.flatMap(({ scores }) => scores)),
+      labels: Uint8Array.from(lists.flatMap(({ labels }) => labels)),
+      ...(neutral.length > 0 && { neutral: Float32Array.from(neutral) }),
+    },
+    ties: lists[0]?.ties ?? "expected",
+  };
 }
 
 function listsOf(document: JsonDocument): readonly ListInput[] {

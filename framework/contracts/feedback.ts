@@ -1,6 +1,6 @@
 /** From recommender feedback to preference examples: reward heads, sampling strategies, preference losses. */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
-import type { GenerationParameters } from "./llm.js";
+import type { ChatMessage, GenerationParameters } from "./llm.js";
 import type { Rng } from "./plugin.js";
 
 /** A text of a user with what the parser made of it. */
@@ -11,7 +11,13 @@ export interface ScoredText {
   readonly structureRate: number;
 }
 
-/** Texts to be rewarded, with the recommender's scores for each text's lists. */
+/** A row of numbers for each text. */
+export interface TextFeatures {
+  readonly width: number;
+  readonly values: Float32Array; // [texts * width]
+}
+
+/** Texts to be rewarded, with the recommender's scores for each text's lists. What a head does not `need` is absent. */
 export interface RewardBatch {
   readonly texts: readonly ScoredText[];
   readonly lists: {
@@ -20,18 +26,39 @@ export interface RewardBatch {
     readonly length: number;
     readonly scores: Float32Array; // [lists * length]
     readonly labels: Uint8Array; // [lists * length]
-    /** Scores of the same lists with a neutral text; present when the head `needs` it. [lists * length] */
+    /** "neutral": scores of the same lists with a neutral text. [lists * length] */
     readonly neutral?: Float32Array;
   };
   readonly ties: TiePolicy;
+  /** 1 where a text's lists were left out because the head measures only a share of the texts. [texts] */
+  readonly unmeasured?: Uint8Array;
+  /** "vectors": what the recommender hears of a text, all aspects joined. */
+  readonly vectors?: TextFeatures;
+  /** "states": what the sequence encoder makes of the text's user, the mean over lists and candidates; width 0 under the encoder `none`. */
+  readonly states?: TextFeatures;
+  /** "prompts": what each text answers. [texts] */
+  readonly prompts?: readonly TextPrompt[];
+  /** "calibration": the texts that the recommender has learnt to hear, one of each user it may score; the same for all its batches. */
+  readonly calibration?: RewardBatch;
+  /** Takes figures about the reward itself, for the journal. */
+  readonly report?: (figures: Readonly<Record<string, number>>) => void;
+}
+export interface TextPrompt {
+  /** Raw id of the user. */
+  readonly user: string;
+  readonly messages: readonly ChatMessage[];
 }
 export type TiePolicy = "expected" | "pessimistic" | "optimistic";
-export type RewardNeed = "neutral";
+export type RewardNeed = "neutral" | "vectors" | "states" | "prompts" | "calibration";
 
 /** Reward head: one number a text, higher is better. */
 export interface Reward {
   readonly needs: readonly RewardNeed[];
-  /** @returns [texts]; NaN for a text none of whose lists has a relevant item. */
+  /** Only the text is looked at, and every text has a reward: its lists need no ranking. Absent: the rankings are. */
+  readonly reads?: "text";
+  /** The texts whose lists are to be ranked, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
+  readonly measures?: { readonly share: number; readonly least: number };
+  /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text alone */
   reward(batch: RewardBatch): Float64Array | Promise<Float64Array>;
 }
 

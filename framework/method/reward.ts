@@ -2,11 +2,13 @@
 import { join } from "node:path";
 import type { Reward, RewardBatch } from "../contracts/feedback.js";
 import type { Round } from "../contracts/dataset.js";
-import { hasRelevant, labelsOf } from "../data/labels.js";
+import { mean } from "../metrics/aggregate.js";
+import { readJson, writeJson } from "../store/files.js";
 import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
 import { encoderOf, type FitName, type Listener, recommenderOf } from "./fits.js";
 import type { PolicyTexts, UserText } from "./infer.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
+import { RewardBatches } from "./reward-batch.js";
 import type { Study } from "./study.js";
 
 interface RewardModel {
@@ -18,12 +20,18 @@ interface RewardModel {
 
 /** The cross-fitted reward models of an iteration: one for each part of the align users and each recommender seed. */
 export class RewardModels {
+  private readonly batches: RewardBatches;
+
   private constructor(
     private readonly study: Study,
     private readonly reward: Reward,
     readonly knowledge: Knowledge,
     private readonly models: readonly RewardModel[],
-  ) {}
+    /** What the models have learnt to hear, a text a user. */
+    private readonly heard: readonly UserText[],
+  ) {
+    this.batches = new RewardBatches(study, reward);
+  }
 
   /** Step 3, for the reward: recommenders that have learnt to hear texts like these. */
   static async fit(study: Study, reward: Reward, heard: PolicyTexts): Promise<RewardModels> {
@@ -36,7 +44,7 @@ export class RewardModels {
         models.push({ round, name, encoder, recommender: await recommenderOf(study, round, name, knowledge, encoder) });
       }
     }
-    return new RewardModels(study, reward, knowledge, models);
+    return new RewardModels(study, reward, knowledge, models, heard.texts);
   }
 
   /**
@@ -55,75 +63,48 @@ export class RewardModels {
       engine: context.engine.name,
       ties: spec.protocol.ties,
       texts: texts.map(({ user, parsed }) => [user, parsed.canonical, parsed.structureRate]),
+      ...(this.reward.needs.includes("prompts") && { prompt: spec.prompt, heard: this.heard, raw: texts.map(({ text }) => text) }),
     };
     const step = await context.store.step({ step: "rewards", version: 1, inputs }, async (folder) => {
-      const values = await this.scored(texts);
+      const { values, figures } = await this.scored(texts);
       await writeTensors(join(folder, "rewards.safetensors"), { rewards: { shape: [values.length], values: values } });
+      await writeJson(join(folder, "figures.json"), figures);
     });
+    await this.tell(step.folder);
     const file = join(step.folder, "rewards.safetensors");
     return valuesOf(await readTensors(file), "rewards", Float64Array);
   }
 
-  private async scored(texts: readonly UserText[]): Promise<Float64Array> {
-    const sums = new Float64Array(texts.length);
+  private async scored(texts: readonly UserText[]) {
+    const values = new Float64Array(texts.length);
+    const figures: Record<string, number>[] = [];
     const vectors = await this.study.encode(texts);
     for (const model of this.models) {
       const mine = new Set(model.round.test);
       const rows = texts.flatMap(({ user }, row) => (mine.has(user) ? [row] : []));
-      const rewards = await this.reward.reward(await this.ranked(model, texts, vectors, rows));
-      for (const [i, row] of rows.entries()) sums[row] = (sums[row] as number) + (rewards[i] as number) / this.study.spec.seeds.length;
+      const batch = await this.batches.of(model, texts, vectors, rows);
+      const calibration = this.reward.needs.includes("calibration") ? { calibration: await this.calibration(model) } : {};
+      const rewards = await this.reward.reward({ ...batch, ...calibration, report: (told) => void figures.push({ ...told }) });
+      for (const [i, row] of rows.entries()) values[row] = (values[row] as number) + (rewards[i] as number) / this.study.spec.seeds.length;
     }
-    return sums;
+    return { values, figures };
   }
 
-  /** The model's scores of all lists of the texts' users, each list once a text. */
-  private async ranked(
-    model: RewardModel,
-    texts: readonly UserText[],
-    vectors: Float32Array,
-    rows: readonly number[],
-  ): Promise<RewardBatch> {
-    const { data, spec, context } = this.study;
-    const byUser = this.relevantLists();
-    const lists: number[] = [];
-    const textOf: number[] = [];
-    for (const [i, row] of rows.entries()) {
-      for (const list of byUser.get(texts[row]?.user as number) ?? []) {
-        lists.push(list);
-        textOf.push(i);
-      }
-    }
-    const numbers = Int32Array.from(lists);
-    const size = this.knowledge.aspects * this.knowledge.width;
-    const heard = new Float32Array(rows.length * size);
-    for (const [i, row] of rows.entries()) heard.set(vectors.subarray(row * size, (row + 1) * size), i * size);
-    const text = Int32Array.from(textOf);
-    const options = { progress: context.progress, signal: context.signal };
-    const scores = await model.recommender.score(numbers, heard, text, options);
-    const neutral = this.reward.needs.includes("neutral")
-      ? await model.recommender.score(numbers, new Float32Array(size), new Int32Array(numbers.length), options)
-      : undefined;
-    return {
-      texts: rows.map((row) => ({
-        user: texts[row]?.user as number,
-        text: texts[row]?.text as string,
-        structureRate: texts[row]?.parsed.structureRate as number,
-      })),
-      lists: { text, length: data.lists.length, scores, labels: labelsOf(data.lists, numbers), ...(neutral && { neutral }) },
-      ties: spec.protocol.ties,
-    };
+  private async calibration(model: RewardModel): Promise<RewardBatch> {
+    const vectors = this.knowledge.users;
+    return this.batches.of(model, this.heard, vectors, [...model.round.test], { measureAll: true });
   }
 
-  /** Lists without a relevant item have no ideal order: they reward nothing. */
-  private relevantLists(): ReadonlyMap<number, readonly number[]> {
-    const { lists } = this.study.data;
-    const byUser = new Map<number, number[]>();
-    for (let list = 0; list < lists.count; list++) {
-      if (!hasRelevant(lists, list)) continue;
-      const user = lists.user[list] as number;
-      byUser.get(user)?.push(list) ?? byUser.set(user, [list]);
-    }
-    return byUser;
+  /** What the reward said of itself: the mean over the models. */
+  private async tell(folder: string): Promise<void> {
+    const told = await readJson<readonly Record<string, number>[]>(join(folder, "figures.json")).catch(() => []);
+    const means = Object.keys(told[0] ?? {}).map(
+      (name) => [`reward/${name}`, mean(told.map((figures) => figures[name] ?? Number.NaN))] as const,
+    );
+    if (means.length === 0) return;
+    const { tracker, logger } = this.study.context;
+    tracker.metrics(Object.fromEntries(means));
+    logger.info(means.map(([name, value]) => `${name} ${value.toFixed(3)}`).join(", "));
   }
 
   /** Each model with the users it may score. */

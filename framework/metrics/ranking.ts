@@ -60,6 +60,29 @@ export const averagePrecision: RankingMetric = (scores, labels, length, k, ties)
   });
 
 /**
+ * Reciprocal rank at k: 1 / the rank of the first relevant item, 0 where that is beyond k.
+ * @param scores [lists * length] @param labels [lists * length] @throws RLRF_METRIC_NAN
+ */
+export const reciprocalRank: RankingMetric = (scores, labels, length, k, ties) =>
+  rankLists(scores, labels, length, ties, (ranked, groupEnd) => {
+    let begin = 0;
+    let hits = 0;
+    for (; hits === 0; begin = groupEnd[begin] as number) {
+      for (let i = begin; i < (groupEnd[begin] as number); i++) hits += Number((ranked[i] as number) > 0);
+      if (hits > 0) break;
+    }
+    const size = (groupEnd[begin] as number) - begin;
+    let value = 0;
+    let none = 1; // chance that no place of the group before this one has a hit
+    for (let place = 0; place < size && begin + place < k; place++) {
+      const hit = hits / (size - place); // given none before
+      value += (none * hit) / (begin + place + 1);
+      none *= 1 - hit;
+    }
+    return value;
+  });
+
+/**
  * @param ranked the list's labels, best score first
  * @param groupEnd where the group of tied items that begins at a rank ends
  */

@@ -212,31 +212,45 @@ function rewardBatch(order: readonly number[] = [0, 1, 2, 3, 4, 5]): RewardBatch
       neutral: Float32Array.from(ordered.flatMap(() => [0.5, 0.4, 0.3, 0.2, 0.1])),
     },
     ties: "expected",
+    vectors: { width: 2, values: Float32Array.of(1, 0, 0, 1, 0.5, 0.5, 0.2, 0.3) },
+    states: { width: 1, values: Float32Array.of(0.1, 0.2, 0.3, 0.4) },
+    prompts: ["1", "2", "3", "1"].map((user) => ({ user, messages: [{ role: "user", content: "What does the user like?" }] })),
   };
+}
+
+/** With texts to compare with: the same users', one each. */
+function calibratedBatch(order?: readonly number[]): RewardBatch {
+  const calibration = rewardBatch();
+  const texts = calibration.texts.map((text) => ({ ...text, text: `Genre: other ${text.user}` }));
+  return { ...rewardBatch(order), calibration: { ...calibration, texts } };
 }
 
 export function rewardContract(subject: Subject<Reward>, runner?: Runner): void {
   const rewards = (batch: RewardBatch) => withPlugin(subject, async (reward) => [...(await reward.reward(batch))]);
+  const readsText = () => withPlugin(subject, ({ reads }) => reads === "text");
   const checks = {
     "says what it needs": () =>
       withPlugin(subject, ({ needs }) => {
-        for (const need of needs) assert.ok(need === "neutral", `"${need}" is no need`);
+        for (const need of needs)
+          assert.ok(["neutral", "vectors", "states", "prompts", "calibration"].includes(need), `"${need}" is no need`);
       }),
     "needs what its decorator says": declares(subject),
     "gives one number a text, and NaN where no list has a relevant candidate": async () => {
-      const values = await rewards(rewardBatch());
+      const values = await rewards(calibratedBatch());
       assert.equal(values.length, 4);
       finite(values.slice(0, 3), "reward");
-      assert.ok(Number.isNaN(values[3]), `${values[3]} for a text without a relevant candidate`);
+      if (await readsText()) finite(values.slice(3), "reward of a text without rankings");
+      else assert.ok(Number.isNaN(values[3]), `${values[3]} for a text without a relevant candidate`);
     },
     "is higher for a better ranking": async () => {
-      const [best = Number.NaN, worst = Number.NaN, between = Number.NaN] = await rewards(rewardBatch());
+      if (await readsText()) return;
+      const [best = Number.NaN, worst = Number.NaN, between = Number.NaN] = await rewards(calibratedBatch());
       assert.ok(best > worst && best >= between && between >= worst, `${best}, ${between}, ${worst}`);
     },
     "does not depend on the order of the lists, and leaves the batch alone": async () => {
-      const batch = rewardBatch([5, 3, 1, 4, 0, 2]);
+      const batch = calibratedBatch([5, 3, 1, 4, 0, 2]);
       const copy = structuredClone(batch);
-      const [a, b] = [await rewards(rewardBatch()), await rewards(batch)];
+      const [a, b] = [await rewards(calibratedBatch()), await rewards(batch)];
       for (const [i, value] of a.entries())
         assert.ok(Object.is(value, b[i]) || Math.abs(value - (b[i] ?? Number.NaN)) < 1e-9, `text ${i}: ${value}, ${b[i]}`);
       assert.deepEqual(batch, copy);

@@ -67,6 +67,12 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "reranker/mir": [{}, { positions: true }],
   "reranker/seq2slate": [{}, { decoding: "one-step" }],
   "reranker/setrank": [{}, { induced: 0, positions: true }],
+  "reward/judge": [{ llm: { plugin: "replay", options: { path: recordedTexts() } } }],
+  "reward/lift": [{}, { reward: { plugin: "log-likelihood" } }],
+  "reward/weighted": [
+    { rewards: [{ reward: { plugin: "ndcg" } }, { reward: { plugin: "structure" }, weight: 0.2 }] },
+    { rewards: [{ reward: { plugin: "lift" } }, { reward: { plugin: "map" } }], standardise: false },
+  ],
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],

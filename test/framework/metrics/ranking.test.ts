@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { TiePolicy } from "../../../framework/contracts/feedback.js";
-import { averagePrecision, metricByName, ndcg, type RankingMetric } from "../../../framework/metrics/ranking.js";
+import { averagePrecision, metricByName, ndcg, type RankingMetric, reciprocalRank } from "../../../framework/metrics/ranking.js";
 import { coded } from "../../support/dataset.js";
 
 const close = (actual: number | undefined, expected: number) =>
@@ -78,7 +78,7 @@ describe("ranking metrics", () => {
         );
   }
 
-  for (const [name, metric] of Object.entries({ ndcg, averagePrecision }))
+  for (const [name, metric] of Object.entries({ ndcg, averagePrecision, reciprocalRank }))
     it(`${name}: expected, best and worst over all orders of tied items, by brute force`, () => {
       const candidate = fc.tuple(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: name === "ndcg" ? 3 : 1 }));
       fc.assert(

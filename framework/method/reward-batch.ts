@@ -1,0 +1,117 @@
+/** What a reward head is given: the texts of some users, the recommender's scores of their lists, and whatever else it needs. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
+import { hasRelevant, labelsOf } from "../data/labels.js";
+import { createRng } from "../rng.js";
+import type { UserText } from "./infer.js";
+import { promptOf } from "./prompt.js";
+import type { FittedEncoder, Recommender } from "./recommender.js";
+import type { Study } from "./study.js";
+
+export interface RewardListener {
+  readonly recommender: Recommender;
+  readonly encoder: FittedEncoder;
+}
+
+export class RewardBatches {
+  private readonly listsOf: ReadonlyMap<number, readonly number[]>;
+
+  constructor(
+    private readonly study: Study,
+    private readonly reward: Reward,
+  ) {
+    this.listsOf = relevantLists(study);
+  }
+
+  /**
+   * The model's scores of all lists of the texts' users, each list once a text.
+   * @param texts [texts] @param vectors what is heard of them, [texts * size] @param rows the texts of the batch
+   */
+  async of(
+    model: RewardListener,
+    texts: readonly UserText[],
+    vectors: Float32Array,
+    rows: readonly number[],
+    { measureAll = false } = {},
+  ): Promise<RewardBatch> {
+    const { data, spec } = this.study;
+    const { needs } = this.reward;
+    const own = rows.map((row) => texts[row] as UserText);
+    const width = texts.length === 0 ? 0 : vectors.length / texts.length;
+    const values = new Float32Array(rows.length * width);
+    for (const [i, row] of rows.entries()) values.set(vectors.subarray(row * width, (row + 1) * width), i * width);
+    const heard: TextFeatures = { width, values };
+    const unmeasured = measureAll ? null : this.unmeasured(own);
+    return {
+      texts: own.map(({ user, text, parsed: { structureRate } }) => ({ user, text, structureRate })),
+      lists: await this.ranked(model.recommender, own, heard, unmeasured),
+      ties: spec.protocol.ties,
+      ...(unmeasured && { unmeasured }),
+      ...(needs.includes("vectors") && { vectors: heard }),
+      ...(needs.includes("states") && { states: this.states(model.encoder, own) }),
+      ...(needs.includes("prompts") && {
+        prompts: own.map(({ user }) => ({ user: data.users[user]?.id ?? "", messages: promptOf(user, data, spec.prompt) })),
+      }),
+    };
+  }
+
+  private async ranked(
+    recommender: Recommender,
+    texts: readonly UserText[],
+    heard: TextFeatures,
+    unmeasured: Uint8Array | null,
+  ): Promise<RewardBatch["lists"]> {
+    const { lists } = this.study.data;
+    const { progress, signal } = this.study.context;
+    const pairs = texts.flatMap(({ user }, text) =>
+      this.reward.reads === "text" || unmeasured?.[text] === 1 ? [] : (this.listsOf.get(user) ?? []).map((list) => ({ list, text })),
+    );
+    const numbers = Int32Array.from(pairs, ({ list }) => list);
+    const text = Int32Array.from(pairs, ({ text }) => text);
+    const empty = { text, length: lists.length, scores: new Float32Array(), labels: new Uint8Array() };
+    if (pairs.length === 0) return empty;
+    const score = (vectors: Float32Array, of: Int32Array) => recommender.score(numbers, vectors, of, { progress, signal });
+    const scores = await score(heard.values, text);
+    const neutral = this.reward.needs.includes("neutral")
+      ? await score(new Float32Array(heard.width), new Int32Array(numbers.length))
+      : null;
+    return { ...empty, scores, labels: labelsOf(lists, numbers), ...(neutral && { neutral }) };
+  }
+
+  /** Which texts with relevant lists go unranked; null where all are ranked. */
+  private unmeasured(texts: readonly UserText[]): Uint8Array | null {
+    const { measures } = this.reward;
+    if (measures === undefined) return null;
+    const ranked = texts.flatMap(({ user }, text) => (this.listsOf.has(user) ? [text] : []));
+    const keep = Math.max(measures.least, Math.ceil(measures.share * ranked.length));
+    const left = new Uint8Array(texts.length);
+    const order = createRng(this.study.spec.protocol.seed, "measured texts").shuffle(ranked);
+    for (const text of order.slice(keep)) left[text] = 1;
+    return left;
+  }
+
+  private states(encoder: FittedEncoder, texts: readonly UserText[]): TextFeatures {
+    const { width } = encoder;
+    const byUser = new Map<number, Float32Array>();
+    const values = new Float32Array(texts.length * width);
+    for (const [text, { user }] of texts.entries()) {
+      const lists = this.listsOf.get(user);
+      if (lists === undefined || width === 0) continue;
+      const state = byUser.get(user) ?? tf.tidy(() => tf.mean(encoder.features(Int32Array.from(lists)), [0, 1]).dataSync<"float32">());
+      byUser.set(user, state);
+      values.set(state, text * width);
+    }
+    return { width, values };
+  }
+}
+
+/** By user. Lists without a relevant item have no ideal order: they reward nothing. */
+function relevantLists({ data: { lists } }: Study): ReadonlyMap<number, readonly number[]> {
+  const byUser = new Map<number, number[]>();
+  for (let list = 0; list < lists.count; list++) {
+    if (!hasRelevant(lists, list)) continue;
+    const user = lists.user[list] as number;
+    byUser.get(user)?.push(list) ?? byUser.set(user, [list]);
+  }
+  return byUser;
+}

@@ -1,0 +1,28 @@
+import { meanByText, options, plugin, reciprocalRank, type Reward, type RewardBatch } from "rlrf4rec";
+
+interface MrrOptions {
+  readonly at: number;
+}
+
+@plugin({
+  kind: "reward",
+  name: "mrr",
+  version: "1.0.0",
+  summary: "Reciprocal rank of the first relevant item with the text, 0 beyond k; the mean over the user's lists",
+  source: "Voorhees 1999, TREC-8 question answering track report (mean reciprocal rank)",
+  pure: true,
+  options: {
+    type: "object",
+    properties: { at: { type: "integer", minimum: 1, default: 5, unit: "ranks", description: "k: the ranks that count." } },
+  },
+})
+export class MeanReciprocalRank implements Reward {
+  readonly needs = [] as const;
+
+  constructor(@options() private readonly options: MrrOptions) {}
+
+  reward(batch: RewardBatch): Float64Array {
+    const { scores, labels, length } = batch.lists;
+    return meanByText(batch, reciprocalRank(scores, labels, length, this.options.at, batch.ties));
+  }
+}

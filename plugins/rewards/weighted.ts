@@ -1,0 +1,76 @@
+import { options, plugin, type Reward, type RewardBatch, type RewardNeed } from "rlrf4rec";
+
+interface WeightedOptions {
+  readonly rewards: readonly { readonly reward: Reward; readonly weight: number }[];
+  readonly standardise: boolean;
+}
+
+const needs = ["calibration"] as const;
+
+@plugin({
+  kind: "reward",
+  name: "weighted",
+  version: "1.0.0",
+  summary: "Weighted sum of other rewards, each brought to mean 0 and standard deviation 1",
+  source: "Linear scalarisation of standardised objectives (Marler & Arora 2010, doi 10.1007/s00158-009-0460-7)",
+  pure: true,
+  needs,
+  options: {
+    type: "object",
+    required: ["rewards"],
+    properties: {
+      rewards: {
+        type: "array",
+        minItems: 1,
+        description: "What is summed.",
+        items: {
+          type: "object",
+          required: ["reward"],
+          properties: {
+            reward: { pluginKind: "reward", description: "A reward, as a section names it." },
+            weight: { type: "number", default: 1, unit: "weight", description: "Multiplies the reward." },
+          },
+        },
+      },
+      standardise: {
+        type: "boolean",
+        default: true,
+        description:
+          "Subtract a reward's mean and divide by its standard deviation, over the texts that the reward model has learnt to hear.",
+      },
+    },
+  },
+})
+export class Weighted implements Reward {
+  readonly needs: readonly RewardNeed[];
+  readonly reads?: "text";
+
+  constructor(@options() private readonly options: WeightedOptions) {
+    if (options.rewards.every(({ reward }) => reward.reads === "text")) this.reads = "text";
+    this.needs = [...new Set([...(options.standardise ? needs : []), ...options.rewards.flatMap(({ reward }) => reward.needs)])];
+  }
+
+  /**
+   * sum_i w_i (r_i - mean_i) / sd_i. Mean and deviation are those of the texts that the reward model has learnt to hear, for the users it scores:
+   * the same for every batch, so that texts of different policies can be compared. A reward that is constant there is only centred.
+   */
+  async reward(batch: RewardBatch): Promise<Float64Array> {
+    const sums = new Float64Array(batch.texts.length);
+    for (const { reward, weight } of this.options.rewards) {
+      const values = await reward.reward(batch);
+      const { mean, deviation } = await this.scaleOf(reward, batch);
+      for (const [text, value] of values.entries()) sums[text] = (sums[text] as number) + (weight * (value - mean)) / deviation;
+    }
+    return sums;
+  }
+
+  private async scaleOf(reward: Reward, { calibration }: RewardBatch): Promise<{ readonly mean: number; readonly deviation: number }> {
+    if (!this.options.standardise) return { mean: 0, deviation: 1 };
+    if (calibration === undefined) throw new Error('a reward that reads calibration texts has "calibration" in its needs');
+    const values = (await reward.reward({ ...calibration, calibration })).filter((value) => !Number.isNaN(value));
+    if (values.length === 0) return { mean: 0, deviation: 1 };
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    return { mean, deviation: deviation < 1e-9 ? 1 : deviation };
+  }
+}
