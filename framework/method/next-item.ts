@@ -14,30 +14,37 @@ export interface NextItems {
 const batchSize = 256;
 
 /**
- * NDCG@k of the one next item under full ranking: 1 / log2(rank + 1) up to rank k, the items of the whole history left out; a
- * target tied with others has the rank in their middle.
- * @param width of the history that the network takes; @returns the mean over rows
+ * NDCG@k of the one next item under full ranking: 1 / log2(rank + 1) up to rank k; a target tied with others has the rank in their middle.
+ * @param width of the history that the network takes
+ * @param seen the items of the whole history: "out" of the ranking, or "in" it, as some libraries rank
+ * @returns the mean over rows
  */
-export function nextItemNdcg(network: EncoderNetwork, { histories, targets }: NextItems, width: number, k: number): number {
+export function nextItemNdcg(
+  network: EncoderNetwork,
+  { histories, targets }: NextItems,
+  width: number,
+  k: number,
+  seen: "out" | "in" = "out",
+): number {
   const values = new Float64Array(targets.length);
   for (const rows of chunks(Int32Array.from(targets.keys()), batchSize)) {
     const scores = tf.tidy(() => network.scores(paddedBatch(histories, rows, width)).dataSync<"float32">());
     const items = scores.length / rows.length;
     for (const [i, row] of rows.entries()) {
       const own = scores.subarray(i * items, (i + 1) * items);
-      const seen = histories.items.subarray(histories.begin[row], histories.end[row]);
-      const rank = rankOf(own, targets[row] as number, seen);
+      const left = seen === "in" ? [] : histories.items.subarray(histories.begin[row], histories.end[row]);
+      const rank = rankOf(own, targets[row] as number, left);
       values[row] = rank <= k ? 1 / Math.log2(rank + 1) : 0;
     }
   }
   return mean(values);
 }
 
-/** From 1. Writes into `scores`. */
-function rankOf(scores: Float32Array, target: number, seen: Int32Array): number {
+/** From 1. Writes into `scores`. @param left items out of the ranking */
+function rankOf(scores: Float32Array, target: number, left: ArrayLike<number>): number {
   const own = scores[target] as number;
   scores[0] = Number.NEGATIVE_INFINITY;
-  for (const item of seen) if (item !== target) scores[item] = Number.NEGATIVE_INFINITY;
+  for (const item of Array.from(left)) if (item !== target) scores[item] = Number.NEGATIVE_INFINITY;
   let above = 0;
   let tied = -1; // itself
   for (const score of scores) {

@@ -44,7 +44,7 @@ export interface DinOptions extends FitOptions {
         description: "A softmax over the history's activations, as the authors' code has; the paper keeps their intensity",
       },
       targets: {
-        ...{ type: "integer", minimum: 1, default: 16, unit: "items" },
+        ...{ type: "integer", minimum: 1, default: 4, unit: "items" },
         description: "Next items learnt of each sequence a step, drawn anew, each with a negative that the sequence does not hold",
       },
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),

@@ -37,7 +37,7 @@ export interface FmlpOptions extends FitOptions, ObjectiveOptions {
       inner: { type: "integer", minimum: 1, default: 4, unit: "hidden", description: "Inner width of the feed-forward layers, in widths" },
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.5, description: "Dropout of the embedding and in each block" },
       targets: {
-        ...{ type: "integer", minimum: 1, default: 16, unit: "items" },
+        ...{ type: "integer", minimum: 1, default: 4, unit: "items" },
         description:
           "Next items learnt of each sequence a step, drawn anew: a filter sees all of its history, so each history is computed by itself (the authors' code learns every one, every epoch)",
       },

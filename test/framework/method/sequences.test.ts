@@ -84,6 +84,9 @@ describe("sequences", () => {
     const value = withoutLeak(() => nextItemNdcg(network, { histories, targets: Int32Array.of(4, 4) }, 5, 10));
     assert.ok(Math.abs(value - (0.5 + 1 / Math.log2(3)) / 2) < 1e-12);
     assert.ok(Math.abs(nextItemNdcg(network, { histories, targets: Int32Array.of(4, 4) }, 5, 2) - 1 / Math.log2(3) / 2) < 1e-12);
+    // left in: ranks 5 (the last) and 3 (after 3, in the middle of three)
+    const whole = nextItemNdcg(network, { histories, targets: Int32Array.of(4, 4) }, 5, 10, "in");
+    assert.ok(Math.abs(whole - (1 / Math.log2(6) + 1 / 2) / 2) < 1e-12);
   });
 });
 
