@@ -43,6 +43,7 @@ export * as nn from "./tensor/nn/index.js";
 export { bestOf, type Candidate, example, orderedPairs, ranked, selection, worseThan, worstOf } from "./feedback/candidates.js";
 export { type GenerationOptions, generationOptions, generationParameters } from "./feedback/generation-options.js";
 export { logisticLoss, logSigmoid, powerScore } from "./feedback/logistic.js";
+export { unitVectors } from "./method/vectors.js";
 export { logRatio } from "./feedback/log-ratio.js";
 export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingOption } from "./feedback/loss-options.js";
 export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";

@@ -65,9 +65,20 @@ export interface LlmBackend {
   readonly policy?: TunablePolicy;
   /** Present where the backend can write with an adapter that was tuned elsewhere: loads it in place of any other; null = writes without one. */
   useAdapter?(files: AdapterFiles | null): Promise<void>;
+  /** Present where the model runs in this process: its last hidden states, pooled; of the frozen model, whatever adapter is attached. */
+  hidden?(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors>;
   /** Present where the backend can tell how it reads a chat: what two backends are compared by. */
   probe?(messages: readonly ChatMessage[], completion: string): Promise<Probe>;
 }
+
+/** One vector a text. */
+export interface TextVectors {
+  readonly width: number;
+  /** Row-major [texts, width]. */
+  readonly vectors: Float32Array;
+}
+/** The mean over a text's tokens, or the state of the token that ends it. */
+export type HiddenPooling = "mean" | "last";
 
 export type OnDone = (request: number, texts: readonly GeneratedText[]) => void;
 

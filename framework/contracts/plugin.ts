@@ -43,6 +43,8 @@ export interface PluginIdentity {
   readonly needs?: readonly string[];
   /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
   readonly rejected?: 0 | 1 | "many";
+  /** An LLM whose hidden states can be asked for (`hidden`), as a text encoder that needs "hidden" does. */
+  readonly hidden?: true;
   /** An LLM that can write with adapters tuned elsewhere (`useAdapter`): always, or when its options have these values. */
   readonly takesAdapters?: true | Readonly<Record<string, unknown>>;
 }

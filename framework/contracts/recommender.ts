@@ -4,6 +4,7 @@
  * (arms x seeds x folds) live side by side and each can be saved, restored and freed.
  */
 import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { LlmBackend, TextVectors } from "./llm.js";
 import type { Parameters } from "../tensor/parameters.js";
 
 /** How a forward pass runs. Dropout draws from `rng` and is off when not training. */
@@ -104,7 +105,9 @@ export interface RerankerNetwork {
 /** Text encoder: frozen vectors of texts; results are cached by content. */
 export interface TextEncoder {
   /** @returns row-major [texts, width]; all rows of one call have the same width. */
-  encode(texts: readonly string[]): Promise<{ readonly width: number; readonly vectors: Float32Array }>;
+  encode(texts: readonly string[]): Promise<TextVectors>;
+  /** Present where the vectors are the run's own LLM's: it is handed over, prepared, before the first text. The decorator then says that it needs "hidden". */
+  useLlm?(llm: Pick<LlmBackend, "hidden">): void;
 }
 
 export type NamedTensors = Readonly<Record<string, Tensor>>;

@@ -8,7 +8,7 @@ import type { Tuner } from "../contracts/tuner.js";
 import type { Adaptor, Reranker, SequenceEncoder, TextEncoder } from "../contracts/recommender.js";
 import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
-import { rejectedMisfit, rejectedTaken } from "../spec/fit.js";
+import { hiddenMisfit, rejectedMisfit, rejectedTaken } from "../spec/fit.js";
 import { annotated, substitute } from "../spec/options.js";
 import type { PluginReference, Spec } from "../spec/types.js";
 import { hashOf } from "../store/hash.js";
@@ -131,9 +131,12 @@ export async function assemble(spec: Spec, registry: Registry, services: Service
 }
 
 /** What only the plugins themselves can tell of whether they go together. */
-function mustFit({ alignment }: Spec, { llm, loss, sampling }: Assembly): void {
+function mustFit({ alignment }: Spec, { llm, loss, sampling, textEncoder }: Assembly): void {
   if (alignment !== undefined && llm !== undefined && !("policy" in llm))
     throw conflict("/llm", "this LLM writes texts but cannot be tuned", 'one with a policy, or no "alignment"');
+  const unheard =
+    textEncoder.useLlm === undefined ? null : hiddenMisfit("the text encoder", llm && { name: "the llm", hidden: "hidden" in llm });
+  if (unheard !== null) throw conflict(unheard.pointer, unheard.message, unheard.expected);
   if (loss === undefined || sampling === undefined) return;
   const misfit = rejectedMisfit(rejectedTaken(loss), sampling.rejected);
   if (misfit !== null) throw conflict(misfit.pointer, misfit.message, misfit.expected);

@@ -59,8 +59,13 @@ export function decode(
 
 /** Logits of chosen rows of `decode`'s result: [rows, hidden] -> [rows, vocabulary]. */
 export function logits(config: DecoderConfig, weights: DecoderWeights, hidden: tf.Tensor2D): tf.Tensor2D {
-  const normed = norm(config, hidden, weights.norm);
+  const normed = finalNorm(config, weights, hidden);
   return weights.head === undefined ? tf.matMul(normed, weights.embedding, false, true) : tf.matMul(normed, weights.head);
+}
+
+/** What the head reads: the states of `decode` after the last norm. */
+export function finalNorm(config: DecoderConfig, weights: DecoderWeights, states: tf.Tensor2D): tf.Tensor2D {
+  return norm(config, states, weights.norm);
 }
 
 function norm(config: DecoderConfig, x: tf.Tensor2D, gain: tf.Tensor1D): tf.Tensor2D {

@@ -7,8 +7,10 @@ import type {
   GeneratedText,
   GenerationParameters,
   GenerationRequest,
+  HiddenPooling,
   LoraOptions,
   OnDone,
+  TextVectors,
   TokenizedExample,
   TunablePolicy,
 } from "../contracts/llm.js";
@@ -19,6 +21,7 @@ import { writeAdapterGguf } from "./adapter-gguf.js";
 import { type ChatCodec, tokenizeExample } from "./chat.js";
 import { type DecoderConfig, parameterCount } from "./config.js";
 import { type Batching, contextError, generate } from "./generate.js";
+import { hiddenVectors } from "./hidden.js";
 import { LoraAdapter } from "./lora.js";
 import { writeModel } from "./model-files.js";
 import { pack, packedLogProbs } from "./packed.js";
@@ -61,6 +64,12 @@ export class LanguageModel implements TunablePolicy {
     if (example.prompt.length + longest > this.config.context)
       throw contextError(example.prompt.length, longest, this.config.context, "a training example");
     return example;
+  }
+
+  /** Of the frozen model, whatever adapter is attached. */
+  hidden(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors> {
+    const { config, weights, rotary, codec } = this;
+    return hiddenVectors({ config, weights, rotary, codec }, texts, pooling, this.batching.prefill);
   }
 
   attach(options: LoraOptions, seed: number): void {

@@ -9,7 +9,13 @@ import type { Study } from "./study.js";
 /** Invented readers that a model which the run trains itself may learn its language from. */
 const readers = 10_000;
 
+/** A text encoder that reads the model's hidden states can do so from then on. */
 export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
+  await load(study, llm);
+  await study.useLlm(llm);
+}
+
+async function load(study: Study, llm: LlmBackend): Promise<void> {
   const { spec, data, parts, context } = study;
   const corpus = inventedDialogues(data, spec.prompt, readers, study.llmSeed, spec.protocol.relevantAbove ?? parts.dataset.relevantAbove);
   if (llm.state === undefined || llm.restoreState === undefined) return llm.prepare(corpus);

@@ -2,7 +2,7 @@
 import type { Progress, Logger } from "../contracts/plugin.js";
 import type { PreparedData } from "../contracts/dataset.js";
 import type { Reward, SamplingStrategy } from "../contracts/feedback.js";
-import type { GeneratedText, GenerationParameters, LlmBackend, TunablePolicy } from "../contracts/llm.js";
+import type { GeneratedText, GenerationParameters, LlmBackend, TextVectors, TunablePolicy } from "../contracts/llm.js";
 import type { NamedLoss, Tuner } from "../contracts/tuner.js";
 import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
@@ -11,6 +11,7 @@ import type { Alignment, Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import type { KeyedLog } from "../store/log.js";
 import type { RunFolder } from "../store/run-folder.js";
+import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
@@ -54,9 +55,9 @@ export class Study {
     /** Names the prepared data in the keys of everything computed from them. */
     readonly dataKey: string,
     readonly generations: KeyedLog<readonly GeneratedText[]>,
-    private readonly vectors: VectorCache,
-    private readonly items: { readonly width: number; readonly vectors: Float32Array },
   ) {}
+
+  private encoding: { readonly cache: VectorCache; readonly items: TextVectors } | undefined;
 
   /** Step 0: cut windows and lists, split the users, and prove that nothing leaks. */
   static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
@@ -64,13 +65,33 @@ export class Study {
     // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
     const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
     const generations = await context.store.log<readonly GeneratedText[]>("texts");
-    const vectors = await VectorCache.open(context.store, parts.textEncoder, parts.identities.textEncoder as string);
-    const items = await itemVectors(data, vectors, context.progress);
     const digest = digestOf(data);
     await tellLists(context, digest, data.counts);
-    const study = new Study(spec, parts, context, data, digest, generations, vectors, items);
+    const study = new Study(spec, parts, context, data, digest, generations);
+    if (parts.textEncoder.useLlm === undefined) await study.openEncoder(parts.identities.textEncoder as string);
     study.spent("prepare", begun);
     return study;
+  }
+
+  /** An encoder of the run's own LLM encodes from here on; others do from the beginning. @param llm prepared, and without an adapter */
+  async useLlm(llm: LlmBackend): Promise<void> {
+    const { textEncoder, identities } = this.parts;
+    if (textEncoder.useLlm === undefined) return;
+    textEncoder.useLlm(llm);
+    await this.openEncoder(hashOf([identities.textEncoder, llm.identity()]));
+  }
+
+  /** @param identity names the encoder: its vectors are kept under it */
+  private async openEncoder(identity: string): Promise<void> {
+    const { store, progress } = this.context;
+    const cache = await VectorCache.open(store, this.parts.textEncoder, identity);
+    this.encoding = { cache, items: await itemVectors(this.data, cache, progress) };
+  }
+
+  private get encoded() {
+    if (this.encoding === undefined)
+      throw new RlrfError("RLRF_INTERNAL", { message: "a text was to be encoded before there was a language model" });
+    return this.encoding;
   }
 
   /** null where the spec declares no alignment. The spec's own check has made sure that nothing else is missing. */
@@ -105,9 +126,9 @@ export class Study {
   async knowledge(texts: readonly UserText[]): Promise<Knowledge> {
     return {
       aspects: this.spec.prompt.aspects.length,
-      width: this.items.width,
+      width: this.encoded.items.width,
       users: await this.encode(texts),
-      items: this.items.vectors,
+      items: this.encoded.items.vectors,
     };
   }
 
@@ -117,7 +138,7 @@ export class Study {
     return userVectors(
       texts.map((text) => text.parsed),
       aspects,
-      this.vectors,
+      this.encoded.cache,
       this.context.progress,
     );
   }

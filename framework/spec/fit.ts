@@ -8,16 +8,48 @@ import type { PlainFault } from "./validate.js";
 /** How many rejected texts a sampling strategy gives, or a loss takes at least. */
 export type Rejected = 0 | 1 | "many";
 
-export function misfits({ loss, sampling }: Spec, registry: Registry): readonly PlainFault[] {
-  if (loss === undefined || sampling === undefined) return [];
+export function misfits(spec: Spec, registry: Registry): readonly PlainFault[] {
+  const found = [textMisfit(spec, registry), feedbackMisfit(spec, registry)];
+  return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
+}
+
+interface Misfit {
+  readonly pointer: string;
+  readonly message: string;
+  readonly expected: string;
+}
+
+/** Text encoders that read hidden states need an LLM that has some to show. */
+function textMisfit({ textEncoder, llm }: Spec, registry: Registry): Misfit | null {
+  const { needs = [] } = registry.find("text-encoder", textEncoder.plugin, textEncoder.version);
+  if (!needs.includes("hidden")) return null;
+  return hiddenMisfit(
+    textEncoder.plugin,
+    llm && { name: llm.plugin, hidden: registry.find("llm", llm.plugin, llm.version).hidden === true },
+  );
+}
+
+export function hiddenMisfit(encoder: string, llm: { readonly name: string; readonly hidden: boolean } | undefined): Misfit | null {
+  if (llm?.hidden) return null;
+  return {
+    pointer: "/textEncoder",
+    message:
+      llm === undefined
+        ? `${encoder} gives hidden states of the run's language model, and the spec has none`
+        : `${encoder} gives hidden states of the run's language model, but ${llm.name} runs elsewhere and gives texts alone`,
+    expected: 'an "llm" whose weights this process has (tiny, causal-lm), or another text encoder',
+  };
+}
+
+function feedbackMisfit({ loss, sampling }: Spec, registry: Registry): Misfit | null {
+  if (loss === undefined || sampling === undefined) return null;
   const gives = registry.find("sampling", sampling.plugin, sampling.version).rejected;
-  if (gives === undefined) return []; // a plugin that does not say: the assembled one will
-  const misfit = rejectedMisfit(takenBy(loss, registry), gives);
-  return misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }];
+  if (gives === undefined) return null; // a plugin that does not say: the assembled one will
+  return rejectedMisfit(takenBy(loss, registry), gives);
 }
 
 /** A loss that lists several texts needs a strategy that gives several; one on pairs takes exactly one; `sft` and its like are content with any. */
-export function rejectedMisfit(takes: Rejected, gives: Rejected): { pointer: string; message: string; expected: string } | null {
+export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null {
   if (takes === 0 || takes === gives) return null;
   if (takes === "many")
     return {

@@ -16,20 +16,37 @@ import { identityChecks } from "./identity.js";
 import { identityOfSubject, type Runner, type Subject, suite, withPlugin } from "./subject.js";
 import { finite, noLeak } from "./tensors.js";
 
+/** What an encoder of the run's own LLM is given here: vectors that the text decides. */
+const readable: Pick<LlmBackend, "hidden"> = {
+  hidden: async (texts) => ({
+    width: 4,
+    vectors: Float32Array.from(texts.flatMap((text) => [31, 37, 41, 43].map((step) => hashOf(text, step)))),
+  }),
+};
+
+/** From 1 to 997. */
+const hashOf = (text: string, step: number): number =>
+  [...text].reduce((hash, letter) => (hash * step + (letter.codePointAt(0) ?? 0)) % 997, step) + 1;
+
 export function textEncoderContract(subject: Subject<TextEncoder>, runner?: Runner): void {
   const texts = ["Genre: Drama", "a film of the 1990s with a long, slow ending", "Genre: Comedy, Romance", ""];
   const row = (of: { width: number; vectors: Float32Array }, i: number) => of.vectors.subarray(i * of.width, (i + 1) * of.width);
+  const using = (work: (encoder: TextEncoder) => Promise<void>) =>
+    withPlugin(subject, async (encoder) => {
+      encoder.useLlm?.(readable);
+      await work(encoder);
+    });
   const checks = {
     "gives a finite vector for each text, the empty one included": () =>
-      withPlugin(subject, async (encoder) => {
+      using(async (encoder) => {
         const { width, vectors } = await encoder.encode(texts);
         assert.ok(Number.isInteger(width) && width >= 1);
         assert.equal(vectors.length, texts.length * width);
         finite(vectors, "vectors");
       }),
-    "gives nothing for no texts": () => withPlugin(subject, async (encoder) => assert.equal((await encoder.encode([])).vectors.length, 0)),
+    "gives nothing for no texts": () => using(async (encoder) => assert.equal((await encoder.encode([])).vectors.length, 0)),
     "gives a text the same vector, whatever stands beside it": () =>
-      withPlugin(subject, async (encoder) => {
+      using(async (encoder) => {
         const together = await encoder.encode(texts);
         for (const i of [0, 2]) {
           const alone = await encoder.encode([texts[i] as string]);
@@ -40,12 +57,19 @@ export function textEncoderContract(subject: Subject<TextEncoder>, runner?: Runn
         assert.deepEqual(await encoder.encode(texts), together, "the same call gives the same vectors");
       }),
     "tells texts apart": () =>
-      withPlugin(subject, async (encoder) => {
+      using(async (encoder) => {
         const encoded = await encoder.encode(texts);
         assert.notDeepEqual(row(encoded, 0), row(encoded, 2));
       }),
   };
-  suite(subject, runner, checks, identityChecks(subject));
+  const declared = {
+    "says in its decorator that it reads hidden states, if it does": () =>
+      withPlugin(subject, async (encoder) => {
+        const { needs = [] } = identityOfSubject(subject);
+        assert.equal(needs.includes("hidden"), encoder.useLlm !== undefined);
+      }),
+  };
+  suite(subject, runner, { ...checks, ...declared }, identityChecks(subject));
 }
 
 const user = (wanted: string): ChatMessage[] => [{ role: "user", content: `What does ${wanted} prefer?` }];
@@ -115,6 +139,19 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
     }),
     "takes adapters as its identity says": prepared(async (llm) => {
       assert.equal(typeof llm.useAdapter === "function", takesAdapters(identityOfSubject(subject), subject.options ?? {}));
+    }),
+    "shows hidden states of the frozen model, where its decorator says so": prepared(async (llm) => {
+      assert.equal(llm.hidden !== undefined, identityOfSubject(subject).hidden === true);
+      if (llm.hidden === undefined) return;
+      const texts = ["Genre: Drama", "", "Genre: Comedy\nPeriod: 1990s"];
+      for (const pooling of ["mean", "last"] as const) {
+        const { width, vectors } = await llm.hidden(texts, pooling);
+        assert.equal(vectors.length, texts.length * width);
+        finite(vectors, "vectors");
+        const alone = await llm.hidden(texts.slice(0, 1), pooling);
+        for (const [i, value] of alone.vectors.entries())
+          assert.ok(Math.abs(value - (vectors[i] as number)) < 1e-4, "a vector depends on what stands beside its text");
+      }
     }),
     "leaves no tensors behind, in generation or after its disposal": () =>
       noLeak(

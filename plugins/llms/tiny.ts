@@ -6,6 +6,7 @@ import {
   type GeneratedText,
   type GenerationParameters,
   type GenerationRequest,
+  type HiddenPooling,
   type LlmBackend,
   type LlmState,
   lm,
@@ -16,6 +17,7 @@ import {
   type Progress,
   progress,
   RlrfError,
+  type TextVectors,
   type TunablePolicy,
 } from "rlrf4rec";
 
@@ -52,6 +54,7 @@ interface Prepared {
   version: "1.0.0",
   summary: "A small Llama-form decoder with a tokenizer of its own, trained by the run on its dialogues",
   source: "Llama: Touvron et al. 2023, arXiv 2302.13971; grouped-query attention, RoPE, RMSNorm, SwiGLU; byte-level BPE",
+  hidden: true,
   options: {
     type: "object",
     properties: {
@@ -175,6 +178,10 @@ export class Tiny implements LlmBackend, Disposable {
     signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
     return this.ready.model.generate(requests, parameters, onDone, signal);
+  }
+
+  hidden(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors> {
+    return this.ready.model.hidden(texts, pooling);
   }
 
   async state(): Promise<LlmState> {

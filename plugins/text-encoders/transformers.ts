@@ -7,15 +7,29 @@ import { type Assets, assets, type Disposable, options, plugin, RlrfError, type 
 interface TransformersOptions {
   readonly model: string;
   readonly dtype: keyof typeof modelFiles;
-  readonly pooling: "mean" | "cls";
+  readonly pooling: "mean" | "cls" | "last" | "model";
+  readonly dimensions: number | null;
   readonly normalise: boolean;
   readonly prefix: string;
+  readonly suffix: string;
+  readonly maxTokens: number | null;
   readonly batchSize: number;
   readonly threads: number;
 }
 
 /** The names under which models are published, by type of their weights. */
-const modelFiles = { q8: "model_quantized.onnx", fp16: "model_fp16.onnx", fp32: "model.onnx" } as const;
+const modelFiles = {
+  q8: "model_quantized.onnx",
+  int8: "model_int8.onnx",
+  uint8: "model_uint8.onnx",
+  q4: "model_q4.onnx",
+  q4f16: "model_q4f16.onnx",
+  fp16: "model_fp16.onnx",
+  fp32: "model.onnx",
+} as const;
+
+/** Under these names models give vectors that they have pooled themselves. */
+const pooledOutputs = ["sentence_embedding", "text_embeds", "pooler_output"];
 
 interface Loaded {
   readonly tokenizer: PreTrainedTokenizer;
@@ -25,8 +39,8 @@ interface Loaded {
 @plugin({
   kind: "text-encoder",
   name: "transformers",
-  version: "1.0.0",
-  summary: "Sentence vectors of a BERT-like model in ONNX (MiniLM by default), computed here by @huggingface/transformers",
+  version: "1.1.0",
+  summary: "Sentence vectors of any embedding model in ONNX (MiniLM by default), computed here by @huggingface/transformers",
   source: "Reimers and Gurevych 2019, arXiv 1908.10084; MiniLM: Wang et al. 2020, arXiv 2002.10957",
   options: {
     type: "object",
@@ -39,10 +53,29 @@ interface Loaded {
         description:
           "An asset's id, or the path (with a slash in it) of a folder with config.json, tokenizer.json, tokenizer_config.json and onnx/",
       },
-      dtype: { enum: ["q8", "fp16", "fp32"], default: "q8", description: "Which weights of the folder's onnx/ to load" },
-      pooling: { enum: ["mean", "cls"], default: "mean", description: "The mean of the tokens' vectors, or the first token's" },
+      dtype: { enum: Object.keys(modelFiles), default: "q8", description: "Which weights of the folder's onnx/ to load" },
+      pooling: {
+        enum: ["mean", "cls", "last", "model"],
+        default: "mean",
+        description: `The mean of the tokens' vectors; the first token's (BGE, GTE); the last one's (decoders such as Qwen3-Embedding); or what the model itself gives as ${pooledOutputs.join(", ")}`,
+      },
+      dimensions: {
+        type: ["integer", "null"],
+        minimum: 1,
+        default: null,
+        unit: "numbers",
+        description: "Of each vector the first so many, for models trained to be cut (Matryoshka, arXiv 2205.13147); null: all",
+      },
       normalise: { type: "boolean", default: true, description: "Vectors of length 1" },
-      prefix: { type: "string", default: "", description: "Put before every text, for models that were trained so" },
+      prefix: { type: "string", default: "", description: 'Put before every text, for models that were trained so ("query: " of E5)' },
+      suffix: { type: "string", default: "", description: "Put after every text" },
+      maxTokens: {
+        type: ["integer", "null"],
+        minimum: 2,
+        default: null,
+        unit: "tokens",
+        description: "A longer text is cut; null: at what the model reads",
+      },
       batchSize: { type: "integer", minimum: 1, default: 32, unit: "texts" },
       threads: { type: "integer", minimum: 0, default: 0, description: "0 = one a core" },
     },
@@ -66,7 +99,7 @@ export class Transformers implements TextEncoder, Disposable {
       const rows = order.slice(from, from + this.options.batchSize);
       const batch = await this.batch(
         loaded,
-        rows.map((row) => this.options.prefix + texts[row]),
+        rows.map((row) => this.options.prefix + texts[row] + this.options.suffix),
       );
       if (from === 0) {
         width = batch.length / rows.length;
@@ -94,12 +127,30 @@ export class Transformers implements TextEncoder, Disposable {
 
   /** @returns [texts, width] */
   private async batch({ tokenizer, model }: Loaded, texts: string[]): Promise<Float32Array> {
-    const inputs = tokenizer(texts, { padding: true, truncation: true }) as { attention_mask: Tensor };
-    const { last_hidden_state: hidden } = (await model(inputs)) as { last_hidden_state: Tensor }; // [texts, tokens, width]
-    const { mean_pooling } = await import("@huggingface/transformers");
-    const pooled = this.options.pooling === "mean" ? mean_pooling(hidden, inputs.attention_mask) : hidden.slice(null, 0);
-    const vectors = (this.options.normalise ? pooled.normalize(2, -1) : pooled).data as Float32Array;
-    return vectors;
+    const { maxTokens, dimensions, normalise } = this.options;
+    const cut = maxTokens === null ? {} : { max_length: maxTokens };
+    const inputs = tokenizer(texts, { padding: true, truncation: true, ...cut }) as { attention_mask: Tensor };
+    const pooled = await this.pooled((await model(inputs)) as Readonly<Record<string, Tensor>>, inputs.attention_mask);
+    const short = dimensions === null ? pooled : pooled.slice(null, [0, dimensions]);
+    return (normalise ? short.normalize(2, -1) : short).data as Float32Array;
+  }
+
+  private async pooled(outputs: Readonly<Record<string, Tensor>>, mask: Tensor): Promise<Tensor> {
+    const { pooling, model, dimensions } = this.options;
+    const wanted = pooling === "model" ? pooledOutputs : ["last_hidden_state", "token_embeddings"];
+    const output = wanted.flatMap((name) => outputs[name] ?? [])[0];
+    if (output === undefined)
+      throw unreadable(
+        model,
+        `with pooling "${pooling}" it should give ${wanted.join(" or ")}, and gives ${Object.keys(outputs).join(", ")}`,
+      );
+    const width = output.dims.at(-1) as number;
+    if (dimensions !== null && dimensions > width)
+      throw unreadable(model, `its vectors have ${width} numbers, not the ${dimensions} asked for`);
+    if (pooling === "model") return output; // [texts, width]
+    const { cat, mean_pooling } = await import("@huggingface/transformers");
+    if (pooling === "mean") return mean_pooling(output, mask);
+    return pooling === "cls" ? output.slice(null, 0) : cat(lastTokens(output, mask), 0);
   }
 
   private async load(): Promise<Loaded> {
@@ -130,6 +181,16 @@ export class Transformers implements TextEncoder, Disposable {
       });
     return folder;
   }
+}
+
+/** The vector of each text's last token that is not padding, each [1, width]. @param states [texts, tokens, width]; @param mask [texts, tokens] */
+function lastTokens(states: Tensor, mask: Tensor): Tensor[] {
+  const [texts, tokens] = states.dims as [number, number, number];
+  const real = Array.from(mask.data as BigInt64Array, Number);
+  return Array.from({ length: texts }, (_, text) => {
+    const last = real.lastIndexOf(1, (text + 1) * tokens - 1) - text * tokens;
+    return states.slice([text, text + 1], Math.max(0, last));
+  });
 }
 
 function unreadable(where: string, cause: unknown): RlrfError {

@@ -22,6 +22,7 @@ import {
   tunerContract,
 } from "../../framework/testing/index.js";
 import { ChatServer } from "../support/chat-server.js";
+import { EmbeddingServer } from "../support/embedding-server.js";
 import { amazonFolders, bookCrossingFolder, tableFolder } from "../support/dataset-files.js";
 import { useEngine } from "../support/engine.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
@@ -48,6 +49,7 @@ function recordedTexts(): string {
 }
 
 const server = new ChatServer(await new FaultyProxy().up());
+const embeddings = new EmbeddingServer(await new FaultyProxy().up());
 function tableOptions(folder: string): object {
   return Object.fromEntries(["interactions", "items", "users"].map((name) => [name, join(folder, `${name}.csv`)]));
 }
@@ -87,6 +89,7 @@ const variants: Readonly<Record<string, readonly object[]>> = {
     { losses: [{ loss: { plugin: "s-dpo" } }, { loss: { plugin: "kto" } }] },
   ],
   "loss/rec-po": [{}, { margin: "log" }],
+  "text-encoder/openai": [{ baseUrl: embeddings.baseUrl, model: "m" }],
   "dataset/amazon-reviews": (["2014", "2018", "2023"] as const).map((edition) => ({ edition, core: 0, path: amazonFolders[edition]() })),
   "dataset/bookcrossing": ["drop", "keep"].map((implicit) => ({ implicit, path: bookCrossingFolder() })),
   "dataset/synthetic": [{}, { users: 20, items: 80 }],
@@ -99,7 +102,7 @@ const plugins = await Promise.all(entries.map(loadPlugin));
 
 describe("contracts", () => {
   useEngine();
-  after(() => server.proxy.down());
+  after(() => Promise.all([server.proxy.down(), embeddings.proxy.down()]));
 
   it("cover every kind, and every plugin is tested", () => {
     assert.deepEqual([...new Set(entries.map(({ kind }) => kind))].sort(), Object.keys(pluginKinds).sort());

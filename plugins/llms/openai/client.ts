@@ -25,8 +25,19 @@ export interface Call<Answer> {
   /** Statuses besides 2xx that are an answer too. */
   readonly accept?: (status: number, said: string) => boolean;
   readonly attempts?: number;
+  /** What a usable answer is, for errors; default: one of chat completions. */
+  readonly wanted?: Wanted;
   readonly signal?: AbortSignal | undefined;
 }
+
+export interface Wanted {
+  readonly expected: string;
+  readonly hint: string;
+}
+const chatAnswer: Wanted = {
+  expected: "an answer of OpenAI's chat completions interface",
+  hint: 'check options.baseUrl; for a server with several choices trouble, set options.choices to "requests"',
+};
 
 /** An answer that came, and is not what was asked for: a cut or wrong body, a wrong number of choices. Asking again may help. */
 export class Unusable extends Error {}
@@ -75,7 +86,7 @@ export class Client {
       await pause(this.resumeAt - Date.now(), signal);
       const outcome = await this.once(method, url, call);
       if ("answer" in outcome) return outcome.answer;
-      if (attempt >= attempts) throw gaveUp(url, outcome, attempts);
+      if (attempt >= attempts) throw gaveUp(url, outcome, attempts, call.wanted ?? chatAnswer);
       const wait = this.waitAfter(attempt, outcome, url);
       await pause(wait, signal);
     }
@@ -191,15 +202,14 @@ function refused(url: URL, { status, headers }: http.HttpResponse, said: string)
   return new RlrfError("RLRF_LLM_HTTP_REFUSED", { message: `the server refused the request: ${said}`, where, hint });
 }
 
-function gaveUp(url: URL, { kind, said }: Failure, attempts: number): RlrfError {
+function gaveUp(url: URL, { kind, said }: Failure, attempts: number, wanted: Wanted): RlrfError {
   const where = addressOf(url);
   const tries = attempts === 1 ? "in one try" : `in ${attempts} tries`;
   if (kind === "unusable")
     return new RlrfError("RLRF_LLM_HTTP_ANSWER", {
       message: `the server gave no usable answer ${tries}; the last one: ${said}`,
       where,
-      expected: "an answer of OpenAI's chat completions interface",
-      hint: 'check options.baseUrl; for a server with several choices trouble, set options.choices to "requests"',
+      ...wanted,
     });
   return new RlrfError("RLRF_LLM_HTTP_UNREACHABLE", {
     message: `the server did not answer ${tries}; the last time: ${said}`,

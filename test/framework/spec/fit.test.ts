@@ -17,9 +17,11 @@ describe("parts that go together", () => {
     quickstart = JSON.parse(await readFile(join(packageRoot, "experiments", "quickstart.json"), "utf8")) as Record<string, unknown>;
   });
 
-  function faultsOf(loss: object, sampling: object): string[] {
+  const faultsOf = (loss: object, sampling: object) => faultsWith({ loss, sampling });
+
+  function faultsWith(change: object): string[] {
     try {
-      resolveSpec({ name: "test", value: { ...quickstart, loss, sampling } as SpecSource["value"], origins: new Map() }, registry);
+      resolveSpec({ name: "test", value: { ...quickstart, ...change } as SpecSource["value"], origins: new Map() }, registry);
       return [];
     } catch (error) {
       if (!(error instanceof SpecFaults)) throw error;
@@ -41,6 +43,18 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsOf(plugin("rec-po"), plugin("rejection")), conflictAt("/sampling"));
     assert.deepEqual(faultsOf(plugin("simpo"), plugin("rejection")), conflictAt("/sampling"));
     assert.deepEqual(faultsOf(plugin("dpo"), plugin("ranked-list")), conflictAt("/loss"));
+  });
+
+  it("hidden states are asked of an LLM that has some to show", () => {
+    const textEncoder = plugin("llm-hidden");
+    assert.deepEqual(faultsWith({ textEncoder }), []); // tiny
+    for (const llm of [plugin("replay", { path: "x.jsonl" }), plugin("openai", { baseUrl: "http://127.0.0.1:1/v1", model: "m" })]) {
+      const { alignment: _, loss: __, tuner: ___, ...untuned } = quickstart;
+      assert.deepEqual(
+        faultsWith({ ...untuned, alignment: undefined, loss: undefined, tuner: undefined, llm, textEncoder }),
+        conflictAt("/textEncoder"),
+      );
+    }
   });
 
   it("a mix takes what the most demanding of its losses takes", () => {

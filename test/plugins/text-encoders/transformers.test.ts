@@ -11,8 +11,11 @@ const defaults = {
   model: "all-minilm-l6-v2",
   dtype: "q8",
   pooling: "mean",
+  dimensions: null,
   normalise: true,
   prefix: "",
+  suffix: "",
+  maxTokens: null,
   batchSize: 32,
   threads: 0,
 } as const;
@@ -73,6 +76,46 @@ describe("text-encoders/transformers", function () {
     const [mean, cls] = [await encode(["Genre: Drama"]), await encode(["Genre: Drama"], { pooling: "cls" })];
     assert.ok(Math.abs(dot(cls, cls) - 1) < 1e-5);
     assert.ok(dot(mean, cls) < 0.99);
+  });
+
+  it("pools the last token, which is no padding", async () => {
+    const texts = ["Drama", "Genre: Drama, Comedy and a long list of others"];
+    const together = await encode(texts, { pooling: "last", batchSize: 2 });
+    for (const [i, text] of texts.entries()) {
+      const alone = await encode([text], { pooling: "last" }); // nothing is padded
+      assert.ok(dot(together.subarray(i * 384, (i + 1) * 384), alone) > 0.999, text);
+      assert.ok(dot(alone, await encode([text], { pooling: "cls" })) < 0.99);
+    }
+  });
+
+  it("says what the model gives where it pools nothing itself", async () => {
+    await assert.rejects(encode(["Drama"], { pooling: "model" }), (error: Error & { code?: string }) => {
+      assert.equal(error.code, "RLRF_TEXT_MODEL");
+      assert.match(error.message, /should give sentence_embedding or .*gives last_hidden_state/);
+      return true;
+    });
+  });
+
+  it("cuts vectors to their first numbers, and normalises what is left", async () => {
+    const [whole, short] = [await encode(["Drama"]), await encode(["Drama"], { dimensions: 64 })];
+    assert.equal(short.length, 64);
+    assert.ok(Math.abs(dot(short, short) - 1) < 1e-5);
+    const length = Math.sqrt(dot(whole.subarray(0, 64), whole.subarray(0, 64)));
+    for (const [i, x] of short.entries()) assert.ok(Math.abs(x - (whole[i] as number) / length) < 1e-5);
+    await assert.rejects(encode(["Drama"], { dimensions: 385 }), /384 numbers, not the 385/);
+  });
+
+  it("cuts texts to the tokens asked for", async () => {
+    const [one, other] = [
+      await encode(["Drama Comedy Horror"], { maxTokens: 3 }),
+      await encode(["Drama Comedy Western"], { maxTokens: 3 }),
+    ];
+    assert.ok(one.every((value, i) => value === other[i]));
+    assert.ok(dot(one, await encode(["Drama Comedy Horror"])) < 0.999);
+  });
+
+  it("puts the suffix after every text", async () => {
+    assert.deepEqual(await encode(["Genre:"], { suffix: " Drama" }), await encode(["Genre: Drama"]));
   });
 
   it("puts the prefix before every text", async () => {

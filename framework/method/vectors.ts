@@ -1,0 +1,13 @@
+/** Vectors of texts. */
+import type { TextVectors } from "../contracts/llm.js";
+
+/** Each scaled to length 1; one of zeros stays. */
+export function unitVectors({ width, vectors }: TextVectors): TextVectors {
+  const units = vectors.slice();
+  for (let from = 0; from < units.length; from += width) {
+    const row = units.subarray(from, from + width);
+    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    if (length > 0) for (let i = 0; i < width; i++) row[i] = (row[i] as number) / length;
+  }
+  return { width, vectors: units };
+}
