@@ -65,6 +65,13 @@ export const errorCodes = {
   RLRF_TEXT_WIDTH: { exit: 2, summary: "A text encoder's vectors are not all of one width." },
   RLRF_TEXT_NOT_FINITE: { exit: 1, summary: "A text encoder gave a vector with NaN or infinity in it." },
   RLRF_TEXT_MODEL: { exit: 2, summary: "The files of a text encoder's model are missing or cannot be read." },
+  RLRF_CHECKPOINT_MISSING: { exit: 2, summary: "There is no checkpoint of a language model at the path, or a file of it is missing." },
+  RLRF_CHECKPOINT_BROKEN: { exit: 2, summary: "A checkpoint of a language model is damaged or contradicts itself; says where." },
+  RLRF_CHECKPOINT_UNSUPPORTED: {
+    exit: 2,
+    summary: "A checkpoint has an architecture, number format, tokenizer or RoPE scaling that is not computed here.",
+  },
+  RLRF_CHAT_TEMPLATE: { exit: 2, summary: "A checkpoint's chat template is missing, too long, fails, or does not come to an end." },
   RLRF_LLM_CONTEXT: { exit: 2, summary: "A prompt with its completion is longer than the language model's context." },
   RLRF_LLM_UNPREPARED: { exit: 1, summary: "A language model was asked for texts before it was prepared." },
   RLRF_LLM_CORPUS: { exit: 2, summary: "There are no texts that a language model could learn its language from." },

@@ -37,6 +37,7 @@ export { RlrfError } from "./errors.js";
 export { assets, engine, logger, options, plugin, progress, rng, store } from "./kernel/plugin.js";
 export { createRng } from "./rng.js";
 export { AdamW, valueAndGradients } from "./tensor/optimiser.js";
+export type { EngineInfo } from "./tensor/engine.js";
 export { Parameters, type Initializer } from "./tensor/parameters.js";
 export * from "./recommender/index.js";
 export * as nn from "./tensor/nn/index.js";

@@ -8,11 +8,22 @@ export interface TokenRoles {
 }
 
 export function tokenizerFiles(state: TokenizerState, roles: TokenRoles, chatTemplate: string): Readonly<Record<string, object>> {
+  return languageFiles(tokenizerJson(state), roles, chatTemplate);
+}
+
+/** @param tokens further special tokens by the names that the template has for them: `bos_token` */
+export function languageFiles(
+  tokenizer: object,
+  roles: TokenRoles,
+  chatTemplate: string,
+  tokens: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, object>> {
   return {
-    "tokenizer.json": tokenizerJson(state),
+    "tokenizer.json": tokenizer,
     "tokenizer_config.json": {
       tokenizer_class: "PreTrainedTokenizerFast",
       bos_token: null,
+      ...tokens,
       eos_token: roles.end,
       pad_token: roles.padding,
       unk_token: null,
@@ -65,7 +76,7 @@ function tokenizerJson({ tokens, merges, special, pattern }: TokenizerState): ob
 }
 
 /** GPT-2's way to write bytes as characters that can be seen: printable ones stand for themselves, the others for U+0100 and on. */
-const visibleBytes: readonly string[] = (() => {
+export const visibleBytes: readonly string[] = (() => {
   const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));

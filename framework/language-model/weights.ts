@@ -98,49 +98,72 @@ export interface CheckpointTensor {
   readonly values: Float32Array;
 }
 
-/** Frozen weights from a checkpoint under Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`, …); the caller disposes them. */
-export function weightsFromCheckpoint(config: DecoderConfig, read: (name: string) => CheckpointTensor): DecoderWeights {
-  const load = (name: string): tf.Tensor => {
-    const { shape, values } = read(name);
-    return tf.tensor(values, [...shape], "float32");
+/**
+ * Frozen weights from a checkpoint under Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`, …); the caller disposes them
+ * (`disposeWeights`). One tensor at a time is read, so that little more than the weights themselves is held.
+ */
+export async function weightsFromCheckpoint(
+  config: DecoderConfig,
+  read: (name: string) => CheckpointTensor | Promise<CheckpointTensor>,
+): Promise<DecoderWeights> {
+  const made: tf.Tensor[] = [];
+  const load = async (name: string): Promise<tf.Tensor> => {
+    const { shape, values } = await read(name);
+    const tensor = tf.tensor(values, [...shape], "float32");
+    made.push(tensor);
+    return tensor;
   };
-  const vector = (name: string) => load(name) as tf.Tensor1D;
-  const fused = (names: readonly string[]) =>
-    tf.tidy(() =>
-      tf.transpose(
-        tf.concat(
-          names.map((name) => load(`${name}.weight`) as tf.Tensor2D),
-          0,
-        ),
-      ),
-    ) as tf.Tensor2D;
-  const layer = (index: number): LayerWeights => {
+  /** Joins what was read and frees the parts. */
+  const joined = async <Rank extends tf.Tensor>(names: readonly string[], join: (parts: tf.Tensor[]) => tf.Tensor): Promise<Rank> => {
+    const parts: tf.Tensor[] = [];
+    for (const name of names) parts.push(await load(name));
+    const whole = tf.tidy(() => join(parts));
+    tf.dispose(parts);
+    made.push(whole);
+    return whole as Rank;
+  };
+  const vector = (name: string) => load(name) as Promise<tf.Tensor1D>;
+  const matrix = (...names: string[]) =>
+    joined<tf.Tensor2D>(
+      names.map((name) => `${name}.weight`),
+      (parts) => tf.transpose(parts.length === 1 ? (parts[0] as tf.Tensor) : tf.concat(parts, 0)),
+    );
+  const layer = async (index: number): Promise<LayerWeights> => {
     const prefix = `model.layers.${index}`;
     const attention = `${prefix}.self_attn`;
-    const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
+    const qkv = ["q_proj", "k_proj", "v_proj"].map((name) => `${attention}.${name}`);
+    const biases = qkv.map((name) => `${name}.bias`);
+    const norms = ["q_norm", "k_norm"].map((name) => `${attention}.${name}.weight`);
     return {
-      inputNorm: vector(`${prefix}.input_layernorm.weight`),
-      qkv: fused(qkv),
-      ...(config.qkvBias && { qkvBias: tf.tidy(() => tf.concat(qkv.map((name) => vector(`${name}.bias`)))) }),
-      ...(config.qkNorm && { qkNorm: headNorms(config, vector(`${attention}.q_norm.weight`), vector(`${attention}.k_norm.weight`)) }),
-      out: fused([`${attention}.o_proj`]),
-      postNorm: vector(`${prefix}.post_attention_layernorm.weight`),
-      gateUp: fused([`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`]),
-      down: fused([`${prefix}.mlp.down_proj`]),
+      inputNorm: await vector(`${prefix}.input_layernorm.weight`),
+      qkv: await matrix(...qkv),
+      ...(config.qkvBias && { qkvBias: await joined<tf.Tensor1D>(biases, (parts) => tf.concat(parts)) }),
+      ...(config.qkNorm && { qkNorm: await joined<tf.Tensor2D>(norms, (parts) => headNorms(config, parts)) }),
+      out: await matrix(`${attention}.o_proj`),
+      postNorm: await vector(`${prefix}.post_attention_layernorm.weight`),
+      gateUp: await matrix(`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`),
+      down: await matrix(`${prefix}.mlp.down_proj`),
     };
   };
-  return {
-    embedding: load("model.embed_tokens.weight") as tf.Tensor2D,
-    layers: Array.from({ length: config.layers }, (_, index) => layer(index)),
-    norm: vector("model.norm.weight"),
-    ...(!config.tiedHead && { head: fused(["lm_head"]) }),
-  };
+  try {
+    const embedding = (await load("model.embed_tokens.weight")) as tf.Tensor2D;
+    const layers: LayerWeights[] = [];
+    for (let index = 0; index < config.layers; index++) layers.push(await layer(index));
+    const norm = await vector("model.norm.weight");
+    return { embedding, layers, norm, ...(!config.tiedHead && { head: await matrix("lm_head") }) };
+  } catch (error) {
+    tf.dispose(made);
+    throw error;
+  }
 }
 
 /** One row of gains a head, so that queries and keys are normed together. */
-function headNorms({ heads, kvHeads, headDim }: DecoderConfig, query: tf.Tensor1D, key: tf.Tensor1D): tf.Tensor2D {
-  const rows = (gain: tf.Tensor1D, count: number) => tf.tile(tf.reshape(gain, [1, headDim]), [count, 1]);
-  const norms = tf.tidy(() => tf.concat([rows(query, heads), rows(key, kvHeads)], 0));
-  tf.dispose([query, key]);
-  return norms as tf.Tensor2D;
+function headNorms({ heads, kvHeads, headDim }: DecoderConfig, [query, key]: readonly tf.Tensor[]): tf.Tensor {
+  const rows = (gain: tf.Tensor | undefined, count: number) => tf.tile(tf.reshape(gain as tf.Tensor, [1, headDim]), [count, 1]); // both were read
+  return tf.concat([rows(query, heads), rows(key, kvHeads)], 0);
+}
+
+export function disposeWeights({ embedding, layers, norm, head }: DecoderWeights): void {
+  const all: (tf.Tensor | undefined)[] = [embedding, norm, head, ...layers.flatMap((layer) => Object.values(layer) as tf.Tensor[])];
+  tf.dispose(all.filter((tensor) => tensor !== undefined));
 }

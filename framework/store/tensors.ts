@@ -2,10 +2,11 @@
  * Numeric results on disk: the safetensors format (https://huggingface.co/docs/safetensors), written little-endian and aligned to 8 bytes.
  * A file is never believed: nothing is allocated before its size is known to cover it.
  */
-import fs from "node:fs/promises";
 import { endianness } from "node:os";
 import { RlrfError } from "../errors.js";
-import { fileError, writeAtomic } from "./files.js";
+import { writeAtomic } from "./files.js";
+import { decodeBrain, decodeHalf } from "./half.js";
+import { RangeFile } from "./ranges.js";
 
 export type TensorValues = Float32Array | Float64Array | Int32Array | Uint8Array;
 export interface StoredTensor<Values extends TensorValues = TensorValues> {
@@ -16,13 +17,17 @@ export interface StoredTensor<Values extends TensorValues = TensorValues> {
 const kinds = { F64: Float64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array } as const;
 type Dtype = keyof typeof kinds;
 /** Read as 32-bit floats, which hold each of their values exactly; never written. */
-const halves = { F16: fromHalf, BF16: fromBrain } as const;
-type HalfDtype = keyof typeof halves;
-const otherDtypes = ["BOOL", "I8", "I16", "U16", "U32", "I64", "U64", "F8_E4M3", "F8_E5M2"];
+const halves = { F16: decodeHalf, BF16: decodeBrain } as const;
+/** Bytes a value, of every type that the format names. */
+const widths = {
+  ...{ F64: 8, F32: 4, I32: 4, U8: 1 },
+  ...{ BOOL: 1, I8: 1, I16: 2, U16: 2, U32: 4, F16: 2, BF16: 2, I64: 8, U64: 8, F8_E4M3: 1, F8_E5M2: 1 },
+} as const;
+export type TensorDtype = keyof typeof widths;
+const readable = [...Object.keys(kinds), ...Object.keys(halves)] as TensorDtype[];
 
 /** The reference implementation's limit. */
 const headerLimit = 100_000_000;
-const readLimit = 1 << 30;
 
 /** Writes atomically; names are kept in their order within a dtype. */
 export async function writeTensors(path: string, tensors: Readonly<Record<string, StoredTensor>>): Promise<void> {
@@ -52,26 +57,58 @@ export async function writeTensors(path: string, tensors: Readonly<Record<string
 
 /** @throws RLRF_FILE_MISSING, RLRF_TENSORS_BROKEN, RLRF_TENSORS_DTYPE */
 export async function readTensors(path: string): Promise<Record<string, StoredTensor>> {
+  const file = await TensorFile.open(path);
   try {
-    const handle = await fs.open(path, "r");
+    const tensors: [string, StoredTensor][] = [];
+    for (const { name, shape } of file.entries.values()) tensors.push([name, { shape, values: await file.read(name) }]);
+    return Object.fromEntries(tensors);
+  } finally {
+    await file.close();
+  }
+}
+
+/** One tensor of a file, whose header is believed only as far as the file bears it out. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: TensorDtype;
+  readonly shape: readonly number[];
+  /** Within the data. */
+  readonly begin: number;
+  readonly bytes: number;
+}
+
+/** An open safetensors file: its checked header, and its tensors one by one. */
+export class TensorFile {
+  private constructor(
+    private readonly file: RangeFile,
+    private readonly start: number,
+    readonly entries: ReadonlyMap<string, TensorEntry>,
+  ) {}
+
+  /** @param dtypes that the caller can use @throws RLRF_FILE_MISSING, RLRF_TENSORS_BROKEN, RLRF_TENSORS_DTYPE */
+  static async open(path: string, dtypes: readonly TensorDtype[] = readable): Promise<TensorFile> {
+    const file = await RangeFile.open(path, () => broken(path, "not a regular file"));
     try {
-      const stat = await handle.stat();
-      if (!stat.isFile()) throw broken(path, "not a regular file");
-      const { header, start } = await readHeader(handle, path, stat.size);
-      const tensors: [string, StoredTensor][] = [];
-      for (const { name, dtype, shape, begin, bytes } of header) {
-        const buffer = await readBytes(handle, path, start + begin, bytes);
-        tensors.push([
-          name,
-          { shape, values: isHalf(dtype) ? new Float32Array(new Uint16Array(buffer)).map(halves[dtype]) : new kinds[dtype](buffer) },
-        ]);
-      }
-      return Object.fromEntries(tensors);
-    } finally {
-      await handle.close();
+      const { header, start } = await readHeader(file, dtypes);
+      return new TensorFile(file, start, new Map(header.map((entry) => [entry.name, entry])));
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-  } catch (error) {
-    throw fileError(error, path, "read");
+  }
+
+  /** Values of one of `entries`; F16 and BF16 as 32-bit floats. */
+  async read(name: string): Promise<TensorValues> {
+    const { begin, bytes, dtype } = this.entries.get(name) as TensorEntry; // callers name what they found in entries
+    const buffer = await readBytes(this.file, this.start + begin, bytes);
+    if (!Object.hasOwn(halves, dtype)) return new kinds[dtype as Dtype](buffer);
+    const values = new Float32Array(bytes / 2);
+    halves[dtype as keyof typeof halves](new Uint8Array(buffer), values);
+    return values;
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
   }
 }
 
@@ -107,21 +144,14 @@ interface HeaderEntry {
   readonly shape: readonly number[];
   readonly data_offsets: readonly [number, number];
 }
-interface Entry {
-  readonly name: string;
-  readonly dtype: Dtype | HalfDtype;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly bytes: number;
-}
-
-async function readHeader(handle: fs.FileHandle, path: string, size: number): Promise<{ header: Entry[]; start: number }> {
+async function readHeader(file: RangeFile, dtypes: readonly TensorDtype[]): Promise<{ header: TensorEntry[]; start: number }> {
+  const { path, size } = file;
   if (size < 8) throw broken(path, `${size} bytes are too few for a header`);
-  const length = new DataView(await readBytes(handle, path, 0, 8)).getBigUint64(0, true);
+  const length = new DataView(await readBytes(file, 0, 8)).getBigUint64(0, true);
   if (length > BigInt(headerLimit)) throw broken(path, `a header of ${length} bytes`, `at most ${headerLimit}`);
   const start = 8 + Number(length);
   if (start > size) throw broken(path, `the header ends at byte ${start} of ${size}`);
-  const text = Buffer.from(await readBytes(handle, path, 8, Number(length))).toString("utf8");
+  const text = Buffer.from(await readBytes(file, 8, Number(length))).toString("utf8");
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -131,53 +161,27 @@ async function readHeader(handle: fs.FileHandle, path: string, size: number): Pr
   if (!isRecord(json)) throw broken(path, "the header is not a JSON object");
   const header = Object.entries(json)
     .filter(([name]) => name !== "__metadata__")
-    .map(([name, entry]) => checkEntry(path, name, entry));
+    .map(([name, entry]) => checkEntry(path, name, entry, dtypes));
   checkCover(path, header, size - start);
   return { header, start };
 }
 
-function checkEntry(path: string, name: string, entry: unknown): Entry {
+function checkEntry(path: string, name: string, entry: unknown, dtypes: readonly TensorDtype[]): TensorEntry {
   if (forbiddenNames.includes(name) || !isRecord(entry)) throw broken(path, `"${name}" is not a tensor`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (!isReadable(dtype)) throw unknownDtype(path, name, dtype);
+  if (!dtypes.includes(dtype as TensorDtype)) throw unknownDtype(path, name, dtype, dtypes);
   if (!Array.isArray(shape) || !shape.every(isCount)) throw broken(path, `tensor "${name}": its shape is ${brief(shape)}`, "whole numbers");
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     throw broken(path, `tensor "${name}": its data_offsets are ${brief(offsets)}`, "two whole numbers");
   const [begin, end] = offsets as [number, number];
-  const bytes = sizeOf(shape as number[]) * (isHalf(dtype) ? 2 : kinds[dtype].BYTES_PER_ELEMENT);
+  const bytes = sizeOf(shape as number[]) * widths[dtype as TensorDtype];
   if (!Number.isSafeInteger(bytes) || end - begin !== bytes)
     throw broken(path, `tensor "${name}": [${brief(shape)}] ${dtype} does not fit bytes ${begin} to ${end}`, `${bytes} bytes`);
-  return { name, dtype, shape: shape as number[], begin, bytes };
-}
-
-function isReadable(dtype: unknown): dtype is Dtype | HalfDtype {
-  return typeof dtype === "string" && (Object.hasOwn(kinds, dtype) || Object.hasOwn(halves, dtype));
-}
-
-function isHalf(dtype: Dtype | HalfDtype): dtype is HalfDtype {
-  return Object.hasOwn(halves, dtype);
-}
-
-/** IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-const brain = new DataView(new ArrayBuffer(4));
-
-/** The upper half of a 32-bit float. */
-function fromBrain(bits: number): number {
-  brain.setUint16(0, bits);
-  return brain.getFloat32(0);
+  return { name, dtype: dtype as TensorDtype, shape: shape as number[], begin, bytes };
 }
 
 /** Tensors must lie side by side and fill the file: no overlap, no hole, nothing hidden behind them. */
-function checkCover(path: string, header: readonly Entry[], size: number): void {
+function checkCover(path: string, header: readonly TensorEntry[], size: number): void {
   let end = 0;
   for (const { name, begin, bytes } of [...header].sort((a, b) => a.begin - b.begin || a.bytes - b.bytes)) {
     if (begin !== end) throw broken(path, `tensor "${name}" begins at byte ${begin}`, `${end}, where the one before it ends`);
@@ -186,16 +190,8 @@ function checkCover(path: string, header: readonly Entry[], size: number): void 
   if (end !== size) throw broken(path, `tensors take ${end} bytes of data, the file has ${size}`);
 }
 
-/** @returns a buffer of its own, so that a view on it is aligned and nothing else is kept alive by it */
-async function readBytes(handle: fs.FileHandle, path: string, position: number, bytes: number): Promise<ArrayBuffer> {
-  const buffer = new ArrayBuffer(bytes);
-  for (let done = 0; done < bytes; ) {
-    const view = new Uint8Array(buffer, done, Math.min(bytes - done, readLimit));
-    const { bytesRead } = await handle.read(view, 0, view.length, position + done);
-    if (bytesRead === 0) throw broken(path, `the file ends at byte ${position + done}`);
-    done += bytesRead;
-  }
-  return buffer;
+function readBytes(file: RangeFile, position: number, bytes: number): Promise<ArrayBuffer> {
+  return file.read(position, bytes, (end) => broken(file.path, `the file ends at byte ${end}`));
 }
 
 function dtypeOf(values: TensorValues): Dtype {
@@ -215,11 +211,11 @@ function broken(where: string, message: string, expected?: string): RlrfError {
   return new RlrfError("RLRF_TENSORS_BROKEN", { message, where, hint, ...(expected === undefined ? {} : { expected }) });
 }
 
-function unknownDtype(path: string, name: string, dtype: unknown): RlrfError {
-  if (!otherDtypes.includes(String(dtype))) return broken(path, `tensor "${name}": unknown dtype ${brief(dtype)}`);
+function unknownDtype(path: string, name: string, dtype: unknown, dtypes: readonly TensorDtype[]): RlrfError {
+  if (typeof dtype !== "string" || !Object.hasOwn(widths, dtype)) return broken(path, `tensor "${name}": unknown dtype ${brief(dtype)}`);
   return new RlrfError("RLRF_TENSORS_DTYPE", {
-    message: `tensor "${name}" has dtype ${String(dtype)}`,
+    message: `tensor "${name}" has dtype ${dtype}`,
     where: path,
-    expected: [...Object.keys(kinds), ...Object.keys(halves)].join(", "),
+    expected: dtypes.join(", "),
   });
 }

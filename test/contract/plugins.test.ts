@@ -8,6 +8,7 @@ import type { PluginClass } from "../../framework/contracts/plugin.js";
 import { loadPlugin } from "../../framework/kernel/load.js";
 import { Registry } from "../../framework/kernel/registry.js";
 import { createAssets } from "../../framework/setup/assets.js";
+import { startEngine } from "../../framework/tensor/engine.js";
 import {
   adaptorContract,
   datasetContract,
@@ -24,8 +25,8 @@ import {
 import { ChatServer } from "../support/chat-server.js";
 import { EmbeddingServer } from "../support/embedding-server.js";
 import { amazonFolders, bookCrossingFolder, tableFolder } from "../support/dataset-files.js";
-import { useEngine } from "../support/engine.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
+import { writeFolder } from "../support/checkpoint.js";
 
 const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = {
   dataset: datasetContract,
@@ -75,6 +76,7 @@ const variants: Readonly<Record<string, readonly object[]>> = {
     { rewards: [{ reward: { plugin: "ndcg" } }, { reward: { plugin: "structure" }, weight: 0.2 }] },
     { rewards: [{ reward: { plugin: "lift" } }, { reward: { plugin: "map" } }], standardise: false },
   ],
+  "llm/causal-lm": [{ model: await writeFolder(mkdtempSync(join(tmpdir(), "rlrf-test-"))) }],
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],
@@ -96,12 +98,12 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "dataset/table": [tableOptions(tableFolder())],
 };
 
+const services = { assets: createAssets(), engine: await startEngine() };
 const registry = await Registry.read();
 const entries = registry.list();
 const plugins = await Promise.all(entries.map(loadPlugin));
 
 describe("contracts", () => {
-  useEngine();
   after(() => Promise.all([server.proxy.down(), embeddings.proxy.down()]));
 
   it("cover every kind, and every plugin is tested", () => {
@@ -125,5 +127,5 @@ describe("contracts", () => {
 
   for (const [i, { kind, name }] of entries.entries())
     for (const options of variants[`${kind}/${name}`] ?? [{}])
-      suites[kind]({ plugin: plugins[i] as PluginClass<never>, options: { ...options }, plugins, services: { assets: createAssets() } });
+      suites[kind]({ plugin: plugins[i] as PluginClass<never>, options: { ...options }, plugins, services });
 });

@@ -1,0 +1,13 @@
+import { RlrfError } from "../../errors.js";
+
+/** A checkpoint that contradicts itself or its size. */
+export function brokenCheckpoint(where: string, message: string, expected?: string, cause?: unknown): RlrfError {
+  const hint = "fetch or convert the model again";
+  return new RlrfError("RLRF_CHECKPOINT_BROKEN", { message, where, hint, ...(expected !== undefined && { expected }) }, { cause });
+}
+
+/** A sound checkpoint of a kind that is not computed here. */
+export function unsupportedCheckpoint(where: string, message: string, expected: string): RlrfError {
+  const hint = "convert the model, choose another one, or write with the llm `openai` or `llama-cpp`";
+  return new RlrfError("RLRF_CHECKPOINT_UNSUPPORTED", { message, where, expected, hint });
+}

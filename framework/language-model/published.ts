@@ -1,0 +1,59 @@
+/** From a published checkpoint to a language model that writes and can be tuned. */
+import type { Progress } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
+import { hashFile, hashOf } from "../store/hash.js";
+import type { EngineInfo } from "../tensor/engine.js";
+import { requireTensorMemory } from "../tensor/engine.js";
+import { TemplateChat } from "./chat.js";
+import { ChatTemplate } from "./checkpoint/chat-template.js";
+import { type Checkpoint, checkpointShapes } from "./checkpoint/checkpoint.js";
+import { openCheckpoint } from "./checkpoint/open.js";
+import { TextTokenizer } from "./checkpoint/text-tokenizer.js";
+import { loadingBytes } from "./memory.js";
+import { LanguageModel } from "./model.js";
+import { disposeWeights, weightsFromCheckpoint } from "./weights.js";
+
+export interface PublishedModel {
+  readonly model: LanguageModel;
+  /** Of the content of all files that decide what it writes. */
+  readonly hash: string;
+  /** Frees the model and its weights. */
+  dispose(): void;
+}
+
+/** @throws RLRF_CHECKPOINT_…, RLRF_CHAT_TEMPLATE, RLRF_ENGINE_MEMORY before anything is loaded, RLRF_FILE_… */
+export async function loadPublishedModel(path: string, engine: EngineInfo, progress: Progress): Promise<PublishedModel> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const { config } = checkpoint;
+    requireTensorMemory(engine, loadingBytes(config), `the language model of ${path}`);
+    const codec = codecOf(checkpoint);
+    const hash = hashOf(await Promise.all(checkpoint.files.map(hashFile)));
+    const task = progress.start("language model", checkpointShapes(config).size, "tensors");
+    const weights = await weightsFromCheckpoint(config, (name) => {
+      task.advance();
+      return checkpoint.read(name);
+    }).finally(() => task.end());
+    const model = new LanguageModel(config, weights, codec);
+    return {
+      model,
+      hash,
+      dispose: () => {
+        model.dispose();
+        disposeWeights(weights);
+      },
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
+  if (chat.template === null)
+    throw new RlrfError("RLRF_CHAT_TEMPLATE", {
+      message: "the model has no chat template",
+      where: path,
+      hint: "choose a model that was tuned on instructions, or put a chat_template.jinja into its folder",
+    });
+  return new TemplateChat(new TextTokenizer(path, tokenizer), new ChatTemplate(path, chat.template, chat.variables), chat.endTokens);
+}

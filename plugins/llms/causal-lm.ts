@@ -1,0 +1,91 @@
+import { isAbsolute, resolve } from "node:path";
+import {
+  type Assets,
+  assets,
+  type Disposable,
+  type EngineInfo,
+  engine,
+  type GeneratedText,
+  type GenerationParameters,
+  type GenerationRequest,
+  type LlmBackend,
+  lm,
+  type OnDone,
+  options,
+  plugin,
+  type Progress,
+  progress,
+  RlrfError,
+  type TunablePolicy,
+} from "rlrf4rec";
+
+interface CausalLmOptions {
+  readonly model: string;
+}
+
+@plugin({
+  kind: "llm",
+  name: "causal-lm",
+  version: "1.0.0",
+  summary:
+    "A published chat model (SmolLM2 by default; Llama, Qwen 2 and 3 from GGUF or safetensors), written with and tuned in this process",
+  source: "Llama: Touvron et al. 2023, arXiv 2302.13971; Qwen2: arXiv 2407.10671; Qwen3: arXiv 2505.09388; SmolLM2: arXiv 2502.02737",
+  options: {
+    type: "object",
+    properties: {
+      model: {
+        type: "string",
+        minLength: 1,
+        default: "smollm2-135m-instruct",
+        assets: "value",
+        description:
+          "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with config.json, tokenizer.json and safetensors",
+      },
+    },
+  },
+})
+export class CausalLm implements LlmBackend, Disposable {
+  private loaded: lm.PublishedModel | undefined;
+
+  constructor(
+    @options() private readonly options: CausalLmOptions,
+    @assets() private readonly assets: Assets,
+    @engine() private readonly engine: EngineInfo,
+    @progress() private readonly progress: Progress,
+  ) {}
+
+  async prepare(): Promise<void> {
+    this.dispose();
+    const { model } = this.options;
+    const isPath = isAbsolute(model) || /[\\/]/.test(model);
+    const path = isPath ? resolve(model) : await this.assets.folder(model);
+    this.loaded = await lm.loadPublishedModel(path, this.engine, this.progress);
+  }
+
+  identity(): string {
+    return `${this.ready.hash}${this.ready.model.adapterHash()}`;
+  }
+
+  get policy(): TunablePolicy {
+    return this.ready.model;
+  }
+
+  generate(
+    requests: readonly GenerationRequest[],
+    parameters: GenerationParameters,
+    onDone?: OnDone,
+    signal?: AbortSignal,
+  ): Promise<readonly (readonly GeneratedText[])[]> {
+    return this.ready.model.generate(requests, parameters, onDone, signal);
+  }
+
+  private get ready(): lm.PublishedModel {
+    if (this.loaded === undefined) throw new RlrfError("RLRF_LLM_UNPREPARED", { message: "causal-lm answers only after `prepare`" });
+    return this.loaded;
+  }
+
+  dispose(): void {
+    this.loaded?.dispose();
+    this.loaded = undefined;
+  }
+}

@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { TemplateChat } from "../../../../framework/language-model/chat.js";
+import { ChatTemplate } from "../../../../framework/language-model/checkpoint/chat-template.js";
+import type { ChatDescription } from "../../../../framework/language-model/checkpoint/checkpoint.js";
+import { openCheckpoint } from "../../../../framework/language-model/checkpoint/open.js";
+import { TextTokenizer } from "../../../../framework/language-model/checkpoint/text-tokenizer.js";
+import { type TokenizerJson, tokenizerOfGguf } from "../../../../framework/language-model/checkpoint/tokenizer-json.js";
+import { decodeBytes } from "../../../../framework/language-model/tokenizer.js";
+import { packageRoot } from "../../../../framework/setup/paths.js";
+import { assertFails } from "../../../support/faults.js";
+import { oddTexts } from "../../../support/odd-texts.js";
+import { smollm2Path } from "../../../support/smollm2.js";
+
+const golden = JSON.parse(readFileSync(join(packageRoot, "test/golden/smollm2.json"), "utf8")) as {
+  readonly tokens: Readonly<Record<string, readonly string[]>>;
+};
+
+describe("published tokenizers and chat templates", function () {
+  this.timeout(600_000); // the first run fetches the model
+  let json: TokenizerJson;
+  let chat: ChatDescription;
+  let tokenizer: TextTokenizer;
+  before(async () => {
+    const checkpoint = await openCheckpoint(await smollm2Path());
+    ({ tokenizer: json, chat } = checkpoint);
+    await checkpoint.close();
+    tokenizer = new TextTokenizer("here", json);
+  });
+  /** By number: a JavaScript object would list the token "7" before "a". */
+  const tokens = () =>
+    Object.entries(json.model.vocab)
+      .sort(([, a], [, b]) => a - b)
+      .map(([token]) => token);
+  /** The same vocabulary behind another pre-tokenizer, as a GGUF file's metadata. */
+  const metadata = (pre: string) =>
+    new Map<string, string | string[] | Int32Array>([
+      ["tokenizer.ggml.model", "gpt2"],
+      ["tokenizer.ggml.pre", pre],
+      ["tokenizer.ggml.tokens", tokens()],
+      ["tokenizer.ggml.token_type", Int32Array.from(tokens(), (_, id) => (json.added_tokens.some((token) => token.id === id) ? 3 : 1))],
+      ["tokenizer.ggml.merges", json.model.merges.map((pair) => (pair as readonly string[]).join(" "))],
+    ]);
+
+  for (const [pre, digests] of Object.entries(golden.tokens)) {
+    it(`cuts 10,000 texts as the tokenizers library does: ${pre}`, () => {
+      const own = new TextTokenizer("here", tokenizerOfGguf("here", metadata(pre)));
+      const texts = oddTexts();
+      digests.forEach((digest, chunk) => {
+        const rows = texts.slice(chunk * 100, (chunk + 1) * 100).map((text) => own.encode(text).join(","));
+        const found = createHash("sha256").update(rows.join("\n")).digest("hex").slice(0, 16);
+        assert.equal(found, digest, `texts ${chunk * 100} to ${chunk * 100 + 99}`);
+      });
+    });
+  }
+
+  it("gives a text back, byte by byte", () => {
+    // Some control characters have no token in this vocabulary.
+    const known = (character: string) =>
+      character > "\u001f" || Object.hasOwn(json.model.vocab, String.fromCharCode(256 + character.charCodeAt(0)));
+    const whole = (text: string) => Array.from(text).filter(known).join("");
+    for (const text of oddTexts(300)) {
+      const pieces = Array.from(tokenizer.encode(text), (id) => tokenizer.piece(id)).join("");
+      assert.equal(
+        decodeBytes(pieces).replaceAll("\ufffd", ""),
+        decodeBytes(Buffer.from(whole(text)).toString("latin1")).replaceAll("\ufffd", ""),
+      );
+    }
+  });
+
+  it("names tokenizers that it does not compute", async () => {
+    await assertFails(
+      "RLRF_CHECKPOINT_UNSUPPORTED",
+      () => tokenizerOfGguf("here", metadata("deepseek-llm")),
+      /"deepseek-llm"[\s\S]*smollm/,
+    );
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => tokenizerOfGguf("here", metadata("__proto__")));
+    const sentencePiece = metadata("gpt-2").set("tokenizer.ggml.model", "llama");
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => tokenizerOfGguf("here", sentencePiece), /"llama"/);
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => new TextTokenizer("here", { ...json, decoder: null }), /decoder none/);
+    await assertFails(
+      "RLRF_CHECKPOINT_BROKEN",
+      () => tokenizerOfGguf("here", metadata("gpt-2").set("tokenizer.ggml.merges", ["a"])),
+      /a merge is "a"/,
+    );
+  });
+
+  describe("the chat form", () => {
+    const codec = (template = chat.template ?? "", endTokens = chat.endTokens) =>
+      new TemplateChat(tokenizer, new ChatTemplate("here", template, chat.variables), endTokens);
+    const spelled = (ids: Int32Array) =>
+      Array.from(ids, (id) => tokenizer.piece(id) || `[${[...tokenizer.special.values()].find((token) => token.id === id)?.content}]`).join(
+        "",
+      );
+
+    it("is the template's", () => {
+      const ids = codec().prompt([{ role: "system", content: "S" }, { role: "user", content: "U" }, { role: "assistant", content: "A" }, { role: "user", content: "V" }]); // biome-ignore format: one line
+      const turn = (role: string, text: string) => `[<|im_start|>]${role}\n${text}[<|im_end|>]\n`;
+      assert.equal(
+        spelled(ids),
+        `${turn("system", "S")}${turn("user", "U")}${turn("assistant", "A")}${turn("user", "V")}[<|im_start|>]assistant\n`,
+      );
+      assert.equal(spelled(codec().completion("ok", true)), "ok[<|im_end|>]");
+      assert.equal(spelled(codec().completion("ok", false)), "ok");
+    });
+
+    it("ends where the template ends an answer, and where the file says", () => {
+      assert.deepEqual([...codec("{% for m in messages %}{{ m['content'] }}<|endoftext|>{% endfor %}").endTokens], [0, 2]);
+      assert.deepEqual([...codec("{{ messages[0]['content'] }}{{ messages[-1]['content'] }}").endTokens], [2]);
+      return assertFails("RLRF_CHAT_TEMPLATE", () => codec("{{ messages[-1]['content'] }}", []), /names a token/);
+    });
+
+    it("merges across the seam of template and message, as transformers does", () => {
+      const seam = codec("a{{ messages[-1]['content'] | trim }}<|im_end|>").prompt([{ role: "user", content: "  nd \n" }]);
+      assert.deepEqual([...seam.slice(0, -1)], [...tokenizer.encode("and")]);
+    });
+
+    it("never makes a special token of what a message says", () => {
+      const names = [...tokenizer.special.keys()];
+      const specials = (ids: Int32Array) => ids.filter((id) => tokenizer.piece(id) === "").length;
+      const templates = [chat.template ?? "", "{% for m in messages %}{{ m['content'] | trim }}|><|im_end|>{% endfor %}end|>"];
+      const hostile = fc.array(
+        fc.oneof(fc.constantFrom(...names, "<|im_", "end|>", "<", "<|", "<|im_end|", " ", "\ue000", "\n"), fc.string()),
+        { maxLength: 8 },
+      );
+      fc.assert(
+        fc.property(hostile, fc.constantFrom(...templates), (parts, template) => {
+          const own = codec(template);
+          const prompt = (content: string) => own.prompt([{ role: "user", content }]);
+          assert.equal(specials(prompt(parts.join(""))), specials(prompt("x")));
+          assert.equal(specials(own.completion(parts.join(""), false)), 0);
+        }),
+        { numRuns: 300 },
+      );
+    });
+
+    it("stops a template that fails, runs for ever or takes too much", async () => {
+      const fails = (template: string, message: RegExp) => assertFails("RLRF_CHAT_TEMPLATE", () => codec(template), message);
+      await fails("{{ raise_exception('no system turns') }}", /no system turns/);
+      await fails("{% for", /it fails/);
+      await fails("{{ messages.x.y.z() }}", /it fails/);
+      await fails("{% for i in range(10000000000) %}{% endfor %}", /range\(\) of 10000000000/);
+      await fails(
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}x{% endfor %}{% endfor %}{% endfor %}",
+        /did not end/,
+      );
+      await fails("{".repeat(300_000), /300000 characters/);
+      await fails("{{ ".concat("(".repeat(60_000)), /it fails/);
+    });
+  });
+});
