@@ -248,7 +248,7 @@ describe("models as files", () => {
           tf.tidy(() => variable.assign(tf.add(variable, 0.01)));
         await model.exportModel(folder());
         const tensors = floatTensors(await readTensors(join(folder(), "model.safetensors")));
-        const weights = weightsFromCheckpoint(model.config, (tensor) => tensors[tensor] as StoredTensor<Float32Array>);
+        const weights = await weightsFromCheckpoint(model.config, (tensor) => tensors[tensor] as StoredTensor<Float32Array>);
         const flat = (of: object): tf.Tensor[] =>
           Object.values(of).flatMap((value) => (value instanceof tf.Tensor ? [value] : Array.isArray(value) ? value.flatMap(flat) : []));
         const [theirs, ours] = [flat(weights), flat(model.weights)];
