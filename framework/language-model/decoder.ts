@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { plus } from "../tensor/nn/activations.js";
 import type { DecoderConfig } from "./config.js";
 import { normalise, rotate, swiglu } from "./ops.js";
 import type { Rotation } from "./rotary.js";
@@ -29,32 +30,59 @@ export interface Focus {
   readonly attend: Attend;
 }
 
+/** Ways to compute some of a decoder's parts otherwise. */
+export interface DecodeOptions {
+  readonly delta?: Delta | undefined;
+  readonly focus?: Focus;
+  /** A layer as one operation with a gradient of its own: [rows, hidden] -> [rows, hidden]; not asked for a layer that is focused. */
+  readonly whole?: ((layer: number, residual: tf.Tensor2D) => tf.Tensor2D) | undefined;
+}
+
 /** Hidden states before the last norm, [rows, hidden] or [focused, hidden]. Pure; call it inside a tidy or on a tape. */
 export function decode(
   config: DecoderConfig,
   weights: DecoderWeights,
   input: DecoderInput,
   attend: Attend,
-  { delta = () => null, focus }: { readonly delta?: Delta | undefined; readonly focus?: Focus } = {},
+  { delta = () => null, focus, whole }: DecodeOptions = {},
 ): tf.Tensor2D {
   let residual = tf.gather(weights.embedding, input.tokens) as tf.Tensor2D; // [rows, hidden]
+  const last = weights.layers.length - 1;
   weights.layers.forEach((layer, index) => {
     const project = (projection: Projection, x: tf.Tensor2D): tf.Tensor2D => {
       const base: tf.Tensor2D = tf.matMul(x, layer[projection]);
       const added = delta(index, projection, x);
       return added === null ? base : tf.add(base, added);
     };
-    const { query, key, value } = queryKeyValue(config, layer, project("qkv", norm(config, residual, layer.inputNorm)), input.rotation);
-    const narrow = index === weights.layers.length - 1 ? focus : undefined;
-    const mixed =
-      narrow === undefined
-        ? attend(index, query, key, value)
-        : narrow.attend(index, tf.gather(query, narrow.rows) as tf.Tensor3D, key, value);
-    if (narrow !== undefined) residual = tf.gather(residual, narrow.rows) as tf.Tensor2D;
-    residual = tf.add(residual, project("out", mixed));
-    residual = tf.add(residual, project("down", swiglu(project("gateUp", norm(config, residual, layer.postNorm)))));
+    const narrow = index === last ? focus : undefined;
+    // What a layer makes on its way is freed with it; a tape keeps what it needs.
+    residual = tf.tidy(() =>
+      whole !== undefined && narrow === undefined
+        ? whole(index, residual)
+        : decodeLayer(config, layer, index, residual, input, project, attend, narrow),
+    );
   });
   return residual;
+}
+
+function decodeLayer(
+  config: DecoderConfig,
+  layer: LayerWeights,
+  index: number,
+  residual: tf.Tensor2D,
+  { rotation }: DecoderInput,
+  project: (projection: Projection, x: tf.Tensor2D) => tf.Tensor2D,
+  attend: Attend,
+  narrow: Focus | undefined,
+): tf.Tensor2D {
+  const { query, key, value } = queryKeyValue(config, layer, project("qkv", norm(config, residual, layer.inputNorm)), rotation);
+  const mixed =
+    narrow === undefined
+      ? attend(index, query, key, value)
+      : narrow.attend(index, tf.gather(query, narrow.rows) as tf.Tensor3D, key, value);
+  const before = narrow === undefined ? residual : (tf.gather(residual, narrow.rows) as tf.Tensor2D);
+  const between: tf.Tensor2D = plus(before, project("out", mixed));
+  return plus(between, project("down", swiglu(project("gateUp", norm(config, between, layer.postNorm)))));
 }
 
 /** Logits of chosen rows of `decode`'s result: [rows, hidden] -> [rows, vocabulary]. */

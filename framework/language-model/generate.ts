@@ -8,7 +8,7 @@ import { type ChatCodec, stopBytes } from "./chat.js";
 import type { DecoderConfig } from "./config.js";
 import { type Attend, decode, logits } from "./decoder.js";
 import { Lane } from "./lane.js";
-import { attendWithin } from "./packed.js";
+import { attendWithin } from "./attention.js";
 import type { Rotary } from "./rotary.js";
 import { TokenSampler } from "./sampler.js";
 import type { DecoderWeights } from "./weights.js";

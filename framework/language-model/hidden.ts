@@ -4,7 +4,8 @@ import type { HiddenPooling, TextVectors } from "../contracts/llm.js";
 import type { ChatCodec } from "./chat.js";
 import type { DecoderConfig } from "./config.js";
 import { decode, finalNorm } from "./decoder.js";
-import { attendWithin, pack } from "./packed.js";
+import { attendWithin } from "./attention.js";
+import { pack } from "./packed.js";
 import type { Rotary } from "./rotary.js";
 import type { DecoderWeights } from "./weights.js";
 

@@ -4,6 +4,7 @@ import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { type Initializer, Parameters } from "../tensor/parameters.js";
 import { dropout } from "../tensor/nn/dropout.js";
+import type { Factors, LayerFactors } from "./adapted-layer.js";
 import type { DecoderConfig } from "./config.js";
 import type { Delta } from "./decoder.js";
 import { type FusedProjection, fusedProjections, type Part, projectionNames } from "./published-names.js";
@@ -20,6 +21,14 @@ interface Pieces {
   readonly part: Part;
   readonly down: tf.Variable; // A [in, rank]
   readonly up: tf.Variable; // B [rank, width]
+}
+
+/** An adapter in one pass over tokens. */
+export interface AdapterPass {
+  /** Additions to the projections, on the tape. */
+  readonly delta: Delta;
+  /** The same as factors of a whole layer, for so many rows of tokens. */
+  factors(layer: number, rows: number): LayerFactors;
 }
 
 /**
@@ -69,15 +78,36 @@ export class LoraAdapter {
     return [...this.parameters.all.values()];
   }
 
-  /** Additions to the projections. @param dropoutSeed draws the dropout masks of one pass; absent = no dropout */
-  delta(dropoutSeed?: number): Delta {
-    return (layer, projection, input) => {
+  /** What one pass over tokens adds. @param dropoutSeed draws its dropout masks; absent = no dropout */
+  pass(dropoutSeed?: number): AdapterPass {
+    const masked = (layer: number, projection: Projection, rows: number): Factors | null => {
       const factors = this.factors(layer, projection);
-      if (factors === null) return null;
-      const rng = createRng(dropoutSeed ?? "", layer, projection);
-      const kept = dropout(input, this.options.dropout, { training: dropoutSeed !== undefined, nextSeed: () => rng.seed() });
-      return tf.matMul(tf.matMul(kept, factors.down), factors.up);
+      return factors && { ...factors, mask: this.mask(layer, projection, rows, dropoutSeed) };
     };
+    return {
+      factors: (layer, rows) => {
+        const entries = (Object.keys(this.shapes) as Projection[]).map(
+          (projection) => [projection, masked(layer, projection, rows)] as const,
+        );
+        return Object.fromEntries(entries.filter(([, factors]) => factors !== null)) as LayerFactors;
+      },
+      delta: (layer, projection, input) => {
+        const factors = masked(layer, projection, input.shape[0]);
+        if (factors === null) return null;
+        const kept = factors.mask === null ? input : tf.mul(input, factors.mask);
+        return tf.matMul(tf.matMul(kept, factors.down) as tf.Tensor2D, factors.up);
+      },
+    };
+  }
+
+  /** [rows, in]; null = nothing is dropped */
+  private mask(layer: number, projection: Projection, rows: number, dropoutSeed: number | undefined): tf.Tensor2D | null {
+    if (dropoutSeed === undefined || this.options.dropout === 0) return null;
+    const rng = createRng(dropoutSeed, layer, projection);
+    return dropout(tf.ones([rows, this.shapes[projection].inputs]) as tf.Tensor2D, this.options.dropout, {
+      training: true,
+      nextSeed: () => rng.seed(),
+    });
   }
 
   /** Weights with the adapter added in, for generation. The caller disposes `merged`, the matrices that are new. */

@@ -81,7 +81,8 @@ export class LanguageModel implements TunablePolicy {
   }
 
   logProbs(examples: readonly TokenizedExample[], dropoutSeed?: number): tf.Tensor2D {
-    return packedLogProbs(this.config, this.weights, this.rotary, pack(examples), this.lora?.adapter.delta(dropoutSeed));
+    const adapter = this.lora && { ...this.lora.adapter.pass(dropoutSeed), recompute: false };
+    return packedLogProbs(this.config, this.weights, this.rotary, pack(examples), adapter);
   }
 
   async adapter(): Promise<AdapterState> {

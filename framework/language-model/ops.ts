@@ -9,23 +9,41 @@ import type { Rotation } from "./rotary.js";
 /** x / sqrt(mean(x^2) + epsilon) over the last axis (RMSNorm, arXiv 1910.07467) without its gain. */
 export function normalise<T extends tf.Tensor>(x: T, epsilon: number): T {
   return withGradient([x], (input) => {
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(input), -1, true), epsilon));
-    const normal = tf.mul(input, inverse) as T;
-    const gradients = (dy: tf.Tensor, y: tf.Tensor, scale: tf.Tensor) => [
-      tf.mul(scale, tf.sub(dy, tf.mul(y, tf.mean(tf.mul(dy, y), -1, true)))),
-    ];
-    return { value: normal, saved: [normal, inverse], gradients };
+    const { normal, inverse } = normalised(input, epsilon);
+    return {
+      value: normal,
+      saved: [normal, inverse],
+      gradients: (dy, y, scale) => [normaliseGradient(dy, y as tf.Tensor, scale as tf.Tensor)],
+    };
   });
+}
+
+/** `normalise` with what its gradient needs: the result, and 1 / sqrt(mean(x^2) + epsilon). */
+export function normalised<T extends tf.Tensor>(x: T, epsilon: number): { readonly normal: T; readonly inverse: tf.Tensor } {
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon));
+  return { normal: tf.mul(x, inverse) as T, inverse };
+}
+
+export function normaliseGradient<T extends tf.Tensor>(dy: T, normal: tf.Tensor, inverse: tf.Tensor): T {
+  return tf.mul(inverse, tf.sub(dy, tf.mul(normal, tf.mean(tf.mul(dy, normal), -1, true)))) as T;
 }
 
 /** x -> cos * x + sin * swap(x), all [rows, heads, headDim]: see Rotation. */
 export function rotate(x: tf.Tensor3D, { cos, sin }: Rotation): tf.Tensor3D {
   return withGradient([x], (input) => ({
-    value: tf.add(tf.mul(input, cos), tf.mul(swapHalves(input), sin)) as tf.Tensor3D,
+    value: rotated(input, { cos, sin }),
     saved: [cos, sin],
-    // Swapping is its own transpose.
-    gradients: (dy, c, s) => [tf.add(tf.mul(dy, c), swapHalves(tf.mul(dy, s)))],
+    gradients: (dy, cos, sin) => [rotateGradient(dy as tf.Tensor3D, { cos, sin } as Rotation)],
   }));
+}
+
+export function rotated(x: tf.Tensor3D, { cos, sin }: Rotation): tf.Tensor3D {
+  return tf.add(tf.mul(x, cos), tf.mul(swapHalves(x), sin));
+}
+
+/** Swapping is its own transpose. */
+export function rotateGradient(dy: tf.Tensor3D, { cos, sin }: Rotation): tf.Tensor3D {
+  return tf.add(tf.mul(dy, cos), swapHalves(tf.mul(dy, sin)));
 }
 
 function swapHalves(x: tf.Tensor): tf.Tensor {
@@ -35,16 +53,25 @@ function swapHalves(x: tf.Tensor): tf.Tensor {
 
 /** silu(gate) * up of x = [gate, up], [rows, 2 * width] -> [rows, width] (SwiGLU, arXiv 2002.05202). */
 export function swiglu(x: tf.Tensor2D): tf.Tensor2D {
-  return withGradient([x], (input) => {
-    const [gate, up] = tf.split(input, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
-    const open = tf.sigmoid(gate);
-    const silu = tf.mul(gate, open);
-    const gradients = (dy: tf.Tensor, s: tf.Tensor, y: tf.Tensor, factor: tf.Tensor) => {
-      const slope = tf.add(s, tf.mul(y, tf.sub(1, s))); // d silu / d gate
-      return [tf.concat([tf.mul(tf.mul(dy, factor), slope), tf.mul(dy, y)], 1)];
-    };
-    return { value: tf.mul(silu, up) as tf.Tensor2D, saved: [open, silu, up], gradients };
-  });
+  return withGradient([x], (input) => ({
+    value: gated(input),
+    saved: [input],
+    gradients: (dy, saved) => [gatedGradient(dy, saved as tf.Tensor2D)],
+  }));
+}
+
+/** `swiglu` off the tape. */
+export function gated(x: tf.Tensor2D): tf.Tensor2D {
+  const [gate, up] = tf.split(x, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+  return tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
+}
+
+export function gatedGradient(dy: tf.Tensor, x: tf.Tensor2D): tf.Tensor2D {
+  const [gate, up] = tf.split(x, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+  const open = tf.sigmoid(gate);
+  const silu = tf.mul(gate, open);
+  const slope = tf.add(open, tf.mul(silu, tf.sub(1, open))); // d silu / d gate
+  return tf.concat([tf.mul(tf.mul(dy, up), slope), tf.mul(dy, silu)], 1) as tf.Tensor2D;
 }
 
 /** log softmax(logits)[target] of each row: [rows, vocabulary], [rows] -> [rows], nats. */

@@ -1,11 +1,14 @@
 /** Training's view of prompts with several completions: one row an example, the prompt computed once for all of them. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { TokenizedExample } from "../contracts/llm.js";
-import { type DecoderConfig, groupSize } from "./config.js";
-import { type Attend, type Delta, decode, logits } from "./decoder.js";
+import { adaptedLayer } from "./adapted-layer.js";
+import { attendWithin } from "./attention.js";
+import type { DecoderConfig } from "./config.js";
+import { decode, logits } from "./decoder.js";
+import type { AdapterPass } from "./lora.js";
 import { targetLogProbs } from "./ops.js";
 import type { Rotary } from "./rotary.js";
-import type { DecoderWeights } from "./weights.js";
+import type { DecoderWeights, LayerWeights } from "./weights.js";
 
 /** Examples side by side: `prompt completion_1 … completion_k padding`, the positions of each completion going on from the prompt's. */
 export interface PackedBatch {
@@ -123,7 +126,7 @@ export function packedLogProbs(
   weights: DecoderWeights,
   rotary: Rotary,
   batch: PackedBatch,
-  delta?: Delta,
+  adapter?: AdapterPass & { /** Keep a layer's input alone, and compute the rest again for its gradient. */ readonly recompute: boolean },
 ): tf.Tensor2D {
   const { rows, length, sums } = batch;
   const stretch = stretchOf(batch);
@@ -131,7 +134,13 @@ export function packedLogProbs(
   const narrowMask = tf.tensor4d(stretch.mask, [rows, 1, stretch.length, length]);
   const input = { tokens: tf.tensor1d(batch.tokens, "int32"), rotation: rotary.at(batch.positions) };
   const focus = { rows: tf.tensor1d(stretch.rows, "int32"), attend: attendWithin(config, rows, length, narrowMask) };
-  const states = decode(config, weights, input, attendWithin(config, rows, length, mask), { delta, focus }); // [rows * stretch, hidden]
+  const sequences = { config, rows, length, mask, rotation: input.rotation };
+  const whole =
+    adapter &&
+    ((index: number, residual: tf.Tensor2D) =>
+      adaptedLayer(sequences, weights.layers[index] as LayerWeights, residual, adapter.factors(index, rows * length), adapter.recompute));
+  const attend = attendWithin(config, rows, length, mask);
+  const states = decode(config, weights, input, attend, { delta: adapter?.delta, focus, whole }); // [rows * stretch, hidden]
   const predicting = tf.gather(states, tf.tensor1d(stretch.sources, "int32")) as tf.Tensor2D; // [targets, hidden]
   const logProbs = targetLogProbs(logits(config, weights, predicting), tf.tensor1d(batch.targets, "int32")); // [targets]
   // A product with the 0/1 matrix of memberships: an exact sum whose gradient every engine has.
@@ -141,24 +150,4 @@ export function packedLogProbs(
   });
   const member = tf.tensor2d(membership, [rows * sums, batch.targets.length]);
   return tf.reshape(tf.matMul(member, tf.expandDims(logProbs, 1)), [rows, sums]);
-}
-
-/**
- * Attention within each of `rows` sequences of `length` keys.
- * @param mask [rows or 1, 1, queries, length], added to the scores: each sequence has as many queries as the mask has rows for
- */
-export function attendWithin(config: DecoderConfig, rows: number, length: number, mask: tf.Tensor4D): Attend {
-  const { heads, kvHeads, headDim } = config;
-  const group = groupSize(config);
-  const queries = mask.shape[2];
-  const byHead = (x: tf.Tensor3D, tokens: number, count: number) =>
-    tf.transpose(tf.reshape(x, [rows, tokens, count, headDim]), [0, 2, 1, 3]);
-  return (_layer, query, key, value) => {
-    // Queries of a group share a key head: their rows are stacked, so that keys are never repeated.
-    const stacked = tf.reshape(byHead(query, queries, heads), [rows, kvHeads, group * queries, headDim]);
-    const scores = tf.reshape(tf.matMul(stacked, byHead(key, length, kvHeads), false, true), [rows, heads, queries, length]);
-    const weights = tf.reshape(tf.softmax(tf.add(scores, mask)), [rows, kvHeads, group * queries, length]);
-    const mixed = tf.reshape(tf.matMul(weights, byHead(value, length, kvHeads)), [rows, heads, queries, headDim]);
-    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rows * queries, heads * headDim]) as tf.Tensor2D;
-  };
 }

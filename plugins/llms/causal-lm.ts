@@ -8,6 +8,7 @@ import {
   type GeneratedText,
   type GenerationParameters,
   type GenerationRequest,
+  type HiddenPooling,
   type LlmBackend,
   lm,
   type OnDone,
@@ -16,6 +17,7 @@ import {
   type Progress,
   progress,
   RlrfError,
+  type TextVectors,
   type TunablePolicy,
 } from "rlrf4rec";
 
@@ -30,6 +32,7 @@ interface CausalLmOptions {
   summary:
     "A published chat model (SmolLM2 by default; Llama, Qwen 2 and 3 from GGUF or safetensors), written with and tuned in this process",
   source: "Llama: Touvron et al. 2023, arXiv 2302.13971; Qwen2: arXiv 2407.10671; Qwen3: arXiv 2505.09388; SmolLM2: arXiv 2502.02737",
+  hidden: true,
   options: {
     type: "object",
     properties: {
@@ -77,6 +80,10 @@ export class CausalLm implements LlmBackend, Disposable {
     signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
     return this.ready.model.generate(requests, parameters, onDone, signal);
+  }
+
+  hidden(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors> {
+    return this.ready.model.hidden(texts, pooling);
   }
 
   private get ready(): lm.PublishedModel {

@@ -17,7 +17,8 @@ export function withGradient<Inputs extends tf.Tensor[], Value extends tf.Tensor
     const save = all.at(-1) as unknown as (tensors: tf.Tensor[]) => void;
     const { value, saved, gradients } = compute(...(all.slice(0, -1) as Inputs));
     save(saved);
-    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => gradients(dy, ...saved) };
+    // tfjs calls it outside of any scope: all it makes would stay until the last gradient is there.
+    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.tidy(() => gradients(dy, ...saved)) };
   });
   return op(...inputs) as Value;
 }

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkpointShapes } from "../../../framework/language-model/checkpoint/checkpoint.js";
 import { parameterCount, type RopeScaling } from "../../../framework/language-model/config.js";
 import { decode, logits } from "../../../framework/language-model/decoder.js";
-import { attendWithin } from "../../../framework/language-model/packed.js";
+import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { createWeights, disposeWeights, weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
 import { createRng } from "../../../framework/rng.js";

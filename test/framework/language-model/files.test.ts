@@ -12,7 +12,7 @@ import type { DecoderConfig } from "../../../framework/language-model/config.js"
 import { decode, logits } from "../../../framework/language-model/decoder.js";
 import { LoraAdapter } from "../../../framework/language-model/lora.js";
 import type { LanguageModel } from "../../../framework/language-model/model.js";
-import { attendWithin } from "../../../framework/language-model/packed.js";
+import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
 import { createRng } from "../../../framework/rng.js";
@@ -47,7 +47,7 @@ async function logitsOf(model: LanguageModel, options?: LoraOptions): Promise<nu
     const mask = Float32Array.from({ length: length * length }, (_, i) => (i % length > Math.floor(i / length) ? -1e9 : 0));
     const input = { tokens: tf.tensor1d(tokens, "int32"), rotation: rotary.at(Int32Array.from(tokens, (_, at) => at)) };
     const attend = attendWithin(config, 1, length, tf.tensor4d(mask, [1, 1, length, length]));
-    return [...logits(config, weights, decode(config, weights, input, attend, { delta: adapter?.delta() })).dataSync()];
+    return [...logits(config, weights, decode(config, weights, input, attend, { delta: adapter?.pass().delta })).dataSync()];
   });
   rotary.dispose();
   adapter?.dispose();

@@ -6,7 +6,7 @@ import type { DecoderConfig } from "../../../framework/language-model/config.js"
 import { decode, logits } from "../../../framework/language-model/decoder.js";
 import type { Batching } from "../../../framework/language-model/generate.js";
 import type { LanguageModel } from "../../../framework/language-model/model.js";
-import { attendWithin } from "../../../framework/language-model/packed.js";
+import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";

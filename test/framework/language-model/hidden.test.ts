@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import { decode, finalNorm } from "../../../framework/language-model/decoder.js";
-import { attendWithin } from "../../../framework/language-model/packed.js";
+import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";

@@ -69,7 +69,7 @@ describe("LoRA", () => {
     shake(adapter.variables, 7);
     tf.tidy(() => {
       const input = tf.randomNormal([4, 16], 0, 1, "float32", 3) as tf.Tensor2D;
-      const delta = adapter.delta()(0, "qkv", input) as tf.Tensor2D;
+      const delta = adapter.pass().delta(0, "qkv", input) as tf.Tensor2D;
       const base = (model.weights.layers[0] as { qkv: tf.Tensor2D }).qkv;
       const merged = (adapter.merge(model.weights).weights.layers[0] as { qkv: tf.Tensor2D }).qkv;
       close(tf.add(tf.matMul(input, base), delta), tf.matMul(input, merged).dataSync(), 1e-5);

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { GenerationParameters } from "../../../framework/contracts/llm.js";
 import { decode, logits } from "../../../framework/language-model/decoder.js";
 import type { LanguageModel } from "../../../framework/language-model/model.js";
-import { attendWithin } from "../../../framework/language-model/packed.js";
+import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { createAssets } from "../../../framework/setup/assets.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
