@@ -129,6 +129,8 @@ export interface TunablePolicy {
    * @returns [examples, completions], nats
    */
   logProbs(examples: readonly TokenizedExample[], dropoutSeed?: number): Tensor2D;
+  /** Asked before a tuning starts. @throws RLRF_ENGINE_MEMORY when gradients of `batchSize` of these at once would not fit the engine */
+  requireMemory?(examples: readonly TokenizedExample[], batchSize: number): void;
   /** The adapter's state, for checkpoints; empty when there is none. */
   adapter(): Promise<AdapterState>;
   restore(state: AdapterState): void;

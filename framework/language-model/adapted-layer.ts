@@ -43,25 +43,39 @@ export function adaptedLayer(
   const masks = adapted.flatMap((projection) => factors[projection]?.mask ?? []);
   const inputs = adapted.flatMap((projection) => [factors[projection]?.down, factors[projection]?.up]) as tf.Tensor2D[];
   return withGradient<tf.Tensor2D[], tf.Tensor2D>([x, ...inputs], (x, ...own) => {
-    const pass = new LayerPass(sequences, layer, grouped(adapted, own, masks));
-    const { value, kept } = pass.forward(x as tf.Tensor2D);
-    const names = Object.keys(kept);
+    const { value, kept } = new LayerPass(sequences, layer, grouped(adapted, own, masks)).forward(x as tf.Tensor2D);
+    // All that the gradient reads has to be saved, also what is shared by all layers: the forward pass' scope is gone by then.
+    const { mask, rotation } = sequences;
+    const parts: (readonly tf.Tensor[])[] = [
+      [x as tf.Tensor2D, mask, rotation.cos, rotation.sin],
+      own,
+      masks,
+      recompute ? [] : Object.values(kept),
+    ];
     return {
       value,
-      saved: [x as tf.Tensor2D, ...own, ...masks, ...(recompute ? [] : Object.values(kept))],
+      saved: parts.flat(),
       gradients: (dy, ...saved) => {
-        const [x, ...rest] = saved as tf.Tensor2D[];
-        const again = new LayerPass(
-          sequences,
-          layer,
-          grouped(adapted, rest.slice(0, own.length), rest.slice(own.length, own.length + masks.length)),
+        const [shared = [], own = [], masks = [], found = []] = unflattened(
+          saved,
+          parts.map(({ length }) => length),
         );
-        const found = rest.slice(own.length + masks.length);
-        const kept = recompute ? again.forward(x as tf.Tensor2D).kept : Object.fromEntries(names.map((name, i) => [name, found[i]]));
-        const { input, factors } = again.backward(dy as tf.Tensor2D, kept as unknown as Kept); // saved under the names of Kept
+        const [x, mask, cos, sin] = shared as [tf.Tensor2D, tf.Tensor4D, tf.Tensor3D, tf.Tensor3D];
+        const pass = new LayerPass({ ...sequences, mask, rotation: { cos, sin } }, layer, grouped(adapted, own, masks));
+        const names = Object.keys(kept);
+        const again = recompute ? pass.forward(x).kept : (Object.fromEntries(names.map((name, i) => [name, found[i]])) as unknown as Kept); // saved under these names
+        const { input, factors } = pass.backward(dy as tf.Tensor2D, again);
         return [input, ...adapted.flatMap((projection) => factors[projection] ?? [])];
       },
     };
+  });
+}
+
+function unflattened(tensors: readonly tf.Tensor[], lengths: readonly number[]): readonly (readonly tf.Tensor[])[] {
+  let from = 0;
+  return lengths.map((length) => {
+    from += length;
+    return tensors.slice(from - length, from);
   });
 }
 

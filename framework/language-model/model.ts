@@ -16,6 +16,7 @@ import type {
 } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
 import { writeJson } from "../store/files.js";
+import { type EngineInfo, requireTensorMemory } from "../tensor/engine.js";
 import { readAdapter, writeAdapter } from "./adapter-files.js";
 import { writeAdapterGguf } from "./adapter-gguf.js";
 import { type ChatCodec, tokenizeExample } from "./chat.js";
@@ -23,6 +24,7 @@ import { type DecoderConfig, parameterCount } from "./config.js";
 import { type Batching, contextError, generate } from "./generate.js";
 import { hiddenVectors } from "./hidden.js";
 import { LoraAdapter } from "./lora.js";
+import { keptBytes, type TuningBatch, tuningBytes } from "./memory.js";
 import { writeModel } from "./model-files.js";
 import { pack, packedLogProbs } from "./packed.js";
 import { Rotary } from "./rotary.js";
@@ -38,6 +40,7 @@ export class LanguageModel implements TunablePolicy {
     readonly weights: DecoderWeights,
     readonly codec: ChatCodec,
     private readonly batching: Batching = defaultBatching(config),
+    private readonly limits: TuningLimits = { checkpointing: "auto", engine: null },
   ) {
     this.rotary = new Rotary(config);
   }
@@ -81,8 +84,29 @@ export class LanguageModel implements TunablePolicy {
   }
 
   logProbs(examples: readonly TokenizedExample[], dropoutSeed?: number): tf.Tensor2D {
-    const adapter = this.lora && { ...this.lora.adapter.pass(dropoutSeed), recompute: false };
-    return packedLogProbs(this.config, this.weights, this.rotary, pack(examples), adapter);
+    const batch = pack(examples);
+    const recompute = this.recomputes({ rows: batch.rows, length: batch.length, targets: batch.targets.length });
+    const adapter = this.lora && { ...this.lora.adapter.pass(dropoutSeed), recompute };
+    return packedLogProbs(this.config, this.weights, this.rotary, batch, adapter);
+  }
+
+  requireMemory(examples: readonly TokenizedExample[], batchSize: number): void {
+    const { config } = this;
+    if (examples.length === 0) return;
+    const completions = (example: TokenizedExample) => example.completions.reduce((sum, { length }) => sum + length, 0);
+    const rows = Math.min(batchSize, examples.length);
+    const targets = rows * Math.max(...examples.map(completions));
+    const length = Math.max(...examples.map((example) => example.prompt.length + completions(example)));
+    const batch = { rows, length, targets };
+    const adapter = this.trainable().reduce((sum, { size }) => sum + size, 0);
+    const what = `tuning on ${rows} example${rows === 1 ? "" : "s"} of up to ${length} tokens at once`;
+    if (this.limits.engine !== null)
+      requireTensorMemory(this.limits.engine, tuningBytes(config, batch, adapter, this.recomputes(batch)), what);
+  }
+
+  private recomputes(batch: TuningBatch): boolean {
+    const { checkpointing } = this.limits;
+    return checkpointing === "auto" ? keptBytes(this.config, batch) > keptAtMost : checkpointing === "on";
   }
 
   async adapter(): Promise<AdapterState> {
@@ -133,6 +157,16 @@ export class LanguageModel implements TunablePolicy {
     this.lora?.adapter.dispose();
     this.rotary.dispose();
   }
+}
+
+/** What the gradients of all layers may keep before it is computed again instead. */
+const keptAtMost = 1e9; // bytes
+
+export interface TuningLimits {
+  /** Gradient checkpointing: keep a layer's input alone and compute the rest again; auto: where the rest would take more than 1 GB. */
+  readonly checkpointing: "auto" | "on" | "off";
+  /** Held to its memory before tuning starts; null = not. */
+  readonly engine: EngineInfo | null;
 }
 
 /** Many rows hide what an operation costs by itself; few keep a large model's keys in memory. */

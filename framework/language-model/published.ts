@@ -10,7 +10,7 @@ import { type Checkpoint, checkpointShapes } from "./checkpoint/checkpoint.js";
 import { openCheckpoint } from "./checkpoint/open.js";
 import { TextTokenizer } from "./checkpoint/text-tokenizer.js";
 import { loadingBytes } from "./memory.js";
-import { LanguageModel } from "./model.js";
+import { LanguageModel, type TuningLimits } from "./model.js";
 import { disposeWeights, weightsFromCheckpoint } from "./weights.js";
 
 export interface PublishedModel {
@@ -21,8 +21,17 @@ export interface PublishedModel {
   dispose(): void;
 }
 
+export interface PublishedModelOptions {
+  readonly engine: EngineInfo;
+  readonly progress: Progress;
+  readonly checkpointing: TuningLimits["checkpointing"];
+}
+
 /** @throws RLRF_CHECKPOINT_…, RLRF_CHAT_TEMPLATE, RLRF_ENGINE_MEMORY before anything is loaded, RLRF_FILE_… */
-export async function loadPublishedModel(path: string, engine: EngineInfo, progress: Progress): Promise<PublishedModel> {
+export async function loadPublishedModel(
+  path: string,
+  { engine, progress, checkpointing }: PublishedModelOptions,
+): Promise<PublishedModel> {
   const checkpoint = await openCheckpoint(path);
   try {
     const { config } = checkpoint;
@@ -34,7 +43,7 @@ export async function loadPublishedModel(path: string, engine: EngineInfo, progr
       task.advance();
       return checkpoint.read(name);
     }).finally(() => task.end());
-    const model = new LanguageModel(config, weights, codec);
+    const model = new LanguageModel(config, weights, codec, undefined, { checkpointing, engine });
     return {
       model,
       hash,

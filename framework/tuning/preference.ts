@@ -32,6 +32,7 @@ export async function tuneOnPreferences(
     return policy.tokenize(messages, [chosen, ...rejected, ...mismatched.slice(index, index + 1)]);
   });
   const needsReference = loss.needs.includes("reference");
+  policy.requireMemory?.(tokenized, settings.batchSize);
   const reference = needsReference ? await logProbsOf(policy, tokenized, settings.batchSize, rest.signal) : null;
   const objective = preferenceObjective(policy, examples, tokenized, reference, loss);
   return train({ trainee: adapterOf(policy), objective, settings, seed, ...rest });

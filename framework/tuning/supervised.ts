@@ -12,6 +12,7 @@ export async function tuneOnDialogues(
 ): Promise<{ readonly steps: number }> {
   policy.attach(lora, seed);
   const examples = dialogues.map(({ messages, completion }) => policy.tokenize(messages, [{ text: completion, ended: true }]));
+  policy.requireMemory?.(examples, settings.batchSize);
   return train({ trainee: adapterOf(policy), objective: supervised(policy, examples), settings, seed, ...rest });
 }
 

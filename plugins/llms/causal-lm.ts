@@ -23,6 +23,7 @@ import {
 
 interface CausalLmOptions {
   readonly model: string;
+  readonly checkpointing: "auto" | "on" | "off";
 }
 
 @plugin({
@@ -44,6 +45,12 @@ interface CausalLmOptions {
         description:
           "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with config.json, tokenizer.json and safetensors",
       },
+      checkpointing: {
+        enum: ["auto", "on", "off"],
+        default: "auto",
+        description:
+          "Gradient checkpointing in tuning: keep each layer's input alone and compute the rest twice, a third slower; auto: where the rest would take more than 1 GB.",
+      },
     },
   },
 })
@@ -59,10 +66,10 @@ export class CausalLm implements LlmBackend, Disposable {
 
   async prepare(): Promise<void> {
     this.dispose();
-    const { model } = this.options;
+    const { model, checkpointing } = this.options;
     const isPath = isAbsolute(model) || /[\\/]/.test(model);
     const path = isPath ? resolve(model) : await this.assets.folder(model);
-    this.loaded = await lm.loadPublishedModel(path, this.engine, this.progress);
+    this.loaded = await lm.loadPublishedModel(path, { engine: this.engine, progress: this.progress, checkpointing });
   }
 
   identity(): string {

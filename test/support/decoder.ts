@@ -3,7 +3,7 @@ import { trainBpe } from "../../framework/language-model/bpe-training.js";
 import { ChatMl, chatTokens } from "../../framework/language-model/chat.js";
 import type { DecoderConfig } from "../../framework/language-model/config.js";
 import type { Batching } from "../../framework/language-model/generate.js";
-import { LanguageModel } from "../../framework/language-model/model.js";
+import { LanguageModel, type TuningLimits } from "../../framework/language-model/model.js";
 import { BpeTokenizer } from "../../framework/language-model/tokenizer.js";
 import { createWeights } from "../../framework/language-model/weights.js";
 import { createRng } from "../../framework/rng.js";
@@ -48,11 +48,11 @@ export interface TestModel {
 }
 
 /** A random decoder; its weights depend on the seed alone. */
-export function testModel(changes: Partial<DecoderConfig> = {}, seed = 1, batching?: Batching): TestModel {
+export function testModel(changes: Partial<DecoderConfig> = {}, seed = 1, batching?: Batching, limits?: TuningLimits): TestModel {
   const { tokenizer, codec } = testCodec();
   const config = testConfig({ ...changes, vocabulary: tokenizer.vocabulary });
   const parameters = new Parameters(createRng(seed, "test decoder"));
-  const model = new LanguageModel(config, createWeights(config, parameters), codec, batching);
+  const model = new LanguageModel(config, createWeights(config, parameters), codec, batching, limits);
   const dispose = () => {
     model.dispose();
     parameters.dispose();

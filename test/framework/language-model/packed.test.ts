@@ -79,4 +79,46 @@ describe("packed log-probs", () => {
     checkGradients(model.trainable(), () => tf.sum(model.logProbs(examples)), { probes: 4, step: 5e-3 });
     dispose();
   });
+
+  for (const changes of [{}, { kvHeads: 4 }, { kvHeads: 1, qkvBias: true, qkNorm: true, layers: 3 }]) {
+    it(`has the same gradient as the plain composition, and the same bit for bit when it is computed again: ${JSON.stringify(changes)}`, () =>
+      assertNoLeak(() => {
+        const gradients = (checkpointing: "on" | "off", targets: readonly string[], dropoutSeed?: number) => {
+          const { model, dispose } = testModel(changes, 1, undefined, { checkpointing, engine: null });
+          model.attach({ rank: 2, alpha: 4, dropout: 0.3, targets }, 3);
+          for (const variable of model.trainable()) tf.tidy(() => variable.assign(tf.randomNormal(variable.shape, 0, 0.3, "float32", 5)));
+          const values = tf.tidy(() => {
+            const { value, grads } = tf.variableGrads(
+              () => tf.sum(model.logProbs(examples, dropoutSeed)) as tf.Scalar,
+              [...model.trainable()],
+            );
+            return [value.dataSync(), ...model.trainable().map(({ name }) => (grads[name] as tf.Tensor).dataSync())];
+          });
+          dispose();
+          return values;
+        };
+        for (const targets of [allProjections, ["v_proj", "gate_proj"], ["o_proj"]]) {
+          const kept = gradients("off", targets, 7);
+          assert.deepEqual(gradients("on", targets, 7), kept);
+          assert.notDeepEqual(gradients("on", targets, 8), kept, "dropout is drawn by the seed");
+        }
+      }));
+  }
+
+  it("says what a pass with gradients will take before it starts, and keeps less when it computes again", () => {
+    const engine = { name: "wasm", version: "", devices: [], threads: 1, memory: 250_000, reason: "" } as const;
+    const { model, dispose } = testModel({}, 1, undefined, { checkpointing: "on", engine });
+    const other = testModel({}, 1, undefined, { checkpointing: "off", engine });
+    for (const each of [model, other.model]) each.attach({ rank: 2, alpha: 4, dropout: 0, targets: allProjections }, 3);
+    const long = example(
+      Array.from({ length: 30 }, () => 5),
+      [7, 8, 9],
+      [7, 8],
+    );
+    model.requireMemory([long], 1);
+    assert.throws(() => other.model.requireMemory([long], 1), /RLRF_ENGINE_MEMORY: tuning on 1 example of up to 35 tokens/);
+    assert.throws(() => model.requireMemory([long, long, long, long, long, long, long, long], 8), /tuning on 8 examples/);
+    dispose();
+    other.dispose();
+  });
 });

@@ -48,7 +48,7 @@ function allLogits({ config, weights }: LanguageModel, tokens: readonly number[]
 describe("llms/causal-lm", function () {
   this.timeout(600_000); // the first run fetches the model
   let engine: EngineInfo;
-  const build = (model: string, on = engine) => new CausalLm({ model }, createAssets(), on, silent);
+  const build = (model: string, on = engine) => new CausalLm({ model, checkpointing: "auto" }, createAssets(), on, silent);
   let llm: CausalLm;
   const model = () => llm.policy as LanguageModel;
   before(async () => {
@@ -110,6 +110,15 @@ describe("llms/causal-lm", function () {
     await assertFails("RLRF_LLM_UNPREPARED", () => build(smollm2).identity());
     const small = { ...engine, name: "wasm", memory: 5e8 } as const;
     await assertFails("RLRF_ENGINE_MEMORY", () => build(smollm2, small).prepare(), /wasm[\s\S]*0\.5 GB[\s\S]*TensorFlow/);
+    const limited = build(smollm2, { ...engine, name: "wasm", memory: 2 ** 31 });
+    await limited.prepare();
+    const example = limited.policy.tokenize([{ role: "user", content: "drama ".repeat(4000) }], [{ text: "Genre: Drama", ended: true }]);
+    await assertFails(
+      "RLRF_ENGINE_MEMORY",
+      () => limited.policy.requireMemory?.([example], 1),
+      /tuning on 1 example of up to 40\d\d tokens[\s\S]*wasm/,
+    );
+    limited.dispose();
     await assertFails("RLRF_CHECKPOINT_MISSING", () => build("/tmp").prepare(), /no model/);
     await assertFails("RLRF_FILE_MISSING", () => build("/nowhere/model.gguf").prepare());
   });
