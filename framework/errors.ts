@@ -96,6 +96,10 @@ export const errorCodes = {
   RLRF_LLM_HTTP_ADAPTER: { exit: 1, summary: "An LLM server does not load a tuned adapter." },
   RLRF_REPLAY_FILE: { exit: 2, summary: "A file of texts to be replayed cannot be read, or a line of it is not in its form." },
   RLRF_REPLAY_MISSING: { exit: 2, summary: "The texts to be replayed have none, or too few, for some users." },
+  RLRF_TUNER_ELSEWHERE: {
+    exit: 1,
+    summary: "A tuning waits for its adapter, which is to be made on another machine; the message says how.",
+  },
   RLRF_ALIGN_NAN: { exit: 1, summary: "Tuning diverged: a loss or gradient is not a finite number; the last good adapter is kept." },
   RLRF_ALIGN_EMPTY: { exit: 1, summary: "There are no examples to tune on." },
   RLRF_ALIGN_RESUME: { exit: 1, summary: "A checkpoint of tuning does not belong to these examples or settings." },

@@ -54,3 +54,5 @@ export { averagePrecision, ndcg, reciprocalRank } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";
 export * as tuning from "./tuning/index.js";
 export * as http from "./http/index.js";
+export { runCommand } from "./setup/command.js";
+export * as files from "./store/files.js";

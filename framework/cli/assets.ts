@@ -9,10 +9,17 @@ interface Options {
 }
 
 export const register: Register = (program) => {
-  const assets = program.command("assets").description("list data sets and models with their licences, and fetch or check them");
+  const assets = program
+    .command("assets")
+    .description("list data sets, models and Python environments with their licences, and fetch or check them");
   jsonOption(assets).action(list);
   jsonOption(
-    quietOption(assets.command("fetch").description("fetch assets, or all of them").argument("[id...]", "as `rlrf assets` lists them")),
+    quietOption(
+      assets
+        .command("fetch")
+        .description("fetch assets, or make Python environments; without names, all data sets and models")
+        .argument("[id...]", "as `rlrf assets` lists them"),
+    ),
   ).action(fetchAssets);
   jsonOption(
     assets.command("verify").description("read every byte of the assets that are here, and compare hashes").argument("[id...]"),
@@ -42,7 +49,7 @@ async function list(_: Options, command: { optsWithGlobals(): Options }): Promis
 async function fetchAssets(ids: readonly string[], _: Options, command: { optsWithGlobals(): Options }): Promise<void> {
   const options = command.optsWithGlobals();
   const store = await open(options);
-  const wanted = ids.length > 0 ? ids : (await store.list()).map(({ id }) => id);
+  const wanted = ids.length > 0 ? ids : (await store.list()).flatMap(({ id, kind }) => (kind === "files" ? [id] : []));
   const folders: Record<string, string> = {};
   for (const id of wanted) {
     folders[id] = await store.folder(id);

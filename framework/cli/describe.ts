@@ -1,3 +1,4 @@
+import type { OptionSchema } from "../contracts/plugin.js";
 import type { PluginEntry } from "../kernel/registry.js";
 import type { Register } from "./command.js";
 import { jsonOption } from "./command.js";
@@ -28,11 +29,22 @@ async function describe(entry: PluginEntry): Promise<string> {
           : expectation(rest);
     return [`  ${name}: ${takes}; ${state}`, ...(description === undefined ? [] : [`      ${description}`])];
   });
+  const partners = Object.entries(entry.worksWith ?? {}).map(([kind, known]) => {
+    const named = Object.entries(known).map(([name, only]) => [
+      name,
+      ...Object.keys(only).map((option) => `(${option} ${said(only[option])})`),
+    ]);
+    return `${kind}: ${named.map((words) => words.join(" ")).join(", ")}`;
+  });
+  function said(schema: OptionSchema | undefined): string {
+    return schema === undefined || "const" in schema ? `= ${JSON.stringify(schema?.const)}` : expectation(schema);
+  }
   return [
     `${entry.kind}/${entry.name} ${entry.version}`,
     entry.summary,
     `source   ${entry.source}`,
     `module   ${entry.module}`,
+    ...partners.map((line) => `takes    ${line}`),
     "",
     ...(options.length === 0 ? ["no options"] : ["options", ...options]),
   ].join("\n");

@@ -50,6 +50,7 @@ async function tryPlugin(id: string, options: string, input: string): Promise<un
 /** A pure plugin has no files. */
 const noAssets: Assets = {
   folder: (id) => Promise.reject(new RlrfError("RLRF_TRY_IMPURE", { message: `a pure plugin asked for the asset "${id}"` })),
+  requirements: (id) => noAssets.folder(id).then(() => []),
 };
 
 async function readInput(input: string): Promise<string> {

@@ -37,6 +37,11 @@ export interface PluginIdentity {
   readonly source: string;
   /** No schema means no options. */
   readonly options?: OptionsSchema;
+  /**
+   * The plugins of another section that it works with, by kind and name, each with schemas of those of its options that matter; absent: any.
+   * `rlrf check` holds specs to it, before anything is loaded.
+   */
+  readonly worksWith?: Readonly<Partial<Record<PluginKind, Readonly<Record<string, Readonly<Record<string, OptionSchema>>>>>>>;
   /** `rlrf try` can feed it JSON: it is a pure function of its input. */
   readonly pure?: boolean;
   /** What its class says it `needs`, at most: so that `rlrf check` knows without importing it. */
@@ -75,8 +80,10 @@ export interface ProgressTask {
 
 /** Finds (and fetches, when it must) the files of an entry of registry/assets.json. */
 export interface Assets {
-  /** @returns the folder that holds the verified files of the asset. @throws RLRF_ASSET_… */
+  /** @returns the folder that holds the verified files of the asset, or a Python environment (bin/python). @throws RLRF_ASSET_…, RLRF_COMMAND_FAILED */
   folder(id: string): Promise<string>;
+  /** What a Python environment is made of: pinned requirements, as pip takes them. */
+  requirements(id: string): Promise<readonly string[]>;
 }
 
 /** Seeded random numbers. The same seed gives the same stream on every machine. */

@@ -76,6 +76,8 @@ export interface NamedLoss {
  * When it throws, the policy is that of its last good step or the one that it started from.
  */
 export interface Tuner {
+  /** Called before anything is computed: what a tuner needs from outside (another program, a network) fails now, not after hours. */
+  prepare?(): Promise<void>;
   /** Mean NLL of a completion token, end token included: the warm-up. */
   supervise(task: TuningTask, dialogues: CorpusTexts["dialogues"]): Promise<void>;
   /** The preference loss; its reference is the policy as it is when this is called, adapter included. */

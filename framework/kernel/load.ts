@@ -14,6 +14,7 @@ const identityKeys = [
   "summary",
   "source",
   "options",
+  "worksWith",
   "pure",
   "needs",
   "rejected",

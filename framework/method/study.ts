@@ -62,6 +62,7 @@ export class Study {
   /** Step 0: cut windows and lists, split the users, and prove that nothing leaks. */
   static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
     const begun = performance.now();
+    await parts.tuner?.prepare?.();
     // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
     const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
     const generations = await context.store.log<readonly GeneratedText[]>("texts");

@@ -7,6 +7,17 @@ import { packageRoot } from "./paths.js";
 /** The form of registry/assets.json; registry/assets.schema.json says the same to editors, with descriptions. */
 export interface Catalogue {
   readonly assets: Readonly<Record<string, AssetEntry>>;
+  readonly environments: Readonly<Record<string, EnvironmentEntry>>;
+}
+/** A Python environment that plugins run programs in. */
+export interface EnvironmentEntry {
+  readonly summary: string;
+  readonly licence: string;
+  readonly home: string;
+  /** On disk, about. */
+  readonly bytes: number;
+  /** "name==version" */
+  readonly requirements: readonly string[];
 }
 export interface AssetEntry {
   readonly summary: string;
@@ -51,7 +62,7 @@ export async function readCatalogue(folder = join(packageRoot, "registry")): Pro
   const messages = faults.map(
     ({ pointer, message, expected }) => `${pointer}: ${message}${expected === undefined ? "" : ` (${expected})`}`,
   );
-  if (messages.length === 0) messages.push(...unverifiable(catalogue));
+  if (messages.length === 0) messages.push(...unverifiable(catalogue), ...twice(catalogue));
   if (messages.length > 0) throw new RlrfError("RLRF_ASSET_CATALOGUE", { message: messages.join("; "), where: path });
   return catalogue;
 }
@@ -65,4 +76,8 @@ function unverifiable(catalogue: Catalogue): string[] {
         .map(({ path }) => `asset ${id}: ${path} needs a sha256, for not all of its sources have one`),
     ),
   );
+}
+
+function twice({ assets, environments }: Catalogue): string[] {
+  return Object.keys(environments).flatMap((id) => (Object.hasOwn(assets, id) ? [`${id} is an asset and an environment`] : []));
 }

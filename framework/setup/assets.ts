@@ -1,16 +1,21 @@
-/** Data sets and models: found in home()/assets, fetched when they are not there, checked each time a process first asks for them. */
+/**
+ * Data sets and models: found in home()/assets, fetched when they are not there, checked each time a process first asks for them. Python
+ * environments beside them: found in home()/python, made when they are not there.
+ */
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import fs from "node:fs/promises"; // the default export, so that tests can make one call fail
 import { join } from "node:path";
 import type { Assets, Logger, Progress } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { didYouMean } from "../spec/nearest.js";
 import { hashOf } from "../store/hash.js";
-import { type AssetEntry, type Catalogue, readCatalogue } from "./asset-catalogue.js";
+import { type AssetEntry, type Catalogue, type EnvironmentEntry, readCatalogue } from "./asset-catalogue.js";
 import { type Fetched, VariantFetch } from "./asset-fetch.js";
 import { disk, sha256Of } from "./download.js";
 import { withLock } from "./lock.js";
 import { home } from "./paths.js";
+import { environmentPlace, pythonEnvironment } from "./python.js";
 
 export interface AssetInfo {
   readonly id: string;
@@ -19,6 +24,7 @@ export interface AssetInfo {
   readonly home: string;
   /** On disk, of the first variant. */
   readonly bytes: number;
+  readonly kind: "files" | "environment";
 }
 export interface AssetStatus {
   readonly id: string;
@@ -59,14 +65,15 @@ export class AssetStore implements Assets {
   constructor(private readonly context: AssetsContext) {}
 
   async list(): Promise<readonly AssetInfo[]> {
-    const { assets } = await this.read();
-    return Object.entries(assets).map(([id, { summary, licence, home: page, variants }]) => ({
-      id,
-      summary,
-      licence,
-      home: page,
-      bytes: variants[0]?.files.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0,
-    }));
+    const { assets, environments } = await this.read();
+    const fetched = Object.entries(assets).map(([id, { summary, licence, home: page, variants }]): AssetInfo => {
+      const bytes = variants[0]?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+      return { id, kind: "files", summary, licence, home: page, bytes };
+    });
+    const made = Object.entries(environments).map(([id, { summary, licence, home: page, bytes }]): AssetInfo => {
+      return { id, kind: "environment", summary, licence, home: page, bytes };
+    });
+    return [...fetched, ...made];
   }
 
   /** The folder that holds the asset's verified files; fetches what is missing or damaged. */
@@ -77,8 +84,14 @@ export class AssetStore implements Assets {
     return known;
   }
 
-  /** Looks, and reads every byte; changes nothing. @throws RLRF_ASSET_UNKNOWN */
+  async requirements(id: string): Promise<readonly string[]> {
+    return (await this.environment(id))?.requirements ?? [];
+  }
+
+  /** Looks, and reads every byte of an asset's files; changes nothing. @throws RLRF_ASSET_UNKNOWN */
   async status(id: string): Promise<AssetStatus> {
+    const environment = await this.environment(id);
+    if (environment !== undefined) return environmentStatus(id, environment);
     const { variants } = await this.entry(id);
     const folder = this.folderOf(id);
     const manifest = await readManifest(folder);
@@ -94,6 +107,8 @@ export class AssetStore implements Assets {
   }
 
   private async find(id: string): Promise<string> {
+    const environment = await this.environment(id);
+    if (environment !== undefined) return this.make(id, environment);
     const { state, folder } = await this.status(id);
     if (state === "present") return folder;
     const onWait = (pid: string) => this.context.logger?.info(`process ${pid} is fetching ${id}; waiting for it`);
@@ -127,6 +142,18 @@ export class AssetStore implements Assets {
     throw unavailable(id, fetch.failures, folder);
   }
 
+  private async make(id: string, { requirements }: EnvironmentEntry): Promise<string> {
+    const { folder, whole } = await environmentPlace(id, requirements);
+    if (!existsSync(whole)) this.context.logger?.info(`making the Python environment ${id}: ${requirements.join(", ")}`);
+    await pythonEnvironment(id, requirements, this.context.pipLimit);
+    return folder;
+  }
+
+  private async environment(id: string): Promise<EnvironmentEntry | undefined> {
+    const { environments } = await this.read();
+    return Object.hasOwn(environments, id) ? environments[id] : undefined;
+  }
+
   /** Digest of the files' contents: which variant it is shows in results, so it belongs into cache keys. */
   async identity(id: string): Promise<string> {
     const manifest = await readManifest(await this.folder(id));
@@ -134,14 +161,15 @@ export class AssetStore implements Assets {
   }
 
   private async entry(id: string): Promise<AssetEntry> {
-    const { assets } = await this.read();
+    const { assets, environments } = await this.read();
     const entry = Object.hasOwn(assets, id) ? assets[id] : undefined;
     if (entry !== undefined) return entry;
+    const known = [...Object.keys(assets), ...Object.keys(environments)];
     throw new RlrfError("RLRF_ASSET_UNKNOWN", {
       message: `there is no asset ${JSON.stringify(id)}`,
       where: "registry/assets.json",
-      expected: `one of ${Object.keys(assets).join(", ")}`,
-      hint: didYouMean(id, Object.keys(assets)) ?? "`rlrf assets` lists them",
+      expected: `one of ${known.join(", ")}`,
+      hint: didYouMean(id, known) ?? "`rlrf assets` lists them",
     });
   }
 
@@ -156,6 +184,12 @@ export class AssetStore implements Assets {
   private folderOf(id: string): string {
     return join(this.root(), id);
   }
+}
+
+async function environmentStatus(id: string, { requirements }: EnvironmentEntry): Promise<AssetStatus> {
+  const place = await environmentPlace(id, requirements).catch(() => null); // no Python
+  const state = place !== null && existsSync(place.whole) ? "present" : "absent";
+  return { id, state, folder: place?.folder ?? "", variant: null, damaged: [] };
 }
 
 async function replace(folder: string, temporary: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { RlrfError } from "../errors.js";
 
 export interface CommandOptions {
@@ -9,7 +10,13 @@ export interface CommandOptions {
   /** What the program is needed for; completes "… is needed to". */
   readonly purpose: string;
   readonly hint?: string;
+  /** Hears of every line of its standard output as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** The program is asked to end (SIGTERM), and killed when it does not within a minute. */
+  readonly signal?: AbortSignal;
 }
+
+const patience = 60_000; // ms
 
 /** Everything it printed is kept up to this many characters from the end: the error is there. */
 const kept = 8_000;
@@ -17,10 +24,11 @@ const kept = 8_000;
 /**
  * Runs a program to its end, without a shell and without input.
  * @returns its standard output
- * @throws RLRF_COMMAND_FAILED with the last lines of its output
+ * @throws RLRF_COMMAND_FAILED with the last lines of its output; the signal's reason when it was aborted
  */
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
   return new Promise((resolve, reject) => {
+    options.signal?.throwIfAborted();
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
@@ -30,21 +38,34 @@ export function runCommand(program: string, args: readonly string[], options: Co
     let output = "";
     let all = "";
     let timedOut = false;
+    if (options.onLine !== undefined) createInterface({ input: child.stdout }).on("line", options.onLine);
     child.stdout.on("data", (chunk) => {
       output += chunk;
       all = (all + chunk).slice(-kept);
     });
     child.stderr.on("data", (chunk) => (all = (all + chunk).slice(-kept)));
-    const kill = () => killGroup(child.pid);
-    const timer = setTimeout(() => {
-      timedOut = true;
-      kill();
-    }, options.limit);
+    const kill = () => endGroup(child.pid, "SIGKILL");
+    const timers = [
+      setTimeout(
+        () => {
+          timedOut = true;
+          kill();
+        },
+        Math.min(options.limit, longestTimer),
+      ),
+    ];
+    const abort = () => {
+      endGroup(child.pid, "SIGTERM");
+      timers.push(setTimeout(kill, patience));
+    };
+    options.signal?.addEventListener("abort", abort, { once: true });
     process.once("exit", kill);
     const settle = (failure?: string) => {
-      clearTimeout(timer);
+      timers.forEach(clearTimeout);
+      options.signal?.removeEventListener("abort", abort);
       process.off("exit", kill);
-      if (failure === undefined) resolve(output);
+      if (options.signal?.aborted) reject(options.signal.reason);
+      else if (failure === undefined) resolve(output);
       else reject(commandError(program, args, failure, all, options));
     };
     child.on("error", (error: NodeJS.ErrnoException) => settle(error.code === "ENOENT" ? "is not installed" : error.message));
@@ -55,10 +76,13 @@ export function runCommand(program: string, args: readonly string[], options: Co
   });
 }
 
-function killGroup(pid: number | undefined): void {
+/** Node's own: it takes a longer wait for none at all. */
+const longestTimer = 2 ** 31 - 1; // ms
+
+function endGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void {
   if (pid === undefined) return;
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(-pid, signal);
   } catch {
     // It has ended already.
   }

@@ -82,19 +82,7 @@ export async function withWheel<T>(
  * @throws RLRF_COMMAND_FAILED when Python or the package index fails, or it takes longer than `limit` milliseconds
  */
 export async function pythonEnvironment(name: string, requirements: readonly string[], limit = 15 * 60_000): Promise<string> {
-  const python = await findPython();
-  const version = await runCommand(python, ["-c", "import sys; print(sys.executable, sys.version)"], {
-    limit: 20_000,
-    purpose: `make "${name}"`,
-  });
-  const key = createHash("sha256")
-    .update([version, ...requirements].join("\n"))
-    .digest("hex")
-    .slice(0, 12);
-  const folder = join(home(), "python", `${name}-${key}`);
-  const interpreter = join(folder, "bin", "python");
-  // An environment's scripts hold its path, so it is made in place; this file, written last, says that it is whole.
-  const whole = join(folder, "requirements.txt");
+  const { python, folder, interpreter, whole } = await environmentPlace(name, requirements);
   if (existsSync(whole)) return interpreter;
   await withLock(`${folder}.lock`, async () => {
     if (existsSync(whole)) return;
@@ -110,4 +98,28 @@ export async function pythonEnvironment(name: string, requirements: readonly str
     await writeFile(whole, `${requirements.join("\n")}\n`);
   });
   return interpreter;
+}
+
+interface EnvironmentPlace {
+  /** The interpreter that makes it. */
+  readonly python: string;
+  readonly folder: string;
+  readonly interpreter: string;
+  /** An environment's scripts hold its path, so it is made in place; this file, written last, says that it is whole. */
+  readonly whole: string;
+}
+
+/** Where an environment is, or would be made. @throws RLRF_COMMAND_FAILED when there is no Python */
+export async function environmentPlace(name: string, requirements: readonly string[]): Promise<EnvironmentPlace> {
+  const python = await findPython();
+  const version = await runCommand(python, ["-c", "import sys; print(sys.executable, sys.version)"], {
+    limit: 20_000,
+    purpose: `make "${name}"`,
+  });
+  const key = createHash("sha256")
+    .update([version, ...requirements].join("\n"))
+    .digest("hex")
+    .slice(0, 12);
+  const folder = join(home(), "python", `${name}-${key}`);
+  return { python, folder, interpreter: join(folder, "bin", "python"), whole: join(folder, "requirements.txt") };
 }

@@ -13,6 +13,7 @@ import { specHash } from "./hash.js";
 import { child } from "./json.js";
 import { didYouMean } from "./nearest.js";
 import { annotated, strictSchema } from "./options.js";
+import { partnerFaults } from "./partners.js";
 import { isObject, type Origin, originOf, originText, type SpecSource } from "./origins.js";
 import type { PluginReference, Spec } from "./types.js";
 import { type PlainFault, validate } from "./validate.js";
@@ -40,7 +41,7 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
       if (section in draft) resolver.reference(kind as PluginKind, draft[section], `/${section}`);
     if (resolver.faults.length === 0) {
       const whole = draft as unknown as Spec;
-      resolver.add([...conflicts(whole), ...misfits(whole, registry)]);
+      resolver.add([...conflicts(whole), ...misfits(whole, registry), ...partnerFaults(whole, registry)]);
     }
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);

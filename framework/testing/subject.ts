@@ -24,7 +24,10 @@ export interface Runner {
 const silent: Services = {
   logger: { info: () => {}, warn: () => {} },
   progress: { start: () => ({ advance: () => {}, end: () => {} }) },
-  assets: { folder: (id) => Promise.reject(new Error(`the suite has no asset "${id}": give one in services`)) },
+  assets: {
+    folder: (id) => Promise.reject(new Error(`the suite has no asset "${id}": give one in services`)),
+    requirements: (id) => Promise.reject(new Error(`the suite has no environment "${id}": give one in services`)),
+  },
 };
 
 export function identityOfSubject<Product extends object>({ plugin }: Subject<Product>): PluginIdentity {

@@ -62,5 +62,6 @@ export const silent: Services = {
     folder: async (id) => {
       throw new Error(`no asset ${id} in tests`);
     },
+    requirements: async () => [],
   },
 };

@@ -21,7 +21,7 @@ import { floatTensors, readTensors, type StoredTensor, writeTensors } from "../.
 import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { useFolder } from "../../support/folder.js";
-import { ggufPackages, pythonEnvironment, trlPackages } from "../../support/python.js";
+import { ggufPackages, pythonEnvironment, trlPython } from "../../support/python.js";
 import { close } from "../../support/tensors.js";
 
 const lora: LoraOptions = { rank: 3, alpha: 6, dropout: 0.25, targets: ["q_proj", "k_proj", "v_proj", "down_proj"] };
@@ -260,7 +260,7 @@ describe("models as files", () => {
 
   it("are opened by transformers, with the same tokens and logits; adapters are opened by PEFT, and PEFT's by us", async function () {
     this.timeout(15 * 60_000); // the environment may have to be made
-    const python = await pythonEnvironment("trl", trlPackages);
+    const python = await trlPython();
     const { model, tokenizer, dispose } = testModel();
     const rng = createRng("texts");
     const alphabet = [..."aeinostrDCHG    .,:;!?'\"()[]0123456789\n\t\u00a0\u0085\ufeff\u2003éßçøñ東京物語🎬👩‍👩‍👧कि\u0000\u001b<|>"];

@@ -58,6 +58,7 @@ describe("assets", () => {
     return { url: `${base}/${name}`, sha256: sha256(archive), bytes: archive.length, member: inside };
   };
   const catalogueOf = (...variants: AssetFile[][]): Catalogue => ({
+    environments: {},
     assets: {
       thing: {
         summary: "a thing",

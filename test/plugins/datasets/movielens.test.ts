@@ -65,7 +65,7 @@ async function write(folder: string, files: Files, encoding: BufferEncoding = "l
     await writeFile(join(folder, name), Buffer.from(lines.map((line) => line + ending).join(""), encoding));
   }
 }
-const noAssets = { folder: (id: string) => Promise.reject(new Error(`${id} was asked for`)) };
+const noAssets = { folder: (id: string) => Promise.reject(new Error(`${id} was asked for`)), requirements: async () => [] };
 const dataset = (path: string, size: Size = "100k", onBadRow: "fail" | "skip" = "fail") =>
   new MovieLens({ size, path, onBadRow }, noAssets);
 const read = (path: string, size?: Size, onBadRow?: "fail" | "skip") => prepare(dataset(path, size, onBadRow), protocolOf(), { folds: 0 });
@@ -138,6 +138,7 @@ describe("dataset/movielens", () => {
       await write(join(folder, "ml-1m"), groupLens1m);
       const asked: string[] = [];
       const assets = {
+        requirements: async () => [],
         folder: (id: string) => {
           asked.push(id);
           return Promise.resolve(folder);
