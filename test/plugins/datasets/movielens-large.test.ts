@@ -10,7 +10,7 @@ import { coded, inTemporaryFolder, protocolOf } from "../../support/dataset.js";
 type Size = "10m" | "20m" | "25m" | "32m";
 type Files = Readonly<Record<string, string | Buffer>>;
 
-const noAssets = { folder: (id: string) => Promise.reject(new Error(`${id} was asked for`)) };
+const noAssets = { folder: (id: string) => Promise.reject(new Error(`${id} was asked for`)), requirements: async () => [] };
 const read = (path: string, size: Size, onBadRow: "fail" | "skip" = "fail") =>
   prepare(new MovieLens({ size, path, onBadRow }, noAssets), protocolOf(), { folds: 0 });
 

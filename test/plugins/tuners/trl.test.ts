@@ -225,7 +225,11 @@ async function namedLosses(): Promise<ReadonlyMap<string, NamedLoss>> {
   const registry = await Registry.read([join(packageRoot, "registry", "plugins.json")]);
   const losses = variants.map(async ([name, options], i) => {
     const entry = registry.find("loss", name);
-    assert.deepEqual(Object.keys(options).sort(), Object.keys(entry.options?.properties ?? {}).sort(), `options of ${name} that are left out`);
+    assert.deepEqual(
+      Object.keys(options).sort(),
+      Object.keys(entry.options?.properties ?? {}).sort(),
+      `options of ${name} that are left out`,
+    );
     const plugin = (await loadPlugin(entry)) as PluginClass<PreferenceLoss>;
     return [`${name}-${i}`, { plugin: name, options, loss: await withPlugin({ plugin, options }, (loss) => loss) }] as const;
   });
