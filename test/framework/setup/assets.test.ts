@@ -86,7 +86,9 @@ describe("assets", () => {
     const path = await store.folder("thing");
     assert.deepEqual(await readAll(path, "a.txt", "sub/b.txt"), ["first", "second"]);
     assert.deepEqual(await store.status("thing"), { id: "thing", state: "present", folder: path, variant: "v0", damaged: [] });
-    assert.deepEqual(await store.list(), [{ id: "thing", kind: "files", summary: "a thing", licence: "none", home: "https://example.org/", bytes: 11 }]);
+    assert.deepEqual(await store.list(), [
+      { id: "thing", kind: "files", summary: "a thing", licence: "none", home: "https://example.org/", bytes: 11 },
+    ]);
     assert.deepEqual(
       (await fs.readdir(root)).filter((name) => name.endsWith(".tmp")),
       [],

@@ -84,19 +84,11 @@ describe("TRL as a tuner", function () {
 
   const dpo: NamedLoss = { plugin: "dpo", options: { beta: 0.1, labelSmoothing: 0 }, loss: new Dpo({ beta: 0.1, labelSmoothing: 0 }) };
 
-  it("takes the same steps as `lora`: losses, learning rates, adapter; the pairs' loss falls, and so does the warm-up's", async () => {
-    for (const [name, run] of [
-      ["align", (tuner: Tuner, task: TuningTask) => tuner.align(task, examples, dpo)],
-      ["supervise", (tuner: Tuner, task: TuningTask) => tuner.supervise(task, dialogues)],
-    ] as const) {
-      const ours = await outcome(new Lora(), `${name}-lora`, run);
-      const theirs = await outcome(trl(), name, run);
-      same(theirs, ours, name);
-      assert.ok((theirs.steps.at(-1)?.loss as number) < (theirs.steps[0]?.loss as number));
-    }
-    const [first] = (await fs.readFile(folder("align", "examples.jsonl"), "utf8")).split("\n");
-    const { prompt, chosen, rejected } = JSON.parse(first as string) as Record<string, unknown>;
-    assert.deepEqual([prompt, chosen, rejected], [examples[0]?.messages, [{ role: "assistant", content: "Drama" }], [{ role: "assistant", content: "Horror, Comedy" }]]); // biome-ignore format: one line
+  it("takes the same steps as `lora` in the warm-up: losses, learning rates, adapter", async () => {
+    const run = (tuner: Tuner, task: TuningTask) => tuner.supervise(task, dialogues);
+    const theirs = await outcome(trl(), "warm-up", run);
+    same(theirs, await outcome(new Lora(), "warm-up-lora", run), "warm-up");
+    assert.ok((theirs.steps.at(-1)?.loss as number) < (theirs.steps[0]?.loss as number));
   });
 
   it("has every loss that it says it has: the losses of losses.md, step by step", async () => {
@@ -116,6 +108,7 @@ describe("TRL as a tuner", function () {
     for (const [name, loss] of losses) {
       const theirs = await outcome(trl({ run: "elsewhere" }), name, (tuner, task) => tuner.align(task, examples, loss));
       same(theirs, ours.get(name) as Outcome, name);
+      assert.ok((theirs.steps.at(-1)?.loss as number) < (theirs.steps[0]?.loss as number), `the loss of ${name} falls`);
     }
   });
 
@@ -133,6 +126,10 @@ describe("TRL as a tuner", function () {
     assert.deepEqual((await fs.readdir(folder("iteration-1"))).sort(), names.slice(1));
     assert.match(await fs.readFile(folder("iteration-1", "requirements.txt"), "utf8"), /^torch==.*\n(.*\n)*trl==/);
     await fs.access(folder("model", "tokenizer.json"));
+    const [first] = (await fs.readFile(folder("iteration-1", "examples.jsonl"), "utf8")).split("\n");
+    const { prompt, chosen, rejected } = JSON.parse(first as string) as Record<string, unknown>;
+    const said = (content: string) => [{ role: "assistant", content }];
+    assert.deepEqual([prompt, chosen, rejected], [examples[0]?.messages, said("Drama"), said("Horror, Comedy")]);
     // An adapter that is none of this task: of other examples, or by hand.
     await fs.cp(folder("iteration-1", "start"), folder("iteration-1", "adapter"), { recursive: true });
     await assert.rejects(outcome(trl({ run: "elsewhere" }), "iteration-1", run), waiting);
