@@ -167,8 +167,8 @@ describe("contract suites", () => {
   });
   it("find empty data", async () => {
     assert.deepEqual(await failures(datasetContract, { plugin: Rows as PluginClass<Dataset> }), [
-      "fills the three tables",
-      "has relevant interactions and others",
+      "fills interactions and items",
+      "has relevant interactions and others, rated on its scale",
     ]);
   });
 });
