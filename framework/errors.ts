@@ -100,6 +100,10 @@ export const errorCodes = {
     exit: 1,
     summary: "A tuning waits for its adapter, which is to be made on another machine; the message says how.",
   },
+  RLRF_UNIT_LOST: {
+    exit: 1,
+    summary: "A unit of work ended again and again without saying why: its process was killed, or its machine was lost.",
+  },
   RLRF_ALIGN_NAN: { exit: 1, summary: "Tuning diverged: a loss or gradient is not a finite number; the last good adapter is kept." },
   RLRF_ALIGN_EMPTY: { exit: 1, summary: "There are no examples to tune on." },
   RLRF_ALIGN_RESUME: { exit: 1, summary: "A checkpoint of tuning does not belong to these examples or settings." },

@@ -7,6 +7,7 @@ export type * from "./contracts/recommender.js";
 export type * from "./contracts/llm.js";
 export type * from "./contracts/feedback.js";
 export type * from "./contracts/tuner.js";
+export type * from "./contracts/executor.js";
 export { dropDuplicates, keepCore } from "./data/core.js";
 export {
   type DelimitedFile,
@@ -53,6 +54,7 @@ export { rankCorrelation } from "./metrics/rank-correlation.js";
 export { averagePrecision, ndcg, reciprocalRank } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";
 export * as tuning from "./tuning/index.js";
+export * as units from "./executor/index.js";
 export * as http from "./http/index.js";
 export { runCommand } from "./setup/command.js";
 export * as files from "./store/files.js";

@@ -1,3 +1,5 @@
+import { whenDetached } from "../executor/attached.js";
+
 /** Ctrl-C and termination: the first asks for a clean end, the second ends at once. */
 const controller = new AbortController();
 let listening = false;
@@ -7,6 +9,7 @@ export function interruption(): AbortSignal {
   if (!listening) {
     listening = true;
     for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
+    whenDetached(() => controller.signal.aborted || onSignal("the end of the process that started this one"));
   }
   return controller.signal;
 }

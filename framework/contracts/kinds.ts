@@ -13,6 +13,7 @@ export const pluginKinds = {
   sampling: { section: "sampling", folder: "sampling", required: false },
   loss: { section: "loss", folder: "losses", required: false },
   tuner: { section: "tuner", folder: "tuners", required: false },
+  executor: { section: "executor", folder: "executors", required: false },
 } as const satisfies Record<string, { section: string; folder: string; required: boolean }>;
 
 export type PluginKind = keyof typeof pluginKinds;

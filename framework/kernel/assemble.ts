@@ -1,5 +1,6 @@
 /** From a resolved spec to the parts of a run: the plugins that it names, loaded, given what they ask for, and built inside out. */
 import type { Dataset } from "../contracts/dataset.js";
+import type { Executor } from "../contracts/executor.js";
 import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { LlmBackend } from "../contracts/llm.js";
@@ -39,6 +40,7 @@ export interface Assembly {
   readonly sampling?: SamplingStrategy;
   readonly loss?: PreferenceLoss;
   readonly tuner?: Tuner;
+  readonly executor: Executor;
   /** Section -> hash of the plugin's name, version, options and source, and of those of the plugins within: part of cache keys. */
   readonly identities: Readonly<Record<string, string>>;
   /** Frees every part, last created first. */

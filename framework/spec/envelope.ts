@@ -236,6 +236,7 @@ const sectionDescriptions: Readonly<Record<PluginKind, string>> = {
   sampling: "How N texts are drawn for a user, and which pairs they make.",
   loss: "Preference loss.",
   tuner: "Tunes the LLM on the pairs: in this process, or with another program.",
+  executor: "Where the work is done: on this machine, or on a cluster. It changes no result and is no part of a run's identity.",
 };
 
 function section(kind: PluginKind): Schema {
@@ -245,7 +246,10 @@ function section(kind: PluginKind): Schema {
     options: { type: "object", default: {}, description: `Options of the plugin (rlrf describe ${kind}/NAME).` },
     ...(kind === "llm" ? { seed: { ...seed, default: 1, description: "Of the LLM's sampling." } } : {}),
   };
-  return closed(sectionDescriptions[kind], properties, { required: ["plugin"] });
+  return closed(sectionDescriptions[kind], properties, {
+    required: ["plugin"],
+    ...(kind === "executor" ? { default: { plugin: "local" } } : {}),
+  });
 }
 
 const kinds = Object.entries(pluginKinds) as [PluginKind, (typeof pluginKinds)[PluginKind]][];

@@ -105,6 +105,8 @@ export interface Spec {
   readonly sampling?: PluginReference;
   readonly loss?: PluginReference;
   readonly tuner?: PluginReference;
+  /** Where the work is done: no part of the run's identity. */
+  readonly executor: PluginReference;
   readonly alignment?: Alignment;
   readonly arms: readonly Arm[];
   readonly tracking: { readonly experiment: string; readonly uri: string | null };

@@ -5,6 +5,7 @@
  */
 export { startEngine } from "../tensor/engine.js";
 export { datasetContract } from "./dataset.js";
+export { executorContract } from "./executor.js";
 export { lossContract, preferenceBatch, rewardContract, samplingContract } from "./feedback.js";
 export { adaptorContract, encoderContract, rerankerContract } from "./recommender.js";
 export { type Runner, type Subject, withPlugin } from "./subject.js";

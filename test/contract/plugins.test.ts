@@ -13,6 +13,7 @@ import {
   adaptorContract,
   datasetContract,
   encoderContract,
+  executorContract,
   llmContract,
   lossContract,
   rerankerContract,
@@ -39,6 +40,7 @@ const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = 
   sampling: samplingContract,
   loss: lossContract,
   tuner: tunerContract,
+  executor: executorContract,
 };
 
 /** Answers of users 1, 2 and 3, two each. */

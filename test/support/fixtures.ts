@@ -37,6 +37,7 @@ export function baseSpec(): { [key: string]: Json } {
     reranker: { plugin: "@fixture/order" },
     textEncoder: { plugin: "@fixture/lengths" },
     prompt: { aspects: ["Genre", "Avoids"] },
+    executor: { plugin: "@fixture/idle" },
     arms: ["id-only", "metadata"],
   };
 }

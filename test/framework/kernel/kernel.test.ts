@@ -218,6 +218,7 @@ describe("assembly", () => {
       "adaptor",
       "dataset",
       "encoder",
+      "executor",
       "llm",
       "loss",
       "reranker",

@@ -302,6 +302,7 @@ describe("resolving", () => {
     assert.ok(frozen(base.spec));
     assert.equal(hash({ seeds: [1] }).hash, base.hash, "a default that is written out changes nothing");
     assert.equal(hash({ tracking: { experiment: "x" } }).hash, base.hash);
+    assert.equal(hash({ executor: { plugin: "@fixture/elsewhere" } }).hash, base.hash, "nor does where the work is done");
     assert.equal(hash({ $schema: "x" }).hash, base.hash);
     assert.notEqual(hash({ seeds: [2] }).hash, base.hash);
     assert.equal(hash({ loss: { plugin: "@fixture/margin", version: "^1", options: { beta: 0.5 } } }).hash, base.hash);
