@@ -45,7 +45,7 @@ export async function runSpec(file: string, options: RunOptions): Promise<void> 
   const resolved = resolveSpec(await readSpec(file, options.set), registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
-  const store = new Store(options.cache, logger);
+  const store = new Store(options.cache, logger, signal);
   await store.mustBeWritable();
   const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal };
   const folder = await RunFolder.open(options.runs, runId(resolved));

@@ -63,25 +63,42 @@ async function answered(
   const { generations, context } = study;
   const identity = llm.identity();
   const keys = requests.map((request) => hashOf({ identity, parameters, request }));
-  const missing = requests.map((_, i) => i).filter((i) => generations.get(keys[i] as string) === undefined);
-  if (missing.length > 0) {
-    const progress = context.progress.start("texts", missing.length, "prompts");
-    const keep = (j: number, texts: readonly GeneratedText[]) => {
-      generations.put(keys[missing[j] as number] as string, texts); // at once: a kill loses only what was being written
-      progress.advance();
-    };
-    try {
-      await llm.generate(
-        missing.map((i) => requests[i] as GenerationRequest),
-        parameters,
-        keep,
-        context.signal,
-      );
-    } finally {
-      progress.end();
-    }
-  }
+  const missing = () => keys.flatMap((key, i) => (generations.get(key) === undefined ? [i] : []));
+  // Another run may be asking the same of the same policy.
+  if (missing().length > 0)
+    await context.store.exclusively("texts", hashOf(keys), async () => {
+      await generations.refresh();
+      await generate(study, llm, missing(), { requests, keys, parameters });
+    });
   return keys.map((key) => generations.get(key) as GeneratedText[]);
+}
+
+async function generate(
+  { generations, context }: Study,
+  llm: LlmBackend,
+  missing: readonly number[],
+  {
+    requests,
+    keys,
+    parameters,
+  }: { readonly requests: readonly GenerationRequest[]; readonly keys: readonly string[]; readonly parameters: GenerationParameters },
+): Promise<void> {
+  if (missing.length === 0) return;
+  const progress = context.progress.start("texts", missing.length, "prompts");
+  const keep = (j: number, texts: readonly GeneratedText[]) => {
+    generations.put(keys[missing[j] as number] as string, texts); // at once: a kill loses only what was being written
+    progress.advance();
+  };
+  try {
+    await llm.generate(
+      missing.map((i) => requests[i] as GenerationRequest),
+      parameters,
+      keep,
+      context.signal,
+    );
+  } finally {
+    progress.end();
+  }
 }
 
 /** What a fixed template says of every user: the texts of the `metadata` arm, written by no LLM. */

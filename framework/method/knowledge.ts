@@ -13,8 +13,15 @@ const textsAtOnce = 512;
 export interface VectorLog {
   get(key: string): string | undefined;
   put(key: string, value: string): void;
+  /** Takes up what other processes have put. */
+  refresh(): Promise<void>;
   close(): void | Promise<void>;
 }
+
+/** Lets one process at a time encode the same texts. */
+export type Exclusively = <T>(what: string, key: string, work: () => Promise<T>) => Promise<T>;
+
+const alone: Exclusively = (_what, _key, work) => work();
 
 /** A frozen text encoder that encodes each distinct text once, ever. */
 export class VectorCache {
@@ -24,11 +31,17 @@ export class VectorCache {
   constructor(
     private readonly encoder: TextEncoder,
     private readonly log: VectorLog,
+    private readonly exclusively: Exclusively = alone,
   ) {}
 
   /** @param identity names the encoder and its options: vectors of different encoders never meet */
-  static async open(store: { log(name: string): Promise<VectorLog> }, encoder: TextEncoder, identity: string): Promise<VectorCache> {
-    return new VectorCache(encoder, await store.log(`vectors-${hashOf(identity).slice(0, 16)}`));
+  static async open(
+    store: { log(name: string): Promise<VectorLog>; readonly exclusively: Exclusively },
+    encoder: TextEncoder,
+    identity: string,
+  ): Promise<VectorCache> {
+    const name = `vectors-${hashOf(identity).slice(0, 16)}`;
+    return new VectorCache(encoder, await store.log(name), (what, texts, work) => store.exclusively(what, hashOf([name, texts]), work));
   }
 
   /** @returns row-major [texts, width]; @throws RLRF_TEXT_WIDTH, RLRF_TEXT_NOT_FINITE */
@@ -50,7 +63,15 @@ export class VectorCache {
   }
 
   private async fill(texts: readonly string[], progress?: Progress): Promise<void> {
-    const missing = [...new Set(texts)].filter((text) => !this.vectors.has(text) && !this.recall(text));
+    const missing = () => [...new Set(texts)].filter((text) => !this.vectors.has(text) && !this.recall(text));
+    if (missing().length === 0) return;
+    await this.exclusively("vectors", hashOf(texts), async () => {
+      await this.log.refresh();
+      await this.encodeAll(missing(), progress);
+    });
+  }
+
+  private async encodeAll(missing: readonly string[], progress?: Progress): Promise<void> {
     if (missing.length === 0) return;
     const task = progress?.start("text vectors", missing.length, "texts");
     try {

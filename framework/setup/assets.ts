@@ -13,7 +13,7 @@ import { hashOf } from "../store/hash.js";
 import { type AssetEntry, type Catalogue, type EnvironmentEntry, readCatalogue } from "./asset-catalogue.js";
 import { type Fetched, VariantFetch } from "./asset-fetch.js";
 import { disk, sha256Of } from "./download.js";
-import { withLock } from "./lock.js";
+import { withLock } from "../store/with-lock.js";
 import { home } from "./paths.js";
 import { environmentPlace, pythonEnvironment } from "./python.js";
 

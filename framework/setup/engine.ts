@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { reasonOf, runCommand } from "./command.js";
 import { bindFromWheel } from "./engine-wheel.js";
-import { type LockOptions, withLock } from "./lock.js";
+import { type LockOptions, withLock } from "../store/with-lock.js";
 import { home, packageRoot } from "./paths.js";
 import { fingerprint } from "./stamp.js";
 

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { runCommand } from "./command.js";
-import { withLock } from "./lock.js";
+import { withLock } from "../store/with-lock.js";
 import { home } from "./paths.js";
 
 const hint = "install Python 3.11 with pip and venv (Debian: python3 python3-pip python3-venv), or set RLRF_PYTHON to another interpreter";

@@ -1,8 +1,8 @@
 /** One living owner of a folder, across processes; a dead owner's lock is taken over. */
 import fs from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
-import { makeFolder, writeAtomic } from "./files.js";
+import { dirname, join } from "node:path";
+import { makeFolder } from "./files.js";
 import { processIn, processToken, stateOf } from "./process.js";
 
 export interface Holder {
@@ -13,7 +13,7 @@ export interface Holder {
 }
 
 const heartbeatMilliseconds = 10_000;
-/** Of a holder on another machine only its heartbeat is known. */
+/** Of a holder on another machine only its heartbeat is known; NFS may show it a minute late. */
 const silenceMilliseconds = 180_000;
 /** A lock without content is being written, or its writer was killed just then. */
 const writingMilliseconds = 10_000;
@@ -26,6 +26,7 @@ export class Lock {
   private readonly heartbeat: NodeJS.Timeout;
   /** Whether another process has taken it over: it thought this one dead. */
   taken = false;
+  private dissolved = false;
 
   private constructor(
     private readonly folder: string,
@@ -37,8 +38,8 @@ export class Lock {
 
   /** @returns the lock, or who holds it */
   static async take(folder: string): Promise<Lock | Holder> {
-    await makeFolder(folder);
     for (;;) {
+      await makeFolder(folder);
       const highest = Math.max(0, ...(await generations(folder)));
       const holder = highest === 0 ? null : await livingHolder(join(folder, String(highest)));
       if (holder !== null) return holder;
@@ -56,34 +57,66 @@ export class Lock {
     }
   }
 
-  /** The file stays, so that numbers only ever rise. */
+  /** The file stays, so that numbers only ever rise. Written over in place, at the same length: that works on a full disk, too. */
   async release(): Promise<void> {
     clearInterval(this.heartbeat);
-    if (!this.taken) await writeAtomic(join(this.folder, String(this.generation)), JSON.stringify({ ...this.content, released: true }));
+    if (!this.taken && !this.dissolved) await this.overwrite(`${JSON.stringify({ ...this.content, released: true })} `);
+  }
+
+  /**
+   * Deletes the lock with its folder, for work that is never done again. Somebody who had listed the folder just then may come to hold another
+   * lock beside one who makes the folder anew: only for work whose result is seen by whoever holds a lock.
+   */
+  async dissolve(): Promise<void> {
+    clearInterval(this.heartbeat);
+    this.dissolved = true;
+    await fs.rm(join(this.folder, String(this.generation)), { force: true });
+    await fs.rmdir(this.folder).catch(() => undefined); // somebody waits, or has it already
   }
 
   private async beat(): Promise<void> {
-    const now = new Date();
-    await fs.utimes(join(this.folder, String(this.generation)), now, now).catch(() => undefined);
+    await this.overwrite("{"); // its first byte once more, so that the file system's clock stamps it and not this machine's
     this.taken ||= Math.max(0, ...(await generations(this.folder).catch(() => []))) > this.generation;
+  }
+
+  /** What cannot be written stays held until this process ends, or falls silent. */
+  private async overwrite(text: string): Promise<void> {
+    const handle = await fs.open(join(this.folder, String(this.generation)), "r+").catch(() => null);
+    await handle?.write(text, 0).catch(() => undefined);
+    await handle?.close().catch(() => undefined);
   }
 }
 
 async function generations(folder: string): Promise<number[]> {
-  return (await fs.readdir(folder)).filter((name) => /^\d+$/.test(name)).map(Number);
+  return (await fs.readdir(folder).catch(noneIfGone)).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+function noneIfGone(error: NodeJS.ErrnoException): string[] {
+  if (error.code === "ENOENT") return []; // dissolved
+  throw error;
+}
+
+/** Milliseconds since a file was written, by the clock of the file system: those of two machines may differ by minutes. */
+async function ageOf(path: string): Promise<number> {
+  const { mtimeMs } = await fs.stat(path);
+  const probe = join(dirname(path), `clock-${processToken}`);
+  await fs.writeFile(probe, "");
+  const now = (await fs.stat(probe)).mtimeMs;
+  await fs.rm(probe, { force: true });
+  return now - mtimeMs;
 }
 
 async function livingHolder(path: string): Promise<Holder | null> {
   try {
-    const age = Date.now() - (await fs.stat(path)).mtimeMs;
     const holder = parseHolder(await fs.readFile(path, "utf8"));
-    if (holder === null) return age < writingMilliseconds ? { process: "", machine: "unknown", since: "now", released: false } : null;
+    if (holder === null)
+      return (await ageOf(path)) < writingMilliseconds ? { process: "", machine: "unknown", since: "now", released: false } : null;
     const owner = processIn(holder.process);
     if (holder.released || owner === null) return null;
     const state = stateOf(owner);
-    return state === "alive" || (state === "elsewhere" && age < silenceMilliseconds) ? holder : null;
+    return state === "alive" || (state === "elsewhere" && (await ageOf(path)) < silenceMilliseconds) ? holder : null;
   } catch (error) {
-    // A lower number, deleted by the owner of a higher one since it was listed: the caller will fail to make the next, and look again.
+    // Dissolved; or a lower number, deleted by the owner of a higher one since it was listed: the caller will fail to make the next, and look again.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
@@ -103,7 +136,7 @@ async function createExclusive(path: string, content: string): Promise<boolean> 
     await fs.writeFile(path, content, { flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) return false; // another's, or its folder is dissolved
     throw error;
   }
 }

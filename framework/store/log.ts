@@ -14,6 +14,8 @@ import { fileError, linesOf } from "./files.js";
 export class KeyedLog<Value> {
   private readonly values = new Map<string, Value>();
   private descriptor: number | undefined;
+  /** Bytes of the file that were read, up to the end of a whole record. */
+  private position = 0;
 
   private constructor(readonly path: string) {}
 
@@ -56,16 +58,31 @@ export class KeyedLog<Value> {
     }
   }
 
-  private async load(logger: Logger): Promise<void> {
+  /** Takes up what other processes have put since. */
+  async refresh(): Promise<void> {
+    const size = await fs.promises.stat(this.path).then(
+      (stat) => stat.size,
+      () => 0,
+    );
+    if (size > this.position) await this.read();
+  }
+
+  private async read(): Promise<{ bad: number; reported: number }> {
     let bad = 0;
     let reported = 0;
-    for await (const { text } of linesOf(this.path)) {
-      if (text === "") continue;
-      const record = parseRecord(text);
+    for await (const { text, end } of linesOf(this.path, this.position)) {
+      const record = text === "" ? undefined : parseRecord(text);
       if (record === null) bad++;
-      else if (record[0] === null) reported = Number(record[1]);
+      else this.position = end; // a bad last line may only be half written by now
+      if (!record) continue;
+      if (record[0] === null) reported = Number(record[1]);
       else this.values.set(record[0], record[1] as Value);
     }
+    return { bad, reported };
+  }
+
+  private async load(logger: Logger): Promise<void> {
+    const { bad, reported } = await this.read();
     if (bad <= reported) return;
     logger.warn("RLRF_STORE_CORRUPT", `${this.path}: ${bad - reported} torn or altered line(s) dropped; what they held is made again`);
     try {

@@ -7,6 +7,7 @@ import { fileError, makeFolder, readJson, syncFolder, writeJson } from "./files.
 import { hashFile, hashOf } from "./hash.js";
 import { KeyedLog } from "./log.js";
 import { processIn, processToken, stateOf } from "./process.js";
+import { withLock } from "./with-lock.js";
 
 export { hashOf } from "./hash.js";
 
@@ -50,6 +51,8 @@ export class Store {
   constructor(
     readonly root: string,
     private readonly logger: Logger = stderrLogger,
+    /** Ends waits for other processes. */
+    private readonly signal?: AbortSignal,
   ) {}
 
   /** Fails before anything is computed where nothing could be kept. @throws RLRF_STORE_UNWRITABLE, RLRF_DISK_FULL */
@@ -69,7 +72,7 @@ export class Store {
   /**
    * The verified folder of a step's result. When it is missing, or any of its files does not match its checksum, `make` fills a
    * temporary folder, which is then synced and renamed: a kill at any moment leaves all of a result or nothing.
-   * Two processes may make the same result at once; the first to finish wins.
+   * Who else needs the same result meanwhile, in this process or another, waits for it.
    * @throws RLRF_DISK_FULL, RLRF_FILE_DENIED, and what `make` throws
    */
   step(identity: StepIdentity, make: (folder: string) => Promise<void>): Promise<StepResult> {
@@ -79,6 +82,26 @@ export class Store {
     const result = this.findOrMake(identity, key, make).finally(() => this.making.delete(key));
     this.making.set(key, result);
     return result;
+  }
+
+  /**
+   * Runs `work` while nobody else who shares this store, on whichever machine, runs what has the same name: a lease, renewed by a heartbeat and taken
+   * over when its owner is gone. An owner that only seemed gone may still be at work, and two may be let in at the moment in which a third one ends:
+   * `work` looks first for what others have kept, and what it keeps itself is whole and the same whoever made it.
+   */
+  exclusively<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
+    const onWait = (pid: string, machine: string) =>
+      this.logger.info(`${what}: process ${pid || "?"} on ${machine} is computing it; waiting for it`);
+    const folder = join(this.root, "leases", `${checkName(what)}-${checkName(key)}`);
+    return withLock(
+      folder,
+      async (lease) => {
+        const result = await work();
+        await lease.dissolve();
+        return result;
+      },
+      { patience: Number.POSITIVE_INFINITY, onWait, signal: this.signal },
+    );
   }
 
   /** An append-only, checksummed key-value log: one object a name, shared by all who ask for it. */
@@ -93,7 +116,17 @@ export class Store {
     const folder = join(this.root, "steps", checkName(identity.step), key);
     this.swept ??= this.sweep();
     await this.swept;
-    if (await this.verifiedOrDiscarded(folder, key)) return { folder, key, cached: true };
+    const found = { folder, key, cached: true };
+    if (await this.verifiedOrDiscarded(folder, key)) return found;
+    return this.exclusively(identity.step, key, async () => {
+      if (await this.verifiedOrDiscarded(folder, key)) return found; // made by the one that was waited for
+      return this.make(identity, key, folder, make);
+    }).catch((error: unknown) => {
+      throw isSystemError(error) ? fileError(error, folder, "write") : error;
+    });
+  }
+
+  private async make(identity: StepIdentity, key: string, folder: string, make: (folder: string) => Promise<void>): Promise<StepResult> {
     const temporary = this.temporary();
     try {
       await makeFolder(temporary);
@@ -104,7 +137,7 @@ export class Store {
       return { folder, key, cached: false };
     } catch (error) {
       await fs.rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-      throw isSystemError(error) ? fileError(error, folder, "write") : error;
+      throw error;
     }
   }
 
@@ -114,7 +147,7 @@ export class Store {
       await syncFolder(dirname(folder));
     } catch (error) {
       if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-      // Another process was faster: its result is as good as ours, if it is whole.
+      // Another process thought this one dead, and was faster: its result is as good as ours, if it is whole.
       if (await this.verifiedOrDiscarded(folder, key)) await fs.rm(temporary, { recursive: true, force: true });
       else await this.publish(temporary, folder, key);
     }

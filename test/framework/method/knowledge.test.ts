@@ -20,6 +20,7 @@ class MemoryLog implements VectorLog {
   put(key: string, value: string) {
     this.values.set(key, value);
   }
+  async refresh() {}
   close() {}
 }
 const fixed = (...answers: { width: number; vectors: Float32Array }[]): TextEncoder => ({

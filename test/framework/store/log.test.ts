@@ -96,6 +96,29 @@ describe("store/log", () => {
     assert.equal((await reopened()).log.size, 100);
   });
 
+  it("takes up what others have put, but no half of a record", async () => {
+    const [a, b] = [await reopened<number>(), await reopened<number>()];
+    await b.log.refresh();
+    a.log.put("x", 1);
+    await b.log.refresh();
+    assert.deepEqual([b.log.get("x"), b.log.size], [1, 1]);
+    b.log.put("y", 2);
+    const before = fs.readFileSync(file());
+    a.log.put("z", 3);
+    const whole = fs.readFileSync(file());
+    for (let cut = before.length; cut < whole.length; cut++) {
+      fs.writeFileSync(file(), whole.subarray(0, cut));
+      await b.log.refresh();
+      assert.deepEqual([b.log.get("x"), b.log.get("y"), b.log.get("z")], [1, 2, undefined], `cut at ${cut}`);
+    }
+    fs.writeFileSync(file(), whole);
+    await b.log.refresh();
+    assert.equal(b.log.get("z"), 3);
+    assert.deepEqual([...a.warnings, ...b.warnings], []);
+    await a.log.close();
+    await b.log.close();
+  });
+
   it("says so when the disk is full, and goes on when there is room again", async () => {
     const { log } = await reopened<string>();
     log.put("a", "before");

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../../../framework/errors.js";
-import { withLock } from "../../../framework/setup/lock.js";
+import { withLock } from "../../../framework/store/with-lock.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { useFolder } from "../../support/folder.js";
 
@@ -40,7 +40,7 @@ describe("withLock", () => {
 
   it("takes over the lock of a process that was killed", async () => {
     const script = `
-      const { withLock } = await import(${JSON.stringify(join(packageRoot, "dist/framework/setup/lock.js"))});
+      const { withLock } = await import(${JSON.stringify(join(packageRoot, "dist/framework/store/with-lock.js"))});
       await withLock(${JSON.stringify(lock())}, async () => { console.log("held"); await new Promise((done) => setTimeout(done, 60_000)); });`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
     await new Promise((resolve) => child.stdout.once("data", resolve));

@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RlrfError } from "../errors.js";
+import { type Holder, Lock } from "./lock.js";
+
+export interface LockOptions {
+  /** Milliseconds to wait for a living holder. */
+  readonly patience?: number;
+  readonly onWait?: (pid: string, machine: string) => void;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The first looks follow each other quickly, then more slowly: the folder may be on another machine. Milliseconds. */
+const looks = { first: 50, last: 1_000 } as const;
+
+/**
+ * Runs `work` while holding the lock folder `path`, so that two processes do not make the same thing at once, on whichever machines
+ * that share the folder. A living holder is waited for; the lock of a dead one is taken over.
+ * @throws RLRF_LOCK_TIMEOUT, and the reason of `signal`
+ */
+export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>, options: LockOptions = {}): Promise<T> {
+  const lock = await wait(path, options);
+  try {
+    return await work(lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function wait(path: string, { patience = 30 * 60_000, onWait, signal }: LockOptions): Promise<Lock> {
+  const deadline = Date.now() + patience;
+  for (let pause: number = looks.first, announced = false; ; pause = Math.min(looks.last, 1.5 * pause), announced = true) {
+    const taken = await Lock.take(path);
+    if (taken instanceof Lock) return taken;
+    if (!announced) onWait?.(pidOf(taken), taken.machine);
+    if (Date.now() > deadline)
+      throw new RlrfError("RLRF_LOCK_TIMEOUT", {
+        message: `waited ${Math.round(patience / 1000)} s for process ${pidOf(taken)} on ${taken.machine}, which began at ${taken.since}`,
+        where: path,
+        hint: "wait for that process to end; if it hangs, end it and try again",
+      });
+    signal?.throwIfAborted();
+    await sleep(pause, undefined, { signal }).catch((error: unknown) => {
+      signal?.throwIfAborted(); // with its own reason
+      throw error;
+    });
+  }
+}
+
+function pidOf(holder: Holder): string {
+  return holder.process.split("-")[0] ?? "";
+}
