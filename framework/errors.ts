@@ -55,6 +55,7 @@ export const errorCodes = {
   RLRF_ENGINE_UNAVAILABLE: { exit: 1, summary: "The tensor engine that was forced cannot start on this machine." },
   RLRF_ENGINE_MEMORY: { exit: 1, summary: "A model needs more tensor memory than the engine can hold." },
   RLRF_ENGINE_SETUP: { exit: 1, summary: "TensorFlow could not be bound to this Node; what was tried is listed." },
+  RLRF_PLAN_FILE: { exit: 2, summary: "A file of rates or prices for `rlrf plan` is not in its form." },
   RLRF_ASSET_CATALOGUE: { exit: 1, summary: "registry/assets.json does not follow its schema." },
   RLRF_ASSET_UNKNOWN: { exit: 2, summary: "No asset of that name is in registry/assets.json." },
   RLRF_ASSET_DAMAGED: { exit: 1, summary: "Warning: a file of an asset is missing or changed on disk; the asset is fetched again." },

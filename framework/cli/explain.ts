@@ -1,7 +1,7 @@
 import type { Needs } from "../spec/needs.js";
 import type { ResolvedSpec } from "../spec/resolve.js";
 import { jsonOption, type Register, setOption } from "./command.js";
-import type { Estimate } from "./estimate.js";
+import type { Estimate } from "../plan/estimate.js";
 import { print, printJson, table } from "./terminal.js";
 
 interface AssetNeed {
@@ -37,7 +37,7 @@ async function explain(file: string, set: readonly string[]): Promise<Explanatio
   const { needsOf } = await import("../spec/needs.js");
   const { createAssets } = await import("../setup/assets.js");
   const { readCatalogue } = await import("../setup/asset-catalogue.js");
-  const { estimate } = await import("./estimate.js");
+  const { estimate } = await import("../plan/estimate.js");
   const registry = await Registry.read();
   const resolved = resolveSpec(await readSpec(file, set), registry);
   const needs = needsOf(resolved.spec, registry);

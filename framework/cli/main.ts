@@ -4,7 +4,21 @@ import type { Register } from "./command.js";
 import { report } from "./report.js";
 
 /** Each is a file beside this one that exports `register` (command.ts). */
-export const commands = ["run", "check", "explain", "list", "describe", "try", "lists", "compare", "assets", "doctor", "sync"] as const;
+export const commands = [
+  "run",
+  "check",
+  "explain",
+  "plan",
+  "bench",
+  "list",
+  "describe",
+  "try",
+  "lists",
+  "compare",
+  "assets",
+  "doctor",
+  "sync",
+] as const;
 
 /**
  * @param args the command line without node and script

@@ -108,7 +108,7 @@ function trained({ text, finished, reward }: PairedTexts["chosen"]) {
 }
 
 /** The settings that change what is tuned, and no other: judging an iteration differently makes no new adapter. */
-function settingsOf({
+export function settingsOf({
   epochs,
   batchSize,
   accumulate,

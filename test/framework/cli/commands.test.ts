@@ -56,7 +56,7 @@ describe("the rlrf command", function () {
   it("shows help, and refuses what it does not know, with status 2", async () => {
     const help = await rlrf("--help");
     assert.equal(help.status, 0);
-    for (const name of ["run", "check", "explain", "list", "describe", "try", "lists", "compare", "assets", "doctor", "sync"])
+    for (const name of ["run", "check", "explain", "plan", "bench", "list", "describe", "try", "lists", "compare", "assets", "doctor", "sync"])
       assert.match(help.out, new RegExp(`^ {2}${name}\\b`, "m"));
     fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
     fails(await rlrf("list", "--jsn"), 2, /unknown option/);

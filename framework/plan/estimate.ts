@@ -1,0 +1,83 @@
+/** How much a run will write and tune, told before anything is loaded: an estimate, with what it assumes. */
+import type { Spec } from "../spec/types.js";
+
+/** How often each step of the loop meets a user, from the spec alone. */
+export interface Amounts {
+  /** Users whose texts are sampled and tuned on, those held out included. */
+  readonly alignUsers: number;
+  readonly heldOut: number;
+  readonly tuned: number;
+  readonly iterations: number;
+  /** Policies that write a greedy text for every user: llm-0, llm-warm, llm-1, … */
+  readonly policies: number;
+  /** N: texts sampled a prompt. */
+  readonly samples: number;
+  readonly maxTokens: number;
+}
+
+export function amounts({ protocol, alignment, sampling }: Spec, users: number): Amounts {
+  const share = protocol.folds > 0 ? protocol.align : protocol.split[0];
+  const limit = alignment === undefined || alignment.users === 0 ? Number.POSITIVE_INFINITY : alignment.users;
+  const alignUsers = alignment === undefined ? 0 : Math.min(limit, Math.round(users * share));
+  const heldOut = Math.round(alignUsers * (alignment?.heldOut ?? 0));
+  const iterations = alignment?.iterations ?? 0;
+  return {
+    alignUsers,
+    heldOut,
+    tuned: alignUsers - heldOut,
+    iterations,
+    policies: 1 + iterations + (alignment?.warmup ? 1 : 0),
+    samples: numberOf(sampling?.options.samples, 10),
+    maxTokens: numberOf(sampling?.options.maxTokens, 64),
+  };
+}
+
+/** A number among a plugin's options, which have no types here. */
+export function numberOf(value: unknown, fallback: number): number {
+  return typeof value === "number" ? value : fallback;
+}
+
+const tokensOfQuestion = 80;
+const tokensOfItem = { title: 10, "title+genres": 16 } as const;
+
+/** Tokens of a prompt, where nobody has counted. */
+export function promptTokens({ protocol, prompt }: Spec): number {
+  return tokensOfQuestion + protocol.window * tokensOfItem[prompt.items];
+}
+
+export interface Estimate {
+  readonly users: number;
+  readonly alignUsers: number;
+  /** Texts that the LLM writes in all. */
+  readonly texts: number;
+  readonly promptTokens: number;
+  /** At most: texts may end before the limit. */
+  readonly completionTokens: number;
+  /** Preference pairs of all iterations, at most: ties make none. */
+  readonly pairs: number;
+  readonly assumptions: readonly string[];
+}
+
+/** @param counted users of the data set, where its options or its asset tell; @returns null when nothing is known or nothing is written */
+export function estimate(spec: Spec, counted: number | undefined): Estimate | null {
+  const { protocol, prompt } = spec;
+  if (spec.llm === undefined || counted === undefined) return null;
+  const { alignUsers, heldOut, tuned, iterations, policies, samples, maxTokens } = amounts(spec, counted);
+  const texts = policies * (counted + heldOut * samples) + iterations * tuned * samples;
+  const prompts = policies * (counted + heldOut) + iterations * tuned;
+  const tokensOfPrompt = promptTokens(spec);
+  return {
+    users: counted,
+    alignUsers,
+    texts,
+    promptTokens: prompts * tokensOfPrompt,
+    completionTokens: texts * maxTokens,
+    pairs: iterations * tuned,
+    assumptions: [
+      `${counted} users, none dropped for being too short`,
+      `${tokensOfPrompt} tokens a prompt: ${tokensOfQuestion} for the question and ${tokensOfItem[prompt.items]} for each of ${protocol.window} items; computed once for all samples of a user`,
+      `${samples} samples of at most ${maxTokens} tokens; one pair a user and iteration`,
+      "every iteration runs, and nothing is in the cache yet",
+    ],
+  };
+}

@@ -1,0 +1,80 @@
+/** What a plan counts with: how fast a machine does each kind of work, what its data are like, what its hours cost. */
+import fs from "node:fs/promises";
+import { join } from "node:path";
+import { RlrfError } from "../errors.js";
+import { packageRoot } from "../setup/paths.js";
+import { parseJson } from "../spec/json.js";
+import { validate } from "../spec/validate.js";
+import { fileError, readJson } from "../store/files.js";
+
+/** Kinds of work; registry/rates.schema.json says what each is counted in. */
+export const works = [
+  "interactions",
+  "texts",
+  "promptTokens",
+  "completionTokens",
+  "trainedTokens",
+  "fittedSequences",
+  "fittedLists",
+  "scoredLists",
+  "comparedUsers",
+] as const;
+export type Work = (typeof works)[number];
+
+export interface Rate {
+  /** Of one worker. */
+  readonly perSecond: number;
+  readonly device: "cpu" | "gpu";
+}
+
+/** What a user of the data brings along, on average. */
+export interface Sizes {
+  readonly items: number;
+  readonly interactionsPerUser: number;
+  readonly listsPerUser: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Of a text vector. */
+  readonly width: number;
+}
+
+/** The form of registry/rates.schema.json. */
+export interface Rates {
+  readonly measured?: { readonly at: string; readonly spec: string; readonly machine: string; readonly engine: string };
+  readonly sizes: Sizes;
+  /** Seconds before a worker begins: its process with its engine, and its model. */
+  readonly startup: { readonly process: number; readonly languageModel: number };
+  readonly rates: Readonly<Partial<Record<Work, Rate>>>;
+}
+
+/** The form of registry/prices.schema.json. */
+export interface Prices {
+  readonly currency: string;
+  readonly gpuHour: number;
+  readonly cpuHour: number;
+  readonly gigabyteMonth: number;
+}
+
+const maxBytes = 1 << 20;
+
+/** @throws RLRF_FILE_MISSING, RLRF_JSON, RLRF_PLAN_FILE with every fault */
+export async function readPlanFile<Form>(path: string, form: "rates" | "prices"): Promise<Form> {
+  const text = await fs.readFile(path).catch((error: unknown) => {
+    throw fileError(error, path, "read");
+  });
+  if (text.length > maxBytes) throw wrong(path, `${text.length} bytes are more than such a file can need`);
+  const { value } = parseJson(text.toString("utf8"), path);
+  const schema = await readJson<object>(join(packageRoot, "registry", `${form}.schema.json`));
+  const faults = validate(schema, value, `${form}.schema.json`);
+  if (faults.length > 0)
+    throw wrong(
+      path,
+      faults.map(({ pointer, message, expected }) => `${pointer}: ${message}${expected ? ` (${expected})` : ""}`).join("; "),
+    );
+  return value as Form;
+}
+
+function wrong(where: string, message: string): RlrfError {
+  const hint = "`rlrf bench SPEC --out FILE` measures rates; registry/rates.schema.json and registry/prices.schema.json are the forms";
+  return new RlrfError("RLRF_PLAN_FILE", { message, where, hint });
+}

@@ -1,0 +1,175 @@
+/**
+ * How much each step of the method does, counted in the units of `Rates`, from a spec and the sizes of its data. The counts follow
+ * framework/method step by step: a change there that makes more or fewer texts, fits or scores is a change here.
+ */
+import type { Spec } from "../spec/types.js";
+import { type Amounts, amounts, numberOf } from "./estimate.js";
+import type { Sizes, Work } from "./rates.js";
+
+export interface StepWork {
+  readonly step: string;
+  readonly work: Readonly<Partial<Record<Work, number>>>;
+  /** Equal parts that may be worked on at the same time. */
+  readonly parts: number;
+  /** Times that the parts are gone through one after the other: an iteration needs the one before. */
+  readonly rounds: number;
+  /** A part begins with the LLM in memory. */
+  readonly needsModel: boolean;
+  /** Left in the store and the run folder. */
+  readonly bytes: number;
+}
+
+/** Users whose texts one worker writes and scores at a time. */
+export const usersPerPart = 1000;
+
+const bytesOf = { token: 4, interaction: 9, list: (length: number) => 8 + 5 * length, score: (length: number) => 24 * length, weight: 4 };
+
+/** The steps in their order; each begins when the one before has ended. */
+export function workOf(spec: Spec, users: number, sizes: Sizes): readonly StepWork[] {
+  const counted = amounts(spec, users);
+  const writes = spec.llm !== undefined;
+  const tunes = spec.alignment !== undefined && writes;
+  return [
+    prepare(spec, users, sizes),
+    ...(writes ? [infer(users, counted, sizes)] : []),
+    ...(tunes ? tuning(spec, counted, sizes) : []),
+    encode(spec, users, counted, sizes),
+    ...evaluation(spec, users, sizes, policiesIn(spec, counted)),
+  ];
+}
+
+/** Policies that are arms; the template's texts stand in where no LLM writes. */
+function policiesIn(spec: Spec, { policies }: Amounts): number {
+  return spec.llm !== undefined && spec.arms.includes("llm") ? policies : 0;
+}
+
+function prepare({ protocol }: Spec, users: number, { interactionsPerUser, listsPerUser }: Sizes): StepWork {
+  const bytes = users * (interactionsPerUser * bytesOf.interaction + listsPerUser * bytesOf.list(protocol.listLength));
+  return { step: "prepare", work: { interactions: users * interactionsPerUser }, parts: 1, rounds: 1, needsModel: false, bytes };
+}
+
+/** Greedy texts of everybody, and what held-out users are judged by, once a policy. */
+function infer(users: number, { policies, heldOut, samples }: Amounts, { promptTokens, completionTokens }: Sizes): StepWork {
+  const texts = users + heldOut * samples;
+  return {
+    step: "infer",
+    work: { promptTokens: policies * (users + heldOut) * promptTokens, completionTokens: policies * texts * completionTokens },
+    parts: parts(users),
+    rounds: policies,
+    needsModel: true,
+    bytes: policies * texts * completionTokens * bytesOf.token,
+  };
+}
+
+function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
+  const { alignment, loss, seeds } = spec;
+  if (alignment === undefined) return [];
+  const { tuned, heldOut, alignUsers, iterations, samples } = counted;
+  const { promptTokens, completionTokens, listsPerUser } = sizes;
+  const once = { parts: 1, needsModel: true };
+  const warm = alignment.warmup === null ? null : { ...alignment.warmup, users: Math.min(alignment.warmup.users, tuned) };
+  const fits = alignment.rewardFolds * seeds.length;
+  const learnt = (alignUsers * (alignment.rewardFolds - 1)) / alignment.rewardFolds;
+  const epochs = numberOf(spec.reranker.options.epochs, 1);
+  const judged = 2 * iterations * heldOut * samples + counted.policies * heldOut * samples;
+  // The reference's pass has no backward, which costs about twice a forward.
+  const passes = alignment.epochs + (loss !== undefined ? 1 / 3 : 0);
+  return [
+    ...(warm === null
+      ? []
+      : [
+          {
+            step: "warm-up",
+            work: { trainedTokens: warm.users * warm.epochs * (promptTokens + completionTokens) },
+            rounds: 1,
+            bytes: 0,
+            ...once,
+          },
+        ]),
+    {
+      step: "recommend",
+      work: {
+        ...sequences(spec, learnt * alignment.rewardFolds * seeds.length),
+        fittedLists: iterations * fits * epochs * learnt * listsPerUser,
+      },
+      parts: fits,
+      rounds: iterations,
+      needsModel: false,
+      bytes: 0,
+    },
+    {
+      step: "sample",
+      work: { promptTokens: iterations * tuned * promptTokens, completionTokens: iterations * tuned * samples * completionTokens },
+      parts: parts(tuned),
+      rounds: iterations,
+      needsModel: true,
+      bytes: iterations * tuned * samples * completionTokens * bytesOf.token,
+    },
+    {
+      step: "score",
+      work: { scoredLists: seeds.length * listsPerUser * (iterations * tuned * samples + judged + 2 * iterations * alignUsers) },
+      parts: parts(tuned),
+      rounds: iterations,
+      needsModel: false,
+      bytes: iterations * tuned * samples * 8,
+    },
+    {
+      step: "align",
+      work: { trainedTokens: iterations * tuned * passes * (promptTokens + 2 * completionTokens) },
+      rounds: iterations,
+      bytes: 0,
+      ...once,
+    },
+  ];
+}
+
+/** An upper bound: an aspect's text that several users share is encoded once. */
+function encode({ prompt, sampling, llm }: Spec, users: number, counted: Amounts, { items, width }: Sizes): StepWork {
+  const { policies, tuned, heldOut, iterations, samples } = counted;
+  const written = llm === undefined || sampling === undefined ? 0 : policies * (users + heldOut * samples) + iterations * tuned * samples;
+  const texts = items + prompt.aspects.length * (users + written);
+  return { step: "encode", work: { texts }, parts: parts(users), rounds: 1, needsModel: false, bytes: texts * width * bytesOf.weight };
+}
+
+function evaluation(spec: Spec, users: number, { listsPerUser }: Sizes, policies: number): StepWork[] {
+  const { protocol, seeds, arms } = spec;
+  const { folds, align, split } = protocol;
+  const rounds = Math.max(1, folds);
+  const tested = folds > 0 ? users * (1 - align) : users * split[2];
+  const learnt = folds > 0 ? users * (1 - align) * (1 - 1 / folds) * 0.9 : users * split[0];
+  // `swapped` is tested with the recommender of the last policy, `best-of-N` with the reward's.
+  const fitted = arms.filter((arm) => !["llm", "swapped", "best-of-N"].includes(arm)).length + policies;
+  const scored = fitted + (arms.includes("swapped") ? 1 : 0);
+  const comparisons = protocol.metrics.length * (scored + (scored * (scored - 1)) / 2);
+  return [
+    {
+      step: "fit arms",
+      work: {
+        ...sequences(spec, learnt * rounds * seeds.length),
+        fittedLists: numberOf(spec.reranker.options.epochs, 1) * fitted * rounds * seeds.length * learnt * listsPerUser,
+      },
+      parts: fitted * rounds * seeds.length,
+      rounds: 1,
+      needsModel: false,
+      bytes: 0,
+    },
+    {
+      step: "evaluate",
+      work: { scoredLists: scored * seeds.length * tested * listsPerUser, comparedUsers: tested * comparisons },
+      parts: 1,
+      rounds: 1,
+      needsModel: false,
+      bytes: scored * seeds.length * tested * listsPerUser * bytesOf.score(protocol.listLength),
+    },
+  ];
+}
+
+/** @param learnt sequences of all fits together, an epoch */
+function sequences({ encoder }: Spec, learnt: number): Partial<Record<Work, number>> {
+  const epochs = numberOf(encoder.options.epochs, 0);
+  return epochs === 0 ? {} : { fittedSequences: epochs * learnt };
+}
+
+function parts(users: number): number {
+  return Math.max(1, Math.ceil(users / usersPerPart));
+}

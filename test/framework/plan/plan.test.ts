@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import fc from "fast-check";
+import { Registry } from "../../../framework/kernel/registry.js";
+import { planOf } from "../../../framework/plan/plan.js";
+import type { Rates } from "../../../framework/plan/rates.js";
+import { workOf } from "../../../framework/plan/work.js";
+import { readSpec } from "../../../framework/spec/read.js";
+import { resolveSpec } from "../../../framework/spec/resolve.js";
+import type { Spec } from "../../../framework/spec/types.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
+import { simulate } from "./simulate.js";
+
+const sizes = { items: 100, interactionsPerUser: 40, listsPerUser: 5, promptTokens: 200, completionTokens: 20, width: 8 };
+const rate = (perSecond: number, device: "cpu" | "gpu" = "cpu") => ({ perSecond, device });
+const rates: Rates = {
+  sizes,
+  startup: { process: 2, languageModel: 3 },
+  rates: {
+    interactions: rate(1e5),
+    texts: rate(1e3),
+    promptTokens: rate(1000),
+    completionTokens: rate(100),
+    trainedTokens: rate(400),
+    fittedSequences: rate(500),
+    fittedLists: rate(2000),
+    scoredLists: rate(10_000),
+    comparedUsers: rate(1e6),
+  },
+};
+
+async function spec(...set: readonly string[]): Promise<Spec> {
+  const file = join(packageRoot, "test/e2e/specs/small.json");
+  return resolveSpec(await readSpec(file, set), await Registry.read()).spec;
+}
+
+describe("plan", () => {
+  it("counts what the method does: a spec of 60/10/30, two policies' worth of iterations, hand-computed", async () => {
+    const steps = new Map(workOf(await spec(), 1000, sizes).map((step) => [step.step, step]));
+    const of = (step: string) => steps.get(step)?.work;
+    // 600 align users, 120 of them held out, 480 tuned; llm-0, llm-warm, llm-1, llm-2; N = 4
+    assert.deepEqual(of("prepare"), { interactions: 40_000 });
+    assert.deepEqual(of("infer"), { promptTokens: 4 * 1120 * 200, completionTokens: 4 * (1000 + 120 * 4) * 20 });
+    assert.deepEqual(of("warm-up"), { trainedTokens: 16 * 220 });
+    assert.deepEqual(of("sample"), { promptTokens: 2 * 480 * 200, completionTokens: 2 * 480 * 4 * 20 });
+    // 2 folds x 2 seeds, each on half of the align users, three epochs; the encoders once, the recommenders every iteration
+    assert.deepEqual(of("recommend"), { fittedSequences: 3 * 300 * 4, fittedLists: 2 * 4 * 3 * 300 * 5 });
+    const align = of("align")?.trainedTokens as number;
+    assert.ok(Math.abs(align - 2 * 480 * (4 / 3) * 240) < 1e-6);
+    // id-only, item-only, metadata, shuffled and four policies are fitted; swapped is scored besides
+    assert.deepEqual(of("fit arms"), { fittedSequences: 3 * 600 * 2, fittedLists: 3 * 8 * 2 * 600 * 5 });
+    assert.deepEqual(of("evaluate"), { scoredLists: 9 * 2 * 300 * 5, comparedUsers: 300 * 2 * (9 + 36) });
+  });
+
+  it("leaves out what a spec does not do", async () => {
+    const file = join(packageRoot, "test/e2e/specs/quick.json");
+    const { spec: quick } = resolveSpec(await readSpec(file), await Registry.read());
+    const steps = workOf(quick, 1000, sizes).map(({ step }) => step);
+    assert.deepEqual(steps, ["prepare", "encode", "fit arms", "evaluate"]);
+  });
+
+  it("divides by rates, workers and prices", async () => {
+    const work = workOf(await spec(), 10_000, sizes);
+    const prices = { currency: "EUR", gpuHour: 2, cpuHour: 0.5, gigabyteMonth: 0.1 };
+    const one = planOf(work, rates, { gpus: 1, cpus: 1 }, 10_000, prices);
+    const infer = one.steps.find(({ step }) => step === "infer");
+    const seconds = (4 * 11_200 * 200) / 1000 + (4 * (10_000 + 1200 * 4) * 20) / 100;
+    assert.ok(Math.abs((infer?.wallSeconds ?? 0) - seconds) < 1e-6);
+    assert.ok(Math.abs((infer?.cpuHours ?? 0) - seconds / 3600) < 1e-9);
+    assert.equal(infer?.gpuHours, 0);
+    assert.ok(Math.abs((infer?.cost ?? 0) - ((seconds / 3600) * 0.5 + ((infer?.bytes ?? 0) / 1e9) * 0.1)) < 1e-9);
+    const onGpu = { ...rates, rates: { ...rates.rates, promptTokens: rate(1000, "gpu"), completionTokens: rate(100, "gpu") } };
+    const four = planOf(work, onGpu, { gpus: 4, cpus: 1 }, 10_000, prices).steps.find(({ step }) => step === "infer");
+    // ten parts a round for four workers: three turns, each with its process and its model
+    assert.ok(Math.abs((four?.wallSeconds ?? 0) - 4 * 3 * (seconds / 40 + 5)) < 1e-6);
+    assert.ok(Math.abs((four?.gpuHours ?? 0) - (seconds + 40 * 5) / 3600) < 1e-9);
+  });
+
+  it("names the step that a run would wait for, and whether workers help", async () => {
+    const work = workOf(await spec(), 10_000, sizes);
+    const slow = { ...rates, rates: { ...rates.rates, trainedTokens: rate(1) } };
+    const { bottleneck } = planOf(work, slow, { gpus: 8, cpus: 8 }, 10_000, null);
+    assert.equal(bottleneck.step, "align");
+    assert.match(bottleneck.because, /one part for 8 workers/);
+    const { trainedTokens: _, ...unknown } = rates.rates;
+    const align = planOf(work, { ...rates, rates: unknown }, { gpus: 1, cpus: 1 }, 10_000, null).steps.find(({ step }) => step === "align");
+    assert.deepEqual(align?.unknown, ["trainedTokens"]);
+    assert.match(planOf(work, rates, { gpus: 1, cpus: 1 }, 1e8, null).limits.join(), /more than one prepared data set holds/);
+  });
+
+  it("agrees with a simulation of workers that take parts of uneven length as they come", async () => {
+    const small = await spec();
+    fc.assert(
+      fc.property(fc.integer({ min: 1000, max: 200_000 }), fc.integer({ min: 1, max: 12 }), fc.integer(), (users, cpus, seed) => {
+        const work = workOf(small, users, sizes);
+        const { total } = planOf(work, rates, { gpus: 1, cpus }, users, null);
+        const simulated = simulate(work, rates, cpus, seed);
+        const ratio = simulated / total.wallSeconds;
+        assert.ok(ratio > 0.8 && ratio < 1.25, `${simulated} s simulated, ${total.wallSeconds} s planned`);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
