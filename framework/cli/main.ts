@@ -18,6 +18,7 @@ export const commands = [
   "assets",
   "doctor",
   "sync",
+  "plugin",
 ] as const;
 
 /**

@@ -6,6 +6,7 @@ import { Registry } from "../kernel/registry.js";
 import { runExperiment } from "../method/experiment.js";
 import type { Result } from "../method/result.js";
 import { createAssets } from "../setup/assets.js";
+import { isFrozenByDefault, mustBeLocked, recordLock } from "../sharing/run-lock.js";
 import { readSpec } from "../spec/read.js";
 import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
 import { writeJson } from "../store/files.js";
@@ -23,6 +24,7 @@ export interface RunOptions {
   readonly set: readonly string[];
   readonly runs: string;
   readonly cache: string;
+  readonly frozen?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -43,6 +45,7 @@ export async function runSpec(file: string, options: RunOptions): Promise<void> 
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
   const resolved = resolveSpec(await readSpec(file, options.set), registry);
+  if (options.frozen ?? isFrozenByDefault()) await mustBeLocked(resolved.spec, registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
   const store = new Store(options.cache, logger, signal);
@@ -92,7 +95,7 @@ async function inFolder(
     await writeJson(path, spec);
     tracking.tracker.params({ ...spec });
     tracking.tracker.tags({ specHash: hash, engine: engine.name, engineVersion: engine.version, engineReason: engine.reason });
-    tracking.tracker.artifact(path);
+    for (const artifact of [path, ...(await recordLock(folder, spec, environment.registry))]) tracking.tracker.artifact(artifact);
     const result = await assembled(spec, folder, tracking.tracker, environment);
     finished = true;
     return { result, tracked: (await finish()).complete };

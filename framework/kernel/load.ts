@@ -20,10 +20,14 @@ const identityKeys = [
   "rejected",
 ] as const satisfies readonly (keyof PluginIdentity)[];
 
-/** @throws RLRF_PLUGIN_IMPORT, RLRF_PLUGIN_STALE */
+/**
+ * What came in a package is looked at to the byte before any of it runs.
+ * @throws RLRF_PLUGIN_IMPORT, RLRF_PLUGIN_STALE; of a package: RLRF_PACKAGE_INTEGRITY, RLRF_PACKAGE_UNTRUSTED and their like
+ */
 export async function loadPlugin(entry: PluginEntry): Promise<PluginClass> {
   if (entry.plugin !== undefined) return entry.plugin;
-  if (existsSync(entry.file) && (await sourceDigest(entry.file)) !== entry.sha256)
+  if (entry.package !== undefined) await entry.package.verify();
+  else if (existsSync(entry.file) && (await sourceDigest(entry.file)) !== entry.sha256)
     throw stale(entry, "its source has changed since the registry was written");
   const module = await importModule(entry.module, `${entry.kind}/${entry.name}`);
   const found = Object.values(module)

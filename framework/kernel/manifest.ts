@@ -1,12 +1,13 @@
 /** Writing a manifest: from the decorators of a folder of plugins to the entries that the registry reads. */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pluginKinds } from "../contracts/kinds.js";
 import type { PluginClass } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
+import { withImports } from "./imports.js";
 import { identityOf } from "./plugin.js";
 import type { Manifest, ManifestEntry } from "./registry.js";
 
@@ -47,21 +48,15 @@ export async function importModule(module: string, name: string): Promise<object
   }
 }
 
-/** sha256 of a plugin's source and of everything it imports by a relative path: what its results depend on besides the framework. */
+/** Digest of a plugin's source and of everything it imports by a relative path: what its results depend on besides the framework. */
 export async function sourceDigest(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for (const path of (await withImports(file)).sort()) hash.update(await readFile(path)).update("\0");
-  return hash.digest("hex");
+  return (await sourceHash(file, "sha256")).digest("hex");
 }
 
-async function withImports(file: string, seen: string[] = []): Promise<string[]> {
-  seen.push(file);
-  const text = await readFile(file, "utf8");
-  for (const [, path = ""] of text.matchAll(/\b(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)) {
-    const imported = resolve(dirname(file), path.replace(/\.js$/, ".ts"));
-    if (!seen.includes(imported) && existsSync(imported)) await withImports(imported, seen);
-  }
-  return seen;
+export async function sourceHash(file: string, algorithm: "sha256" | "sha512"): Promise<Hash> {
+  const hash = createHash(algorithm);
+  for (const path of [...(await withImports(file))].sort()) hash.update(await readFile(path)).update("\0");
+  return hash;
 }
 
 async function typescriptFiles(folder: string): Promise<readonly string[]> {

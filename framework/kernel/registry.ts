@@ -1,50 +1,50 @@
 /**
- * Which plugins there are, without importing any: manifests written by `npm run registry`.
- * A package of plugins brings a manifest of the same form, which RLRF_PLUGINS names (docs/plugin-guide.md).
+ * Which plugins there are, without importing any: manifests written by `npm run registry`. A package of plugins brings a manifest of
+ * the same form; the project's lock names those that were added (docs/sharing.md), RLRF_PLUGINS those that are being written.
  */
-import { readFile } from "node:fs/promises";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { statSync } from "node:fs";
+import { delimiter, resolve } from "node:path";
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
-import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
+import type { PluginClass } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
+import { installedPackages } from "../sharing/installed.js";
+import { manifestOf } from "../sharing/package.js";
 import { nearest } from "../spec/nearest.js";
+import { isPluginKind, type PluginEntry, readManifest } from "./manifest-file.js";
 import { identityOf } from "./plugin.js";
-import { isVersion, satisfies } from "./version.js";
+import { satisfies } from "./version.js";
 
-/** What a manifest says of one plugin. */
-export interface ManifestEntry extends PluginIdentity {
-  /** The built module, relative to the manifest. */
-  readonly module: string;
-  /** The source that `sha256` is of, relative to the manifest; need not be shipped. */
-  readonly file: string;
-  /** Digest of the source and of what it imports from its own folder (manifest.ts). */
-  readonly sha256: string;
-}
-export interface Manifest {
-  readonly plugins: readonly ManifestEntry[];
-}
+export type { Manifest, ManifestEntry, PluginEntry } from "./manifest-file.js";
+export { isPluginKind } from "./manifest-file.js";
 
-/** The same, found: its paths are absolute. */
-export interface PluginEntry extends ManifestEntry {
-  readonly manifest: string;
-  /** The class itself, where no manifest but a program registered it. */
-  readonly plugin?: PluginClass;
-}
-
-/** The manifests of this package and of RLRF_PLUGINS (paths, separated as in PATH). */
-export function manifestPaths(): readonly string[] {
+/** The manifests of the framework's own package, and of RLRF_PLUGINS: manifests or folders of packages, separated as in PATH. */
+async function manifestPaths(): Promise<readonly string[]> {
   const more = (process.env.RLRF_PLUGINS ?? "").split(delimiter).filter((path) => path !== "");
-  return [join(packageRoot, "registry", "plugins.json"), ...more.map((path) => resolve(path))];
+  return await Promise.all([packageRoot, ...more.map((path) => resolve(path))].map((path) => (isFolder(path) ? manifestOf(path) : path)));
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 export class Registry {
   private readonly entries = new Map<string, PluginEntry>();
+  /** Packages that are locked and cannot be used, and why: a spec that names none of their plugins goes on without them. */
+  private unusable: ReadonlyMap<string, RlrfError> = new Map();
 
-  /** @throws RLRF_REGISTRY_FILE, RLRF_PLUGIN_DUPLICATE */
-  static async read(manifests: readonly string[] = manifestPaths()): Promise<Registry> {
+  /**
+   * @param manifests absent: those of manifestPaths(), and of the packages that the project's lock names
+   * @throws RLRF_REGISTRY_FILE, RLRF_PLUGIN_DUPLICATE, RLRF_PACKAGE_LOCK
+   */
+  static async read(manifests?: readonly string[]): Promise<Registry> {
     const registry = new Registry();
-    for (const manifest of manifests) for (const entry of await readManifest(manifest)) registry.add(entry);
+    for (const manifest of manifests ?? (await manifestPaths())) for (const entry of await readManifest(manifest)) registry.add(entry);
+    if (manifests === undefined) {
+      const { entries, unusable } = await installedPackages();
+      for (const entry of entries) registry.add(entry);
+      registry.unusable = unusable;
+    }
     return registry;
   }
 
@@ -85,7 +85,7 @@ export class Registry {
   find(kind: PluginKind, name: string, range?: string, where?: string): PluginEntry {
     const entry = this.entries.get(`${kind}/${name}`);
     const place = where === undefined ? {} : { where };
-    if (entry === undefined) throw this.unknown(kind, name, place);
+    if (entry === undefined) throw this.ofPackage(name) ?? this.unknown(kind, name, place);
     const fits = range === undefined || satisfies(entry.version, range);
     if (fits === true) return entry;
     throw new RlrfError("RLRF_PLUGIN_VERSION", {
@@ -98,6 +98,10 @@ export class Registry {
     });
   }
 
+  private ofPackage(name: string): RlrfError | undefined {
+    return [...this.unusable].find(([owner]) => name.startsWith(`${owner}/`))?.[1];
+  }
+
   private unknown(kind: PluginKind, name: string, place: { readonly where?: string }): RlrfError {
     const names = this.list(kind).map((entry) => entry.name);
     const meant = nearest(name, names);
@@ -107,7 +111,9 @@ export class Registry {
         ? `"${name}" is a plugin of kind ${elsewhere.kind}`
         : meant !== undefined
           ? `did you mean "${meant}"?`
-          : `rlrf list ${kind} shows them`;
+          : name.includes("/")
+            ? `\`rlrf plugin add ${name.slice(0, name.lastIndexOf("/"))}\` adds its package to the project in this folder`
+            : `rlrf list ${kind} shows them`;
     return new RlrfError("RLRF_PLUGIN_UNKNOWN", {
       message: `no ${kind} is named ${JSON.stringify(name)}`,
       ...place,
@@ -115,10 +121,6 @@ export class Registry {
       hint,
     });
   }
-}
-
-export function isPluginKind(text: string): text is PluginKind {
-  return Object.hasOwn(pluginKinds, text);
 }
 
 /** @throws RLRF_PLUGIN_KIND */
@@ -138,40 +140,4 @@ export function splitId(id: string): [kind: PluginKind, name: string] {
   const slash = id.indexOf("/");
   if (slash < 0) throw new RlrfError("RLRF_USAGE", { message: `"${id}" names no plugin`, expected: "KIND/NAME, e.g. loss/dpo" });
   return [pluginKind(id.slice(0, slash)), id.slice(slash + 1)];
-}
-
-async function readManifest(path: string): Promise<readonly PluginEntry[]> {
-  let manifest: unknown;
-  try {
-    manifest = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw unreadable(path, `the manifest cannot be read: ${(cause as Error).message}`, cause);
-  }
-  const plugins = (manifest as Partial<Manifest> | null)?.plugins;
-  if (!Array.isArray(plugins)) throw unreadable(path, 'the manifest has no list "plugins"');
-  return plugins.map((entry: Partial<ManifestEntry> | null, i) => {
-    const wrong = faultOf(entry);
-    if (wrong !== undefined) throw unreadable(`${path} /plugins/${i}`, wrong);
-    const sound = entry as ManifestEntry;
-    const folder = dirname(path);
-    return { ...sound, module: resolve(folder, sound.module), file: resolve(folder, sound.file), manifest: path };
-  });
-}
-
-const nameForm = /^(?:@[a-z0-9][a-z0-9._-]*\/)?(?:[a-z0-9][a-z0-9-]*\/)*[a-z0-9][a-z0-9-]*$/;
-
-/** Checked by hand, since `list` and `describe` answer without loading a schema validator. */
-function faultOf(entry: Partial<ManifestEntry> | null): string | undefined {
-  if (entry === null || typeof entry !== "object") return "an entry is no object";
-  const missing = (["kind", "name", "version", "summary", "source", "module", "file", "sha256"] as const).find(
-    (key) => typeof entry[key] !== "string",
-  );
-  if (missing !== undefined) return `the entry has no "${missing}"`;
-  if (!isPluginKind(String(entry.kind))) return `there is no kind "${entry.kind}"`;
-  if (!nameForm.test(String(entry.name))) return `"${entry.name}" is no name: kebab-case, or @team/package/kebab-case`;
-  return isVersion(String(entry.version)) ? undefined : `"${entry.version}" is no semantic version (1.2.3)`;
-}
-
-function unreadable(where: string, message: string, cause?: unknown): RlrfError {
-  return new RlrfError("RLRF_REGISTRY_FILE", { message, where, hint: "`npm run registry` writes it" }, { cause });
 }

@@ -17,10 +17,16 @@ let ajv: Ajv2020 | undefined;
 
 /** Fills in defaults; faults come back with pointers below `pointer`. @throws RLRF_PLUGIN_SCHEMA */
 export function validate(schema: object, value: unknown, owner: string, pointer = ""): readonly PlainFault[] {
-  const check = compiled.get(schema) ?? compile(schema, owner);
-  compiled.set(schema, check);
+  const check = compileSchema(schema, owner);
   if (check(value)) return [];
   return onePerPlace((check.errors ?? []).map((error) => faultOf(error, pointer)).filter((fault) => fault !== undefined));
+}
+
+/** @param owner whose options they are. @throws RLRF_PLUGIN_SCHEMA */
+export function compileSchema(schema: object, owner: string): ValidateFunction {
+  const check = compiled.get(schema) ?? compile(schema, owner);
+  compiled.set(schema, check);
+  return check;
 }
 
 function compile(schema: object, owner: string): ValidateFunction {
