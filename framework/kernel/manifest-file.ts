@@ -6,7 +6,7 @@ import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
 import type { InstalledPackage } from "../sharing/installed.js";
-import { parseJson } from "../spec/json.js";
+import { mustBePlain } from "../spec/json.js";
 import { isVersion } from "./version.js";
 
 /** What a manifest says of one plugin. */
@@ -62,13 +62,14 @@ export function parseManifest(text: string, path: string): readonly PluginEntry[
   });
 }
 
-/** The framework's own is as good as its code, and the largest: `list` would wait for the careful parser. */
 function parsed(text: string, path: string): unknown {
   try {
-    return path === ownManifest ? JSON.parse(text) : parseJson(text, path).value;
+    const value: unknown = JSON.parse(text);
+    mustBePlain(value, path);
+    return value;
   } catch (cause) {
-    const fault = cause instanceof RlrfError ? cause.fault : { message: (cause as Error).message };
-    throw unreadable(fault.where ?? path, `the manifest cannot be read: ${fault.message}`, cause);
+    const message = cause instanceof RlrfError ? cause.fault.message : (cause as Error).message;
+    throw unreadable(path, `the manifest cannot be read: ${message}`, cause);
   }
 }
 

@@ -30,6 +30,25 @@ export function parseJson(text: string, source: string): JsonDocument {
   return new Parser(text.startsWith("\uFEFF") ? text.slice(1) : text, source).document();
 }
 
+/**
+ * The bounds of parseJson for what JSON.parse has read: many times faster, where no line and column are needed.
+ * @throws RLRF_JSON
+ */
+export function mustBePlain(value: unknown, source: string, depth = 0): void {
+  if (typeof value !== "object" || value === null) return;
+  if (depth >= maxDepth)
+    throw new RlrfError("RLRF_JSON", {
+      message: `nested deeper than ${maxDepth} levels`,
+      where: source,
+      expected: `at most ${maxDepth} levels`,
+    });
+  for (const [key, item] of Object.entries(value)) {
+    if (forbiddenKeys.has(key))
+      throw new RlrfError("RLRF_JSON", { message: `the key ${JSON.stringify(key)} is not allowed`, where: source });
+    mustBePlain(item, source, depth + 1);
+  }
+}
+
 class Parser {
   private at = 0;
   private readonly positions = new Map<string, Position>();

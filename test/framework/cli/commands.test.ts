@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { commands } from "../../../framework/cli/main.js";
+import { commands } from "../../../framework/cli/main.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { baseSpec, fixtureManifest, temporaryFolder, tunedSpec } from "../../support/fixtures.js";
 
@@ -57,8 +58,7 @@ describe("the rlrf command", function () {
   it("shows help, and refuses what it does not know, with status 2", async () => {
     const help = await rlrf("--help");
     assert.equal(help.status, 0);
-    for (const name of commands) assert.match(help.out, new RegExp(`^ {2}${name}\\b`, "m"));
-    fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
+    for (const name of commands) fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
     fails(await rlrf("list", "--jsn"), 2, /unknown option/);
     fails(await rlrf("check"), 2, /missing required argument/);
     assert.equal((await rlrf()).status, 2);
@@ -88,21 +88,9 @@ describe("the rlrf command", function () {
   });
 
   it("gives an unforeseen exception a code, and its stack only when asked", async () => {
-    const broken = join(folder, "broken.json");
-    const entry = {
-      kind: "loss",
-      name: "broken",
-      version: "1.0.0",
-      summary: "s",
-      source: "s",
-      module: "x.js",
-      file: "x.ts",
-      sha256: "",
-      options: { properties: { a: null } },
-    };
-    await writeFile(broken, JSON.stringify({ plugins: [entry] }));
-    fails(await outcome(start([bin, "describe", "loss/broken"], { RLRF_PLUGINS: broken })), 1, /^RLRF_INTERNAL: /);
-    assert.match((await outcome(start([bin, "describe", "loss/broken"], { RLRF_PLUGINS: broken, RLRF_DEBUG: "1" }))).err, /\n\s+at /);
+    const broken = ["--import", "data:text/javascript,Map.prototype.values = () => { throw new TypeError('unforeseen') }"];
+    fails(await outcome(start([...broken, bin, "list"])), 1, /^RLRF_INTERNAL: /);
+    assert.match((await outcome(start([...broken, bin, "list"], { RLRF_DEBUG: "1" }))).err, /\n\s+at /);
   });
 
   it("ends quietly when its reader goes away", async () => {
