@@ -2,7 +2,7 @@
 import fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { withLock } from "../setup/lock.js";
+import { withLock } from "../store/with-lock.js";
 import { makeFolder } from "../store/files.js";
 import { type Fetched, type FetchOptions, fetchPackage, keepTarball, keptTarball, withTemporary } from "./fetch.js";
 import { InstalledPackage, lockedPlugin, packageFolder } from "./installed.js";

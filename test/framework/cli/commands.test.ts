@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { commands } from "../../../framework/cli/main.js";
-import { commands } from "../../../framework/cli/main.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { baseSpec, fixtureManifest, temporaryFolder, tunedSpec } from "../../support/fixtures.js";
 
@@ -58,7 +57,8 @@ describe("the rlrf command", function () {
   it("shows help, and refuses what it does not know, with status 2", async () => {
     const help = await rlrf("--help");
     assert.equal(help.status, 0);
-    for (const name of commands) fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
+    for (const name of commands) assert.match(help.out, new RegExp(`^ {2}${name}\\b`, "m"));
+    fails(await rlrf("lst"), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
     fails(await rlrf("list", "--jsn"), 2, /unknown option/);
     fails(await rlrf("check"), 2, /missing required argument/);
     assert.equal((await rlrf()).status, 2);
