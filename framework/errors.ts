@@ -92,6 +92,10 @@ export const errorCodes = {
   RLRF_LLM_UNPREPARED: { exit: 1, summary: "A language model was asked for texts before it was prepared." },
   RLRF_LLM_CORPUS: { exit: 2, summary: "There are no texts that a language model could learn its language from." },
   RLRF_LLM_OPTIONS: { exit: 2, summary: "A language model's sizes do not fit each other." },
+  RLRF_LLM_SAMPLER: {
+    exit: 2,
+    summary: "What samples in the place of the LLM is another model than the one that is tuned, or does not write with its adapter.",
+  },
   RLRF_LORA_TARGET: { exit: 2, summary: "An adapter is asked for on projections that the decoder does not have, or on none." },
   RLRF_ADAPTER_NONE: { exit: 1, summary: "An adapter was to be exported where none is attached." },
   RLRF_ADAPTER_FILE: { exit: 2, summary: "A file of an adapter is missing, damaged or larger than any adapter of the model." },

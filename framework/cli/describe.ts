@@ -45,7 +45,14 @@ async function describe(entry: PluginEntry): Promise<string> {
     `source   ${entry.source}`,
     `module   ${entry.module}`,
     ...partners.map((line) => `takes    ${line}`),
+    ...adaptersLine(entry),
     "",
     ...(options.length === 0 ? ["no options"] : ["options", ...options]),
   ].join("\n");
+}
+
+function adaptersLine({ takesAdapters: when }: PluginEntry): string[] {
+  if (when === undefined) return [];
+  const only = when === true ? [] : Object.entries(when).map(([option, value]) => `${option} = ${JSON.stringify(value)}`);
+  return [`samples  with adapters that another LLM is tuned to (llm.sampler)${only.length > 0 ? `, with ${only.join(", ")}` : ""}`];
 }

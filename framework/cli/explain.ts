@@ -88,6 +88,9 @@ async function printAsText({ resolved, assets, files, estimate }: Explanation): 
     `\nestimate   ${thousands(texts)} texts: about ${thousands(promptTokens)} prompt tokens and at most ${thousands(completionTokens)} completion tokens`,
   );
   print(`           at most ${thousands(pairs)} pairs from ${thousands(alignUsers)} of ${thousands(users)} users`);
+  const { llm } = resolved.spec;
+  if (llm?.sampler !== undefined)
+    print(`           written by ${llm.sampler.plugin}${pairs > 0 ? `, with what ${llm.plugin} is tuned to` : ""}`);
   print(`assuming   ${assumptions.join("\n           ")}`);
 }
 

@@ -82,13 +82,6 @@ export type HiddenPooling = "mean" | "last";
 
 export type OnDone = (request: number, texts: readonly GeneratedText[]) => void;
 
-/** An adapter as files that other programs read: PEFT's layout (adapter_config.json, adapter_model.safetensors), and as GGUF (adapter.gguf). */
-export interface AdapterFiles {
-  readonly folder: string;
-  /** Names its values: part of cache keys. */
-  readonly identity: string;
-}
-
 /** How a backend reads a chat that ends with a completion; null = it cannot tell. */
 export interface Probe {
   /** Token ids of the chat with the completion, no end token after it. */

@@ -2,7 +2,7 @@
 import type { Dataset } from "../contracts/dataset.js";
 import type { Executor } from "../contracts/executor.js";
 import type { PreferenceLoss, Reward, SamplingStrategy } from "../contracts/feedback.js";
-import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import type { PluginKind } from "../contracts/kinds.js";
 import type { LlmBackend } from "../contracts/llm.js";
 import type { Assets, Logger, Progress } from "../contracts/plugin.js";
 import type { Tuner } from "../contracts/tuner.js";
@@ -11,6 +11,7 @@ import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { hiddenMisfit, rejectedMisfit, rejectedTaken } from "../spec/fit.js";
 import { annotated, substitute } from "../spec/options.js";
+import { referencesIn } from "../spec/references.js";
 import type { PluginReference, Spec } from "../spec/types.js";
 import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
@@ -36,12 +37,14 @@ export interface Assembly {
   readonly reranker: Reranker;
   readonly textEncoder: TextEncoder;
   readonly llm?: LlmBackend;
+  /** Writes in the llm's place. */
+  readonly sampler?: LlmBackend;
   readonly reward?: Reward;
   readonly sampling?: SamplingStrategy;
   readonly loss?: PreferenceLoss;
   readonly tuner?: Tuner;
   readonly executor: Executor;
-  /** Section -> hash of the plugin's name, version, options and source, and of those of the plugins within: part of cache keys. */
+  /** Section (or "sampler") -> hash of the plugin's name, version, options and source, and of those of the plugins within: part of cache keys. */
   readonly identities: Readonly<Record<string, string>>;
   /** Frees every part, last created first. */
   dispose(): Promise<void>;
@@ -115,13 +118,11 @@ export async function assemble(spec: Spec, registry: Registry, services: Service
   const products: Record<string, object> = {};
   const identities: Record<string, string> = {};
   try {
-    for (const [kind, { section }] of Object.entries(pluginKinds)) {
-      const reference = spec[section];
-      if (reference === undefined) continue;
-      const seed = section === "llm" ? (spec.llm?.seed ?? 0) : spec.protocol.seed;
-      const built = await assembler.build<object>(kind as PluginKind, reference, seed, `/${section}`);
-      products[section] = built.product;
-      identities[section] = built.identity;
+    for (const { kind, place, reference, pointer } of referencesIn<PluginReference>(spec)) {
+      const seed = kind === "llm" ? (spec.llm?.seed ?? 0) : spec.protocol.seed;
+      const built = await assembler.build<object>(kind, reference, seed, pointer);
+      products[place] = built.product;
+      identities[place] = built.identity;
     }
     const assembly = { ...products, identities, dispose: () => assembler.dispose() } as unknown as Assembly; // the envelope requires the rest
     mustFit(spec, assembly);
@@ -133,9 +134,11 @@ export async function assemble(spec: Spec, registry: Registry, services: Service
 }
 
 /** What only the plugins themselves can tell of whether they go together. */
-function mustFit({ alignment }: Spec, { llm, loss, sampling, textEncoder }: Assembly): void {
+function mustFit({ alignment }: Spec, { llm, sampler, loss, sampling, textEncoder }: Assembly): void {
   if (alignment !== undefined && llm !== undefined && !("policy" in llm))
     throw conflict("/llm", "this LLM writes texts but cannot be tuned", 'one with a policy, or no "alignment"');
+  if (alignment !== undefined && sampler !== undefined && sampler.useAdapter === undefined)
+    throw conflict("/llm/sampler", "this sampler cannot write with tuned adapters", 'one that takes adapters, or no "alignment"');
   const unheard =
     textEncoder.useLlm === undefined ? null : hiddenMisfit("the text encoder", llm && { name: "the llm", hidden: "hidden" in llm });
   if (unheard !== null) throw conflict(unheard.pointer, unheard.message, unheard.expected);

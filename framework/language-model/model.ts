@@ -1,4 +1,4 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type {
@@ -10,6 +10,7 @@ import type {
   HiddenPooling,
   LoraOptions,
   OnDone,
+  Probe,
   TextVectors,
   TokenizedExample,
   TunablePolicy,
@@ -88,6 +89,18 @@ export class LanguageModel implements TunablePolicy {
     const recompute = this.recomputes({ rows: batch.rows, length: batch.length, targets: batch.targets.length });
     const adapter = this.lora && { ...this.lora.adapter.pass(dropoutSeed), recompute };
     return packedLogProbs(this.config, this.weights, this.rotary, batch, adapter);
+  }
+
+  /** Of the model with its adapter, as `logProbs` computes them. */
+  async probe(messages: readonly ChatMessage[], completion: string): Promise<Probe> {
+    const example = this.tokenize(messages, [{ text: completion, ended: false }]);
+    const batch = pack([example]);
+    const each = { ...batch, segments: Int32Array.from(batch.targets.keys()), sums: batch.targets.length };
+    const adapter = this.lora && { ...this.lora.adapter.pass(), recompute: false };
+    const values = tf.tidy(() => packedLogProbs(this.config, this.weights, this.rotary, each, adapter)); // [1, tokens]
+    const logProbs = [...(await values.data<"float32">())];
+    values.dispose();
+    return { tokens: [...example.prompt, ...(example.completions[0] ?? [])], logProbs };
   }
 
   requireMemory(examples: readonly TokenizedExample[], batchSize: number): void {

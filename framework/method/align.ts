@@ -19,8 +19,13 @@ export interface TuningOutcome {
   readonly margin: number;
 }
 
+export interface AlignedPolicy {
+  readonly adapter: AdapterFiles;
+  readonly outcome: TuningOutcome;
+}
+
 /** Tunes the policy in place on the pairs. @throws RLRF_REWARD_FLAT when there are none */
-export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pairing, iteration: number): Promise<TuningOutcome> {
+export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pairing, iteration: number): Promise<AlignedPolicy> {
   const { data, spec, parts } = study;
   if (pairing.pairs.length === 0) throw nothingToTuneOn(pairing);
   const examples = pairing.pairs.map(
@@ -33,36 +38,44 @@ export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pa
   const { alignment, loss, tuner } = tuning;
   const settings = settingsOf(alignment);
   const inputs = { examples, loss: parts.identities.loss, settings };
-  const steps = await tunedOnce(study, tuning, `iteration-${iteration}`, inputs, (task) =>
+  const { steps, adapter } = await tunedOnce(study, tuning, `iteration-${iteration}`, inputs, (task) =>
     tuner.align({ ...task, settings }, examples, loss),
   );
   const last = steps.slice(-Math.ceil(steps.length / 10));
   const over = (figure: string) => mean(last.map((step) => step[figure] ?? Number.NaN));
-  return { accuracy: over("accuracy"), margin: over("margin") };
+  return { adapter, outcome: { accuracy: over("accuracy"), margin: over("margin") } };
 }
 
 /** The supervised stage before iteration 1: texts of the template, of users that are tuned on. */
-export async function warmUpPolicy(study: Study, tuning: TuningParts, users: Int32Array): Promise<void> {
+export async function warmUpPolicy(study: Study, tuning: TuningParts, users: Int32Array): Promise<AdapterFiles | null> {
   const { data, spec } = study;
   const { warmup } = tuning.alignment;
-  if (warmup === null) return;
+  if (warmup === null) return null;
   const chosen = createRng(study.llmSeed, "warm-up users").shuffle(users.slice()).subarray(0, warmup.users);
   const dialogues = Array.from(chosen, (user) => ({
     messages: promptOf(user, data, spec.prompt),
     completion: metadataText(user, data, spec.prompt),
   }));
   const settings = warmupSettings(warmup);
-  await tunedOnce(study, tuning, "warm-up", { dialogues, settings }, (task) => tuning.tuner.supervise({ ...task, settings }, dialogues));
+  const tuned = await tunedOnce(study, tuning, "warm-up", { dialogues, settings }, (task) =>
+    tuning.tuner.supervise({ ...task, settings }, dialogues),
+  );
+  return tuned.adapter;
 }
 
-/** @returns the figures of every step, those of an earlier process included */
+/** What a tuning made: the adapter as files, and the figures of every step, those of an earlier process included. */
+interface Tuned {
+  readonly adapter: AdapterFiles;
+  readonly steps: readonly TuningStep[];
+}
+
 async function tunedOnce(
   study: Study,
   { policy, llm, alignment: { lora } }: TuningParts,
   name: string,
   inputs: object,
   tune: (task: Omit<TuningTask, "settings">) => Promise<void>,
-): Promise<readonly TuningStep[]> {
+): Promise<Tuned> {
   const { context, parts } = study;
   const tracker = context.tracker.child(name, "iteration");
   const tell = ({ step, steps: _, ...figures }: TuningStep) => tracker.metrics(figures, step);
@@ -89,9 +102,10 @@ async function tunedOnce(
     await policy.importAdapter(join(step.folder, "adapter"));
     for (const figures of steps) tell(figures);
   }
-  context.tracker.artifact((await shownAdapter(study, name, join(step.folder, "adapter"), llm.identity())).folder);
+  const adapter = await shownAdapter(study, name, join(step.folder, "adapter"), llm.identity());
+  context.tracker.artifact(adapter.folder);
   tracker.finish("FINISHED");
-  return steps;
+  return { adapter, steps };
 }
 
 /** runs/ID/adapters/NAME/: the adapter in the forms that other programs read. */

@@ -3,7 +3,7 @@
  * reward, the best and the worst of N texts are a preference, and the LLM that was tuned on them writes again.
  * docs/method.md says what each step is; the file that a step is imported from says how it is done.
  */
-import type { LlmBackend } from "../contracts/llm.js";
+import type { AdapterFiles, LlmBackend } from "../contracts/llm.js";
 import type { Assembly } from "../kernel/assemble.js";
 import type { Spec } from "../spec/types.js";
 import { alignPolicy, warmUpPolicy } from "./align.js";
@@ -17,6 +17,7 @@ import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js"
 import { writePairs, writeResult, writeTexts } from "./record.js";
 import type { Hearing, IterationOutcome, Result } from "./result.js";
 import { RewardModels } from "./reward.js";
+import { writeWith } from "./sampler.js";
 import { type RunContext, Study } from "./study.js";
 
 export async function runExperiment(spec: Spec, parts: Assembly, context: RunContext): Promise<Result> {
@@ -56,13 +57,14 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   await study.timed("language model", () => loadLanguageModel(study, llm));
   const { tuning } = study; // a policy can be asked for only now
   const users = alignUsers(study);
-  const write = (name: string) => study.timed("infer", () => writePolicy(study, llm, name, users.heldOut)); // 1
-  const policies = [await write("llm-0")];
+  const write = (name: string, adapter: AdapterFiles | null) =>
+    study.timed("infer", () => writePolicy(study, name, adapter, users.heldOut)); // 1
+  const policies = [await write("llm-0", null)];
   if (tuning === null) return { policies, iterations: [], judgement: { figures: {}, tests: [] }, upperReference: {} };
 
   if (tuning.alignment.warmup !== null) {
-    await study.timed("warm-up", () => warmUpPolicy(study, tuning, users.tuned));
-    policies.push(await write("llm-warm"));
+    const warm = await study.timed("warm-up", () => warmUpPolicy(study, tuning, users.tuned));
+    policies.push(await write("llm-warm", warm));
   }
   const hearing: Hearing[] = [];
   const iterations: IterationOutcome[] = [];
@@ -81,8 +83,8 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
     upperReference = await bestOfN(study, reward, samples);
 
     const before = await tuning.policy.adapter();
-    const outcome = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
-    const next = await write(`llm-${iteration}`); // 8
+    const { adapter, outcome } = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
+    const next = await write(`llm-${iteration}`, adapter); // 8
     const kl = await study.timed("judge", () => divergence(study, tuning, next.heldOut, before));
     const { reason, ...verdict } = await study.timed("judge", () =>
       judgeIteration(study, reward, tuning.alignment, current.heldOut, next.heldOut),
@@ -92,6 +94,7 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
     if (reason !== null) {
       study.rejected(iteration, reason);
       tuning.policy.restore(before);
+      await writeWith(study, current.adapter);
       if (tuning.alignment.onReject === "stop") break;
     }
   }

@@ -1,5 +1,5 @@
 /** Steps 1 and 5: the LLM answers prompts made of the knowledge windows alone; every answer is kept by prompt and never computed twice. */
-import type { GeneratedText, GenerationParameters, GenerationRequest, LlmBackend } from "../contracts/llm.js";
+import type { GeneratedText, GenerationParameters, GenerationRequest } from "../contracts/llm.js";
 import { createRng } from "../rng.js";
 import { hashOf } from "../store/hash.js";
 import { metadataText } from "./metadata.js";
@@ -27,16 +27,15 @@ export interface PolicyTexts {
 }
 
 /** Step 1: one text a user, greedily. */
-export async function infer(study: Study, llm: LlmBackend, name: string): Promise<readonly UserSample[]> {
+export async function infer(study: Study, name: string): Promise<readonly UserSample[]> {
   const users = Int32Array.from(study.data.users, (_, user) => user);
-  const samples = await sampleTexts(study, llm, users, { ...study.generation, temperature: 0 }, 1, name);
+  const samples = await sampleTexts(study, users, { ...study.generation, temperature: 0 }, 1, name);
   return samples.flat();
 }
 
 /** Step 5: N texts a user. @param label names the seeds: the same label draws the same random numbers from another policy */
 export async function sampleTexts(
   study: Study,
-  llm: LlmBackend,
   users: Int32Array,
   parameters: GenerationParameters,
   samples: number,
@@ -48,7 +47,7 @@ export async function sampleTexts(
     const seed = greedy ? 0 : createRng(study.llmSeed, label, record?.id ?? "").seed();
     return { user: record?.id ?? "", messages: promptOf(user, study.data, study.spec.prompt), samples, seed };
   });
-  const answers = await answered(study, llm, requests, parameters);
+  const answers = await answered(study, requests, parameters);
   return answers.map((texts, i) =>
     texts.map(({ text, tokens, finish }) => ({ ...study.userText(users[i] as number, text), tokens, finished: finish === "stop" })),
   );
@@ -56,26 +55,24 @@ export async function sampleTexts(
 
 async function answered(
   study: Study,
-  llm: LlmBackend,
   requests: readonly GenerationRequest[],
   parameters: GenerationParameters,
 ): Promise<readonly (readonly GeneratedText[])[]> {
   const { generations, context } = study;
-  const identity = llm.identity();
+  const identity = study.writer.identity();
   const keys = requests.map((request) => hashOf({ identity, parameters, request }));
   const missing = () => keys.flatMap((key, i) => (generations.get(key) === undefined ? [i] : []));
   // Another run may be asking the same of the same policy.
   if (missing().length > 0)
     await context.store.exclusively("texts", hashOf(keys), async () => {
       await generations.refresh();
-      await generate(study, llm, missing(), { requests, keys, parameters });
+      await generate(study, missing(), { requests, keys, parameters });
     });
   return keys.map((key) => generations.get(key) as GeneratedText[]);
 }
 
 async function generate(
-  { generations, context }: Study,
-  llm: LlmBackend,
+  { generations, context, writer }: Study,
   missing: readonly number[],
   {
     requests,
@@ -90,7 +87,7 @@ async function generate(
     progress.advance();
   };
   try {
-    await llm.generate(
+    await writer.generate(
       missing.map((i) => requests[i] as GenerationRequest),
       parameters,
       keep,

@@ -4,15 +4,17 @@ import type { LlmBackend } from "../contracts/llm.js";
 import { readJson, writeJson } from "../store/files.js";
 import { floatTensors, readTensors, writeTensors } from "../store/tensors.js";
 import { inventedDialogues } from "./corpus.js";
+import { prepareSampler } from "./sampler.js";
 import type { Study } from "./study.js";
 
 /** Invented readers that a model which the run trains itself may learn its language from. */
 const readers = 10_000;
 
-/** A text encoder that reads the model's hidden states can do so from then on. */
+/** A text encoder that reads the model's hidden states can do so from then on; what samples in its place is shown to be the same model. */
 export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<void> {
   await load(study, llm);
   await study.useLlm(llm);
+  await prepareSampler(study);
 }
 
 async function load(study: Study, llm: LlmBackend): Promise<void> {

@@ -1,9 +1,10 @@
 /** What a policy writes: the greedy text of every user, sampled texts of held-out align users, and the N texts that are tuned on. */
-import type { LlmBackend } from "../contracts/llm.js";
+import type { AdapterFiles } from "../contracts/llm.js";
 import { createRng } from "../rng.js";
 import { infer, type PolicyTexts, sampleTexts, type UserSample } from "./infer.js";
 import type { ScoredSample } from "./pairs.js";
 import type { RewardModels } from "./reward.js";
+import { writeWith } from "./sampler.js";
 import type { Study, TuningParts } from "./study.js";
 
 export interface Policy extends PolicyTexts {
@@ -11,6 +12,8 @@ export interface Policy extends PolicyTexts {
   readonly texts: readonly UserSample[];
   /** N texts of each held-out align user: by these a policy is judged. */
   readonly heldOut: readonly (readonly UserSample[])[];
+  /** What it was tuned to, as files; null: nothing. */
+  readonly adapter: AdapterFiles | null;
 }
 
 export interface AlignUsers {
@@ -30,9 +33,11 @@ export function alignUsers({ data, spec, tuning, llmSeed }: Study): AlignUsers {
 }
 
 /** Step 1, and beside it what the policy is judged by: drawn with the same random numbers for every policy. */
-export async function writePolicy(study: Study, llm: LlmBackend, name: string, heldOut: Int32Array): Promise<Policy> {
-  const texts = await infer(study, llm, name);
-  return { name, texts, heldOut: await sampleTexts(study, llm, heldOut, study.generation, study.parts.sampling?.samples ?? 1, "held-out") };
+export async function writePolicy(study: Study, name: string, adapter: AdapterFiles | null, heldOut: Int32Array): Promise<Policy> {
+  await writeWith(study, adapter);
+  const texts = await infer(study, name);
+  const samples = study.parts.sampling?.samples ?? 1;
+  return { name, texts, heldOut: await sampleTexts(study, heldOut, study.generation, samples, "held-out"), adapter };
 }
 
 /** The greedy texts that a sampling strategy may ask for beside the samples. */
@@ -49,13 +54,13 @@ export interface OwnTexts {
  */
 export async function sampleScored(
   study: Study,
-  { llm, sampling, alignment }: TuningParts,
+  { sampling, alignment }: TuningParts,
   users: Int32Array,
   reward: RewardModels,
   iteration: number,
   own: OwnTexts,
 ): Promise<ReadonlyMap<number, readonly ScoredSample[]>> {
-  const drawn = await sampleTexts(study, llm, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
+  const drawn = await sampleTexts(study, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
   const beside = Array.from(users, (user) => sampling.needs.map((origin) => ({ ...(own[origin].texts[user] as UserSample), origin })));
   const samples = drawn.map((texts, i) => [...texts.map((text) => ({ ...text, origin: "sample" as const })), ...(beside[i] ?? [])]);
   const rewards = await reward.score(samples.flat());

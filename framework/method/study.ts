@@ -106,6 +106,14 @@ export class Study {
     return { llm, policy: llm.policy, reward, sampling, loss: { plugin, options, loss }, tuner, alignment };
   }
 
+  /** What writes the texts: the LLM, or what samples in its place. */
+  get writer(): LlmBackend {
+    const { sampler, llm } = this.parts;
+    const writer = sampler ?? llm;
+    if (writer === undefined) throw new RlrfError("RLRF_INTERNAL", { message: "a text was to be written without a language model" });
+    return writer;
+  }
+
   /** How texts are drawn. The spec's own check has made sure that a run with an LLM says so. */
   get generation(): GenerationParameters {
     const { sampling } = this.parts;

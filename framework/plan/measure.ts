@@ -82,7 +82,7 @@ async function measureLlm(study: Study, llm: LlmBackend, tell: Tell) {
   const requests = data.users
     .slice(0, few.prompts)
     .map((record, user): GenerationRequest => ({ user: record.id, messages: promptOf(user, data, spec.prompt), samples, seed: user }));
-  const write = (parameters: GenerationParameters) => timed(() => llm.generate(requests, parameters));
+  const write = (parameters: GenerationParameters) => timed(() => study.writer.generate(requests, parameters));
   await write({ ...generation, maxTokens: 1 });
   const first = await write({ ...generation, maxTokens: 1 });
   const whole = await write(generation);

@@ -239,18 +239,28 @@ const sectionDescriptions: Readonly<Record<PluginKind, string>> = {
   executor: "Where the work is done: on this machine, or on a cluster. It changes no result and is no part of a run's identity.",
 };
 
-function section(kind: PluginKind): Schema {
+function section(kind: PluginKind, more: Readonly<Record<string, Schema>> = {}): Schema {
   const properties = {
     plugin: { type: "string", minLength: 1, description: `Name of the ${kind} (rlrf list ${kind}).` },
     version: { type: "string", description: "Range of versions, e.g. ^1.2; whatever is registered when left out." },
     options: { type: "object", default: {}, description: `Options of the plugin (rlrf describe ${kind}/NAME).` },
-    ...(kind === "llm" ? { seed: { ...seed, default: 1, description: "Of the LLM's sampling." } } : {}),
+    ...more,
   };
   return closed(sectionDescriptions[kind], properties, {
     required: ["plugin"],
     ...(kind === "executor" ? { default: { plugin: "local" } } : {}),
   });
 }
+
+const llmSettings = {
+  seed: { ...seed, default: 1, description: "Of the LLM's sampling." },
+  sampler: {
+    ...section("llm"),
+    type: ["object", "null"],
+    description:
+      "Writes the texts in the place of the LLM, which is tuned: the same model in a faster backend, with each tuned adapter loaded.",
+  },
+};
 
 const kinds = Object.entries(pluginKinds) as [PluginKind, (typeof pluginKinds)[PluginKind]][];
 
@@ -273,7 +283,7 @@ export const envelope = closed(
       default: "auto",
       description: "Tensor engine; auto takes the fastest that works here.",
     },
-    ...Object.fromEntries(kinds.map(([kind, { section: name }]) => [name, section(kind)])),
+    ...Object.fromEntries(kinds.map(([kind, { section: name }]) => [name, section(kind, kind === "llm" ? llmSettings : {})])),
     protocol,
     prompt,
     alignment,

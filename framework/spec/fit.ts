@@ -1,7 +1,7 @@
 /** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
 import type { PluginKind } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
-import { annotated } from "./options.js";
+import { annotated, takesAdapters } from "./options.js";
 import type { PluginReference, Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
@@ -9,7 +9,7 @@ import type { PlainFault } from "./validate.js";
 export type Rejected = 0 | 1 | "many";
 
 export function misfits(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const found = [textMisfit(spec, registry), feedbackMisfit(spec, registry)];
+  const found = [textMisfit(spec, registry), feedbackMisfit(spec, registry), samplerMisfit(spec, registry)];
   return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
 }
 
@@ -38,6 +38,21 @@ export function hiddenMisfit(encoder: string, llm: { readonly name: string; read
         ? `${encoder} gives hidden states of the run's language model, and the spec has none`
         : `${encoder} gives hidden states of the run's language model, but ${llm.name} runs elsewhere and gives texts alone`,
     expected: 'an "llm" whose weights this process has (tiny, causal-lm), or another text encoder',
+  };
+}
+
+/** What samples in the place of an LLM that is tuned has to take its adapters. */
+function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | null {
+  if (llm?.sampler === undefined || alignment === undefined) return null;
+  const { plugin, version, options } = llm.sampler;
+  const { takesAdapters: when } = registry.find("llm", plugin, version);
+  if (takesAdapters({ takesAdapters: when }, options)) return null;
+  const asked =
+    typeof when === "object" ? Object.entries(when).map(([option, value]) => `options.${option} = ${JSON.stringify(value)}`) : [];
+  return {
+    pointer: "/llm/sampler",
+    message: `the sampler ${plugin} cannot write with the adapters that ${llm.plugin} is tuned to${asked.length > 0 ? " as it stands here" : ""}`,
+    expected: [...asked, 'a sampler that takes adapters (llama-cpp, openai with vLLM), or no "alignment"'].join("; or "),
   };
 }
 

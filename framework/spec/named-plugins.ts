@@ -1,7 +1,8 @@
 /** Every plugin that a spec names, those within the options of others included. */
-import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import type { PluginKind } from "../contracts/kinds.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
 import { annotated } from "./options.js";
+import { referencesIn } from "./references.js";
 import type { PluginReference, Spec } from "./types.js";
 
 export interface NamedPlugin {
@@ -13,10 +14,7 @@ export interface NamedPlugin {
 
 /** @param spec resolved. @returns in the order of the sections, the outer one first */
 export function namedPlugins(spec: Spec, registry: Registry): readonly NamedPlugin[] {
-  return (Object.entries(pluginKinds) as [PluginKind, { section: keyof Spec }][]).flatMap(([kind, { section }]) => {
-    const reference = spec[section] as PluginReference | undefined;
-    return reference === undefined ? [] : withInner(kind, reference, registry, `/${section}`);
-  });
+  return referencesIn<PluginReference>(spec).flatMap(({ kind, reference, pointer }) => withInner(kind, reference, registry, pointer));
 }
 
 function withInner(kind: PluginKind, reference: PluginReference, registry: Registry, pointer: string): NamedPlugin[] {

@@ -2,7 +2,7 @@
  * From a spec as written to the spec that a run follows: the envelope is validated first, then the options of every plugin by
  * its own schema, then what the sections ask of each other. All faults come at once.
  */
-import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import type { PluginKind } from "../contracts/kinds.js";
 import { RlrfError } from "../errors.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
 import { conflicts } from "./conflicts.js";
@@ -15,6 +15,7 @@ import { didYouMean } from "./nearest.js";
 import { annotated, strictSchema } from "./options.js";
 import { partnerFaults } from "./partners.js";
 import { isObject, type Origin, originOf, originText, type SpecSource } from "./origins.js";
+import { referencesIn } from "./references.js";
 import type { PluginReference, Spec } from "./types.js";
 import { type PlainFault, validate } from "./validate.js";
 
@@ -37,8 +38,7 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
   resolver.add(validate(envelope, draft, "the spec"));
   if (isObject(draft)) {
     markDefaults(draft, "", "the spec", origins);
-    for (const [kind, { section }] of Object.entries(pluginKinds))
-      if (section in draft) resolver.reference(kind as PluginKind, draft[section], `/${section}`);
+    for (const { kind, reference, pointer } of referencesIn<unknown>(draft)) resolver.reference(kind, reference, pointer);
     if (resolver.faults.length === 0) {
       const whole = draft as unknown as Spec;
       resolver.add([...conflicts(whole), ...misfits(whole, registry), ...partnerFaults(whole, registry)]);
@@ -61,7 +61,8 @@ export function resolveReference(registry: Registry, kind: PluginKind, reference
 /** A section that is null is left out (so that a spec can drop one of its base); short forms are written out. */
 function prepare(draft: Draft, resolver: Resolver, origins: Map<string, Origin>): void {
   for (const key of Object.keys(draft)) if (draft[key] === null || key === "$schema") delete draft[key];
-  const { prompt } = draft;
+  const { prompt, llm } = draft;
+  if (isObject(llm) && llm.sampler === null) delete llm.sampler;
   if (!isObject(prompt) || !Array.isArray(prompt.aspects)) return;
   for (const [i, aspect] of prompt.aspects.entries()) {
     if (typeof aspect !== "string") continue;

@@ -9,6 +9,13 @@ export interface PluginReference {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** What writes the users' texts and is tuned. */
+export interface LlmReference extends PluginReference {
+  readonly seed: number;
+  /** What writes in its place, with its tuned adapters; absent: it writes itself. */
+  readonly sampler?: PluginReference;
+}
+
 export interface Protocol {
   /** Knowledge window: h_u = min(ceil(n_u / 2), window). */
   readonly window: number;
@@ -100,7 +107,7 @@ export interface Spec {
   readonly reranker: PluginReference;
   readonly textEncoder: PluginReference;
   readonly prompt: Prompt;
-  readonly llm?: PluginReference & { readonly seed: number };
+  readonly llm?: LlmReference;
   readonly reward?: PluginReference;
   readonly sampling?: PluginReference;
   readonly loss?: PluginReference;

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import {
   type Assets,
   assets,
+  type ChatMessage,
   type Disposable,
   type EngineInfo,
   engine,
@@ -14,6 +15,7 @@ import {
   type OnDone,
   options,
   plugin,
+  type Probe,
   type Progress,
   progress,
   RlrfError,
@@ -91,6 +93,10 @@ export class CausalLm implements LlmBackend, Disposable {
 
   hidden(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors> {
     return this.ready.model.hidden(texts, pooling);
+  }
+
+  probe(messages: readonly ChatMessage[], completion: string): Promise<Probe> {
+    return this.ready.model.probe(messages, completion);
   }
 
   private get ready(): lm.PublishedModel {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  type ChatMessage,
   type CorpusTexts,
   createRng,
   type Disposable,
@@ -14,6 +15,7 @@ import {
   options,
   Parameters,
   plugin,
+  type Probe,
   type Progress,
   progress,
   RlrfError,
@@ -182,6 +184,10 @@ export class Tiny implements LlmBackend, Disposable {
 
   hidden(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors> {
     return this.ready.model.hidden(texts, pooling);
+  }
+
+  probe(messages: readonly ChatMessage[], completion: string): Promise<Probe> {
+    return this.ready.model.probe(messages, completion);
   }
 
   async state(): Promise<LlmState> {

@@ -57,6 +57,24 @@ describe("parts that go together", () => {
     }
   });
 
+  it("what samples in the place of a tuned LLM takes its adapters", () => {
+    const llm = (sampler: object | null) => ({ ...plugin("tiny"), sampler });
+    const server = (more: object) => plugin("openai", { baseUrl: "http://127.0.0.1:1/v1", model: "m", ...more });
+    assert.deepEqual(faultsWith({ llm: llm(server({ adapters: "vllm" })) }), []);
+    assert.deepEqual(faultsWith({ llm: llm(server({})) }), conflictAt("/llm/sampler"));
+    assert.deepEqual(faultsWith({ llm: llm(plugin("replay", { path: "x.jsonl" })) }), conflictAt("/llm/sampler"));
+    const untuned = { alignment: null, loss: null, tuner: null };
+    assert.deepEqual(faultsWith({ ...untuned, llm: llm(server({})) }), []);
+  });
+
+  it("its options are those of its plugin, and null is none", () => {
+    const llm = (sampler: object | null) => ({ ...plugin("tiny"), sampler });
+    assert.deepEqual(faultsWith({ llm: llm(plugin("openai", { model: "m" })) }), ["RLRF_SPEC_MISSING /llm/sampler/options/baseUrl"]);
+    assert.deepEqual(faultsWith({ llm: llm(plugin("opanai")) }), ["RLRF_PLUGIN_UNKNOWN /llm/sampler/plugin"]);
+    assert.deepEqual(faultsWith({ llm: llm({}) }), ["RLRF_SPEC_MISSING /llm/sampler/plugin"]);
+    assert.deepEqual(faultsWith({ llm: llm(null) }), []);
+  });
+
   it("a mix takes what the most demanding of its losses takes", () => {
     const mix = (...names: string[]) => plugin("mix", { losses: names.map((name) => ({ loss: plugin(name) })) });
     const nested = plugin("mix", { losses: [{ loss: mix("s-dpo", "sft") }, { loss: plugin("dpo") }] });
