@@ -140,6 +140,11 @@ export const errorCodes = {
     summary: "A file of a run that is compared is not in its form, or contradicts another; with file and line.",
   },
   RLRF_COMPARE_LISTS: { exit: 2, summary: "The runs that are compared did not score the same lists of the same users." },
+  RLRF_REPORT_FILE: { exit: 2, summary: "A file of a run that is reported on is not in its form; with file and line." },
+  RLRF_REPORT_PAGE: {
+    exit: 1,
+    summary: "The scripts of the report's page are missing or cannot be put into one file; `npm run build` compiles them.",
+  },
   RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K." },
   RLRF_METRIC_NAN: { exit: 1, summary: "A score to be ranked is not a number." },
   RLRF_ALIGN_REJECTED: {

@@ -57,17 +57,17 @@ async function explain(file: string, set: readonly string[]): Promise<Explanatio
 }
 
 async function printAsJson({ resolved, ...rest }: Explanation): Promise<void> {
-  const { originText } = await import("../spec/origins.js");
-  const origins = leaves(resolved.spec).map(([pointer]) => [pointer, originText(resolved.origins.get(pointer) ?? { kind: "registry" })]);
-  printJson({ spec: resolved.spec, hash: resolved.hash, origins: Object.fromEntries(origins), ...rest });
+  const { originTexts } = await import("../spec/origins.js");
+  printJson({ spec: resolved.spec, hash: resolved.hash, origins: originTexts(resolved.spec, resolved.origins), ...rest });
 }
 
 async function printAsText({ resolved, assets, files, estimate }: Explanation): Promise<void> {
-  const { originText } = await import("../spec/origins.js");
+  const { leaves, originTexts } = await import("../spec/origins.js");
+  const origins = originTexts(resolved.spec, resolved.origins);
   const values = leaves(resolved.spec).map(([pointer, value]) => [
     pointer.slice(1).replaceAll("/", "."),
     JSON.stringify(value),
-    originText(resolved.origins.get(pointer) ?? { kind: "registry" }),
+    origins[pointer] ?? "",
   ]);
   print(table([["value", "is", "from"], ...values]));
   print(`\nspec hash  ${resolved.hash}`);
@@ -92,13 +92,4 @@ async function printAsText({ resolved, assets, files, estimate }: Explanation): 
   if (llm?.sampler !== undefined)
     print(`           written by ${llm.sampler.plugin}${pairs > 0 ? `, with what ${llm.plugin} is tuned to` : ""}`);
   print(`assuming   ${assumptions.join("\n           ")}`);
-}
-
-/** Every scalar, and every list of scalars, by JSON pointer. */
-function leaves(value: unknown, pointer = ""): [pointer: string, value: unknown][] {
-  const scalar = (item: unknown) => typeof item !== "object" || item === null;
-  if (scalar(value) || (Array.isArray(value) && value.every(scalar))) return [[pointer, value]];
-  return Object.entries(value as object).flatMap(([key, item]) =>
-    leaves(item, `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`),
-  );
 }

@@ -1,7 +1,7 @@
 /** The `rlrf` command: finds the command's file, imports that one alone, and turns what happens into an exit status. */
 import { Command } from "commander";
 import type { Register } from "./command.js";
-import { report } from "./report.js";
+import { report } from "./failure.js";
 
 /** Each is a file beside this one that exports `register` (command.ts). */
 export const commands = [
@@ -15,6 +15,7 @@ export const commands = [
   "try",
   "lists",
   "compare",
+  "report",
   "assets",
   "doctor",
   "sync",

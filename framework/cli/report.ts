@@ -1,35 +1,33 @@
-/** How a failure is told: to people on stderr, and besides, where `--json` was asked for, to programs on stdout. */
-import { CommanderError } from "commander";
-import { RlrfError } from "../errors.js";
-import { SpecFaults } from "../spec/faults.js";
-import { AlreadyReported } from "./command.js";
-import { wasInterrupted } from "./interrupt.js";
-import { printJson } from "./terminal.js";
+/** `rlrf report RUN [RUN…]`: one HTML file that shows everything a run left, or several runs side by side. */
+import { join, resolve } from "node:path";
+import { jsonOption, type Register } from "./command.js";
+import { print, printJson } from "./terminal.js";
 
-/** @returns the status to end with */
-export function report(error: unknown, { json }: { readonly json: boolean }): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (json) printJson({ error: { code: "RLRF_USAGE", message: error.message.replace(/^error: /, "") } }); // commander has told people
-    return 2;
-  }
-  if (wasInterrupted()) return 130;
-  if (error instanceof AlreadyReported) return error.status;
-  const coded = error instanceof RlrfError ? error : internal(error);
-  process.stderr.write(`${coded.message}\n`);
-  if (process.env.RLRF_DEBUG) console.error(error);
-  if (json) printJson({ error: errorJson(coded) });
-  return coded.exit;
+interface ReportOptions {
+  readonly runs: string;
+  readonly out?: string;
+  readonly json?: boolean;
 }
 
-/** The same fields as the lines on stderr; several faults of a spec each with its own. */
-export function errorJson(error: RlrfError): object {
-  const several = error instanceof SpecFaults && error.faults.length > 1;
-  const message = several ? error.fault.message.split("\n")[0] : error.fault.message;
-  return { code: error.code, ...error.fault, message, ...(several && { faults: error.faults }) };
-}
+export const register: Register = (program) => {
+  const command = program
+    .command("report")
+    .description("write one self-contained HTML file about a run, or about several side by side")
+    .argument("<run...>", "names of runs, or their folders")
+    .option("--runs <folder>", "where runs are kept", "runs")
+    .option("--out <file>", "the file; else report.html, in the run's folder when it is one run");
+  jsonOption(command).action(report);
+};
 
-function internal(cause: unknown): RlrfError {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new RlrfError("RLRF_INTERNAL", { message, hint: "report it with the output of RLRF_DEBUG=1 rlrf …" }, { cause });
+async function report(names: readonly string[], { runs: root, out, json = false }: ReportOptions): Promise<void> {
+  const { findRuns } = await import("../track/runs.js");
+  const { reportName, writeReport } = await import("../report/write.js");
+  const folders = [...new Set((await findRuns(root, names, "result.json")).map((folder) => resolve(folder)))];
+  const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));
+  const { bytes, users } = await writeReport(folders, file);
+  if (json) printJson({ file, bytes, runs: folders, users });
+  else
+    print(
+      `${file}: ${folders.length === 1 ? "one run" : `${folders.length} runs`}, ${users.toLocaleString("en-US")} users, ${(bytes / 1e6).toFixed(1)} MB`,
+    );
 }

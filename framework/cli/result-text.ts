@@ -27,7 +27,7 @@ export function resultText(result: Result, { folder, uri, tracked, seconds }: Sh
         `iteration ${iteration}: ${accepted ? "accepted" : "not accepted"}, sampled reward of held-out users ${signed(gain.mean)} [${signed(gain.low)}, ${signed(gain.high)}]`,
     ),
     "",
-    `run folder   ${folder} (result.json, scores/, texts/)`,
+    `run folder   ${folder} (report.html, result.json, scores/, texts/)`,
     `in MLflow    ${inMlflow(folder, uri, tracked)}`,
     `took         ${seconds}`,
   ].join("\n");

@@ -1,12 +1,15 @@
 /** What `rlrf run` does around the method: resolves the spec, starts the engine, wires the parts, and frees everything again. */
 import { relative } from "node:path";
 import type { Logger, Progress } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
 import { assemble } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
 import { runExperiment } from "../method/experiment.js";
 import type { Result } from "../method/result.js";
+import { reportName, writeReport } from "../report/write.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked, recordLock } from "../sharing/run-lock.js";
+import { originTexts } from "../spec/origins.js";
 import { readSpec } from "../spec/read.js";
 import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
 import { writeJson } from "../store/files.js";
@@ -81,7 +84,7 @@ function runId({ spec, hash }: ResolvedSpec): string {
 
 /** `tracked`: an MLflow server has everything. */
 async function inFolder(
-  { spec, hash }: ResolvedSpec,
+  { spec, hash, origins }: ResolvedSpec,
   folder: RunFolder,
   environment: Environment,
 ): Promise<{ readonly result: Result; readonly tracked: boolean }> {
@@ -92,15 +95,30 @@ async function inFolder(
   const finish = () => tracking.finish(signal.aborted ? "KILLED" : finished ? "FINISHED" : "FAILED");
   try {
     const path = folder.path("spec.json");
+    const from = folder.path("origins.json");
     await writeJson(path, spec);
+    await writeJson(from, originTexts(spec, origins));
     tracking.tracker.params({ ...spec });
     tracking.tracker.tags({ specHash: hash, engine: engine.name, engineVersion: engine.version, engineReason: engine.reason });
-    for (const artifact of [path, ...(await recordLock(folder, spec, environment.registry))]) tracking.tracker.artifact(artifact);
+    for (const artifact of [path, from, ...(await recordLock(folder, spec, environment.registry))]) tracking.tracker.artifact(artifact);
     const result = await assembled(spec, folder, tracking.tracker, environment);
+    await report(folder, tracking.tracker, logger);
     finished = true;
     return { result, tracked: (await finish()).complete };
   } finally {
     if (!finished) await finish();
+  }
+}
+
+/** The run's figures as a page: it opens in MLflow's view of artifacts. A run that came to its end is not undone by its picture. */
+async function report(folder: RunFolder, tracker: Tracker, logger: Logger): Promise<void> {
+  const path = folder.path(reportName);
+  try {
+    await writeReport([folder.folder], path);
+    tracker.artifact(path);
+  } catch (error) {
+    if (!(error instanceof RlrfError)) throw error;
+    logger.warn(error.code, error.message);
   }
 }
 

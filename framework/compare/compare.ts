@@ -106,7 +106,7 @@ function sharedUsers(runs: readonly ComparedRun[]): ReadonlyMap<string, number> 
 }
 
 /** The lists of the shared users; null where the run does not have the arm. */
-function rankedLists({ length }: ComparedRun, arm: ArmScores | undefined, users: ReadonlyMap<string, number>): RankedLists[] | null {
+export function rankedLists({ length }: ComparedRun, arm: ArmScores | undefined, users: ReadonlyMap<string, number>): RankedLists[] | null {
   if (arm === undefined) return null;
   return [...arm.bySeed].map(([seed, own]) => {
     const kept = own.users.flatMap((user, list) => (users.has(user) ? [list] : []));
@@ -125,7 +125,7 @@ function protocolOf({ spec }: ComparedRun): { readonly [key: string]: Json } {
   return isObject(spec.protocol) ? (spec.protocol as { readonly [key: string]: Json }) : {};
 }
 
-function sharedMetrics(runs: readonly ComparedRun[]): string[] {
+export function sharedMetrics(runs: readonly ComparedRun[]): string[] {
   const [first = [], ...others] = runs.map((run) => {
     const { metrics } = protocolOf(run);
     return Array.isArray(metrics) ? metrics.filter((metric) => typeof metric === "string") : [];
@@ -137,12 +137,12 @@ function sharedMetrics(runs: readonly ComparedRun[]): string[] {
 const tiePolicies: readonly TiePolicy[] = ["expected", "optimistic", "pessimistic"];
 
 /** The first run's; all metrics are computed anew from the scores. */
-function tiesOf(run: ComparedRun): TiePolicy {
+export function tiesOf(run: ComparedRun): TiePolicy {
   const { ties } = protocolOf(run);
   return tiePolicies.find((policy) => policy === ties) ?? "expected";
 }
 
-function seedOf(run: ComparedRun): number {
+export function seedOf(run: ComparedRun): number {
   const { seed } = protocolOf(run);
   return typeof seed === "number" && Number.isInteger(seed) ? seed : 0;
 }

@@ -33,7 +33,7 @@ export interface ComparedRun {
 }
 
 /** A line of scores/ARM.jsonl; its form is registry/scores.schema.json. */
-interface ScoreLine {
+export interface ScoreLine {
   readonly seed: number;
   readonly user: string;
   readonly candidates: readonly string[];
@@ -44,8 +44,8 @@ interface ScoreLine {
 const specLimit = 4 * 2 ** 20;
 const scoresLimit = 4 * 2 ** 30;
 
-/** @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
-export async function readRun(folder: string): Promise<ComparedRun> {
+/** @param visit sees every line on the way @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
+export async function readRun(folder: string, visit: (arm: string, line: ScoreLine) => void = () => {}): Promise<ComparedRun> {
   const specPath = join(folder, "spec.json");
   await mustBeFile(specPath, specLimit);
   const spec = parseJson(await readFile(specPath, "utf8"), specPath).value;
@@ -57,17 +57,22 @@ export async function readRun(folder: string): Promise<ComparedRun> {
   for (const name of names) {
     const path = join(folder, "scores", name);
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/.test(name)) throw broken(join(folder, "scores"), "a file's name is no name of an arm");
-    const { scores, length, lists } = await readArm(path, schema);
+    const arm = name.slice(0, -".jsonl".length);
+    const { scores, length, lists } = await readArm(path, schema, (line) => visit(arm, line));
     first ??= { path, length, lists };
     mustAgree(path, lists, first);
-    arms.set(name.slice(0, -".jsonl".length), scores);
+    arms.set(arm, scores);
   }
   if (first === undefined) throw broken(join(folder, "scores"), "there are no scores: the run has not ended");
   const seeds = [...new Set([...arms.values()].flatMap(({ bySeed }) => [...bySeed.keys()]))].sort((a, b) => a - b);
   return { name: basename(folder), folder, spec, seeds, arms, length: first.length, lists: first.lists };
 }
 
-async function readArm(path: string, schema: object): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
+async function readArm(
+  path: string,
+  schema: object,
+  visit: (line: ScoreLine) => void,
+): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
   await mustBeFile(path, scoresLimit);
   const bySeed = new Map<number, SeedScores>();
   const collected = new Map<number, ListNames>();
@@ -86,6 +91,7 @@ async function readArm(path: string, schema: object): Promise<{ scores: ArmScore
     const names = collected.get(line.seed) ?? new ListNames();
     collected.set(line.seed, names);
     if (!names.add(line)) throw broken(where, `a list of user ${JSON.stringify(line.user)} stands twice`);
+    visit(line);
   }
   const [first, ...others] = [...collected.values()].map((names) => names.byUser());
   if (first === undefined) throw broken(path, "the file is empty");

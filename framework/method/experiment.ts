@@ -14,10 +14,11 @@ import { divergence, type Judgement, judgeIteration, judgePolicies } from "./jud
 import { loadLanguageModel } from "./language-model.js";
 import { pairTexts } from "./pairs.js";
 import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
-import { writePairs, writeResult, writeTexts } from "./record.js";
+import { writePairs, writeResult, writeTexts, writeUsers } from "./record.js";
 import type { Hearing, IterationOutcome, Result } from "./result.js";
 import { RewardModels } from "./reward.js";
 import { writeWith } from "./sampler.js";
+import { heldOutSamples, tunedSamples, writeSamples } from "./samples.js";
 import { type RunContext, Study } from "./study.js";
 
 export async function runExperiment(spec: Spec, parts: Assembly, context: RunContext): Promise<Result> {
@@ -28,6 +29,7 @@ export async function runExperiment(spec: Spec, parts: Assembly, context: RunCon
     const policies = spec.arms.includes("llm") ? (written?.policies ?? []) : [];
     const told = [...(spec.arms.includes("metadata") || policies.length === 0 ? [metadata] : []), ...policies];
     const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, told.at(-1) ?? metadata))];
+    await writeUsers(study);
     await writeTexts(study, told);
     const { arms, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
     return await writeResult(study, {
@@ -86,9 +88,13 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
     const { adapter, outcome } = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
     const next = await write(`llm-${iteration}`, adapter); // 8
     const kl = await study.timed("judge", () => divergence(study, tuning, next.heldOut, before));
-    const { reason, ...verdict } = await study.timed("judge", () =>
-      judgeIteration(study, reward, tuning.alignment, current.heldOut, next.heldOut),
-    );
+    const judged = await study.timed("judge", () => judgeIteration(study, reward, tuning.alignment, current.heldOut, next.heldOut));
+    const { reason, ...verdict } = judged.verdict;
+    await writeSamples(study, iteration, [
+      tunedSamples(current.name, samples),
+      heldOutSamples("before", current, judged.rewards.before),
+      heldOutSamples("after", next, judged.rewards.after),
+    ]);
     policies.push(verdict.accepted ? next : { ...current, name: next.name });
     iterations.push({ iteration, ...verdict, pairs: pairing.counts, kl, ...outcome });
     if (reason !== null) {

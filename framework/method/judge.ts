@@ -27,14 +27,22 @@ export interface Verdict {
   readonly reason: string | null;
 }
 
+/** A verdict with the rewards that it was given by: one a sample of a held-out user, NaN for users without a relevant item. */
+export interface JudgedIteration {
+  readonly verdict: Verdict;
+  readonly rewards: { readonly before: readonly Float64Array[]; readonly after: readonly Float64Array[] };
+}
+
 export async function judgeIteration(
   study: Study,
   reward: RewardModels,
   alignment: Alignment,
   before: Samples,
   after: Samples,
-): Promise<Verdict> {
-  return verdictOf(alignment, await gainOf(study, reward, before, after), conformingShare(before), conformingShare(after));
+): Promise<JudgedIteration> {
+  const rewards = { before: await rewardsOf(reward, before), after: await rewardsOf(reward, after) };
+  const verdict = verdictOf(alignment, gainOf(study, rewards), conformingShare(before), conformingShare(after));
+  return { verdict, rewards };
 }
 
 /** A rising reward that is paid for with the structure is not accepted: what cannot be parsed cannot be fed back. */
@@ -66,9 +74,8 @@ function conformingShare(samples: Samples): number {
 }
 
 /** Mean sampled reward of each user after minus before, with its interval over users. */
-async function gainOf(study: Study, reward: RewardModels, before: Samples, after: Samples): Promise<Interval> {
-  const old = await rewardsOf(reward, before);
-  const differences = (await rewardsOf(reward, after)).map((rewards, user) => mean(rewards) - mean(old[user] as Float64Array));
+function gainOf(study: Study, { before, after }: JudgedIteration["rewards"]): Interval {
+  const differences = after.map((rewards, user) => mean(rewards) - mean(before[user] as Float64Array));
   return bootstrapInterval(differences, { seed: study.spec.protocol.seed });
 }
 

@@ -5,6 +5,7 @@ import type { PolicyTexts } from "./infer.js";
 import type { PairedTexts, Pairing } from "./pairs.js";
 import type { Result } from "./result.js";
 import type { Study } from "./study.js";
+import { thinned } from "./thinned.js";
 
 /** runs/ID/texts/ARM.jsonl */
 export async function writeTexts(study: Study, told: readonly PolicyTexts[]): Promise<void> {
@@ -61,7 +62,39 @@ export async function writeResult(
   return result;
 }
 
-async function writeRows(study: Study, parts: readonly string[], rows: readonly object[]): Promise<void> {
+/** More users than this are thinned out evenly: these files are for looking at, and nothing is computed from them. */
+const shownUsers = 10_000;
+const shownInteractions = 50;
+
+/** runs/ID/users.jsonl: what each user did before the lists began; runs/ID/items.jsonl: the items of these users, by name. */
+export async function writeUsers(study: Study): Promise<void> {
+  const { users, items, sequence, windows, lists, parts } = study.data;
+  const ends = new Map<number, number>(); // where a user's last list begins
+  const met = new Set<number>();
+  for (let list = 0; list < lists.count; list++) ends.set(lists.user[list] as number, lists.start[list] as number);
+  const shown = new Set(thinned([...ends.keys()], shownUsers));
+  for (let list = 0; list < lists.count; list++)
+    if (shown.has(lists.user[list] as number))
+      for (const item of lists.candidates.subarray(list * lists.length, (list + 1) * lists.length)) met.add(item);
+  const interactions = (from: number, to: number) =>
+    Array.from(sequence.items.subarray(from, to), (item, i) => {
+      met.add(item);
+      return [items[item]?.id, sequence.ratings[from + i]];
+    });
+  const rows = [...shown].map((user) => {
+    const begin = sequence.offsets[user] as number;
+    const window = begin + (windows[user] as number);
+    const end = ends.get(user) as number;
+    const { part, fold = null } = parts.labels[user] as (typeof parts.labels)[number];
+    const later = interactions(Math.max(window, end - shownInteractions), end);
+    return { user: users[user]?.id, part, fold, window: interactions(begin, window), later };
+  });
+  await writeRows(study, ["users.jsonl"], rows);
+  const named = [...met].sort((a, b) => a - b).map((item) => ({ item: items[item]?.id, title: items[item]?.title }));
+  await writeRows(study, ["items.jsonl"], named);
+}
+
+export async function writeRows(study: Study, parts: readonly string[], rows: readonly object[]): Promise<void> {
   const path = study.context.folder.path(...parts);
   await writeJsonLines(path, rows);
   study.context.tracker.artifact(path);

@@ -17,17 +17,39 @@ export interface BootstrapOptions {
 
 /** Percentile bootstrap over users (Efron 1979). @param values one a user */
 export function bootstrapInterval(values: ArrayLike<number>, { seed, resamples = 2000, level = 0.95 }: BootstrapOptions): Interval {
-  const present = Float64Array.from(values).filter((value) => !Number.isNaN(value));
+  const [means = new Float64Array()] = bootstrapMeans([Float64Array.from(values)], { seed, resamples });
+  return intervalOf(mean(values), means, level);
+}
+
+/**
+ * The means of several columns under the same resamples of users, so that a difference of two columns has an interval without further draws.
+ * @param columns one value a user each, [users]; a user without a value in any of them is in none
+ * @returns a mean a resample each, [resamples]
+ */
+export function bootstrapMeans(columns: readonly Float64Array[], { seed, resamples = 2000 }: BootstrapOptions): Float64Array[] {
+  const width = columns.length;
+  const present = Array.from(columns[0] ?? [], (_, user) => user).filter((user) => columns.every((column) => !Number.isNaN(column[user])));
   const users = present.length;
+  const rows = new Float64Array(users * width); // [users, columns]
+  for (const [row, user] of present.entries()) for (const [c, column] of columns.entries()) rows[row * width + c] = column[user] as number;
   const rng = createRng("bootstrap", seed);
-  const means = new Float64Array(resamples);
+  const means = columns.map(() => new Float64Array(resamples));
+  const sums = new Float64Array(width);
   for (let sample = 0; sample < resamples; sample++) {
-    let sum = 0;
-    for (let i = 0; i < users; i++) sum += present[Math.floor((rng.seed() * users) / 2 ** 31)] as number;
-    means[sample] = sum / users;
+    sums.fill(0);
+    for (let i = 0; i < users; i++) {
+      const at = Math.floor((rng.seed() * users) / 2 ** 31) * width;
+      for (let c = 0; c < width; c++) sums[c] = (sums[c] as number) + (rows[at + c] as number);
+    }
+    for (const [c, column] of means.entries()) column[sample] = (sums[c] as number) / users;
   }
-  means.sort();
-  return { mean: mean(present), low: quantile(means, (1 - level) / 2), high: quantile(means, (1 + level) / 2) };
+  return means;
+}
+
+/** @param means of resamples, in whatever order */
+export function intervalOf(value: number, means: Float64Array, level = 0.95): Interval {
+  const sorted = means.slice().sort();
+  return { mean: value, low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) };
 }
 
 /** Linear between order statistics (Hyndman & Fan 1996, type 7). */

@@ -30,6 +30,7 @@ const coverage = [
   join(root, "node_modules", "c8", "bin", "c8.js"),
   ...["--include", "dist/framework/**", "--include", "dist/plugins/**", "--include", "framework/**/*.ts", "--include", "plugins/**/*.ts"],
   ...["--exclude", "**/*.d.ts"],
+  ...["--exclude", "dist/framework/report/page/**", "--exclude", "framework/report/page/**"], // run in a browser
   ...typesOnly().flatMap((file) => ["--exclude", file]),
   ...["--all", "--src", "dist/framework", "--src", "dist/plugins", "--exclude-after-remap"],
   ...[

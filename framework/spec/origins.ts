@@ -24,6 +24,18 @@ export function originText(origin: Origin): string {
   return origin.kind === "default" ? `default of ${origin.of}` : "registry";
 }
 
+/** The origin of every leaf of a resolved spec, by JSON pointer. */
+export function originTexts(spec: object, origins: ReadonlyMap<string, Origin>): Readonly<Record<string, string>> {
+  return Object.fromEntries(leaves(spec).map(([pointer]) => [pointer, originText(origins.get(pointer) ?? { kind: "registry" })]));
+}
+
+/** Every scalar, and every list of scalars, by JSON pointer. */
+export function leaves(value: unknown, pointer = ""): [pointer: string, value: unknown][] {
+  const scalar = (item: unknown) => typeof item !== "object" || item === null;
+  if (scalar(value) || (Array.isArray(value) && value.every(scalar))) return [[pointer, value]];
+  return Object.entries(value as object).flatMap(([key, item]) => leaves(item, child(pointer, key)));
+}
+
 /** The origin of the nearest enclosing value that was written by someone. */
 export function originOf(origins: ReadonlyMap<string, Origin>, pointer: string): Origin | undefined {
   for (let at = pointer; ; at = at.slice(0, at.lastIndexOf("/"))) {

@@ -140,6 +140,16 @@ function parseEvent(line: string): JournalEvent | null {
   }
 }
 
+/** All of a journal's whole lines; what is no event is left out. @throws RLRF_FILE_MISSING */
+export async function readJournal(path: string): Promise<readonly JournalEvent[]> {
+  const events: JournalEvent[] = [];
+  for await (const { text, ended } of linesOf(path)) {
+    const event = ended ? parseEvent(text) : null;
+    if (event !== null) events.push(event);
+  }
+  return events;
+}
+
 /** Reads a journal while it is being written. */
 export class JournalReader {
   /** Bytes that were read and committed. */

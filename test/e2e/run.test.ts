@@ -131,11 +131,15 @@ describe("a whole run, from a spec to its result", function () {
     const ajv = new Ajv2020({ strict: false });
     const result = ajv.compile(await schema("result"));
     assert.ok(result(JSON.parse(await fs.readFile(join(run, "result.json"), "utf8"))), JSON.stringify(result.errors));
-    for (const part of ["scores", "texts", "pairs"]) {
+    for (const part of ["scores", "texts", "pairs", "samples"]) {
       const valid = ajv.compile(await schema(part));
       for (const name of await fs.readdir(join(run, part)))
         for (const row of await lines<object>(join(run, part, name)))
           assert.ok(valid(row), `${part}/${name}: ${JSON.stringify(valid.errors)}`);
+    }
+    for (const part of ["users", "items"]) {
+      const valid = ajv.compile(await schema(part));
+      for (const row of await lines<object>(join(run, `${part}.jsonl`))) assert.ok(valid(row), `${part}: ${JSON.stringify(valid.errors)}`);
     }
   });
 

@@ -48,7 +48,7 @@ export async function runFolderIn(folder: string): Promise<string> {
 export async function numbersOf(folder: string): Promise<Record<string, string>> {
   const run = await runFolderIn(folder);
   const files: Record<string, string> = {};
-  for (const part of ["scores", "texts", "pairs"]) {
+  for (const part of ["scores", "texts", "pairs", "samples"]) {
     for (const name of (await fs.readdir(join(run, part)).catch(() => [])).sort()) // a run without an LLM makes no pairs
       files[`${part}/${name}`] = await fs.readFile(join(run, part, name), "utf8");
   }

@@ -51,7 +51,7 @@ describe("comparing runs", () => {
   }
   const right = users.map((user) => list(user, 1));
   const wrong = users.map((user) => list(user, 0));
-  const compare = async (...folders: string[]) => compareRuns(await Promise.all(folders.map(readRun)));
+  const compare = async (...folders: string[]) => compareRuns(await Promise.all(folders.map((folder) => readRun(folder))));
 
   it("gives each run's figures and the paired test of what is between them", async () => {
     // The second run is right for nine users of twelve, tied for two, wrong for one.

@@ -1,0 +1,54 @@
+/** Figures with a number, a caption and, where it says more, the table behind them; drawn anew when their width changes. */
+import { type Child, h } from "./dom.js";
+
+let figures = 0;
+let tables = 0;
+
+export type Draw = (width: number) => SVGSVGElement | HTMLElement;
+
+/** Draws into an element as wide as its place, in whole steps so that a scrollbar does not start a circle. */
+export function responsive(draw: Draw, label: string): HTMLElement {
+  const place = h("div", { class: "plot" });
+  let drawn = 0;
+  const redraw = (width: number) => {
+    const rounded = Math.max(240, Math.floor(width / 4) * 4);
+    if (rounded === drawn || width === 0) return;
+    drawn = rounded;
+    const picture = draw(rounded);
+    for (const mark of picture.querySelectorAll("[aria-label]")) mark.removeAttribute("aria-label"); // the picture has one
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", label);
+    place.replaceChildren(picture);
+  };
+  redraws.set(place, () => {
+    drawn = 0;
+    redraw(place.clientWidth);
+  });
+  new ResizeObserver((entries) => redraw(entries.at(-1)?.contentRect.width ?? 0)).observe(place);
+  return place;
+}
+
+const redraws = new WeakMap<Element, () => void>();
+export function redrawn(place: Element): void {
+  redraws.get(place)?.();
+}
+
+/** A figure of one or more parts. */
+export function figure(title: string, caption: Child, ...content: readonly Child[]): HTMLElement {
+  return h(
+    "figure",
+    {},
+    h("div", { class: "parts" }, ...content),
+    h("figcaption", {}, h("b", {}, `Figure ${++figures}. ${title}`), " ", caption),
+  );
+}
+
+export function panel(title: string, ...content: readonly Child[]): HTMLElement {
+  return h("div", { class: "panel" }, h("h4", {}, title), ...content);
+}
+
+export function tableFigure(title: string, caption: Child, table: HTMLElement, open = true): HTMLElement {
+  const head = [h("b", {}, `Table ${++tables}. ${title}`), " ", caption] as const;
+  if (open) return h("div", { class: "table-figure" }, h("p", { class: "caption" }, ...head), table);
+  return h("details", { class: "table-figure" }, h("summary", {}, ...head), table);
+}

@@ -1,0 +1,102 @@
+/** Where a run came from, and what its journal tells: tags, times, and the figures of every tuning step. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Result } from "../method/result.js";
+import { hashFile } from "../store/hash.js";
+import { readJson } from "../store/files.js";
+import { journalName, readJournal } from "../track/journal.js";
+import type { CurveView } from "./page/data.js";
+
+export interface Told {
+  readonly tags: Readonly<Record<string, string>>;
+  readonly begun: number | null;
+  readonly ended: number | null;
+  readonly status: string;
+  readonly resumed: number;
+  readonly curves: readonly CurveView[];
+  /** Policies in the order in which they were written. */
+  readonly policies: readonly string[];
+}
+
+/** More steps than this are thinned out evenly: a curve is not wider on any screen. */
+const shownSteps = 1_000;
+
+/** A run without a journal tells nothing. */
+export async function readTold(folder: string): Promise<Told> {
+  const path = join(folder, journalName);
+  const events = existsSync(path) ? await readJournal(path) : [];
+  const [root] = events;
+  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
+  const names = new Map<string, string>();
+  const points = new Map<string, Map<string, Map<number, number>>>();
+  const policies: string[] = [];
+  let status = "finished"; // a run that has a result has come to its end, though its journal may not say so yet
+  for (const event of events) {
+    if (event.event === "run" && event.parent !== null && event.kind === "iteration") names.set(event.key, String(event.name));
+    if (event.event === "tags" && event.key === root?.key) Object.assign(tags, event.tags);
+    if (event.event === "finish" && event.key === root?.key) status = String(event.status).toLowerCase();
+    if (event.event === "resume") status = "finished";
+    if (event.event === "artifact") policies.push(...(/^texts\/(.+)\.jsonl$/.exec(String(event.path))?.slice(1) ?? []));
+    if (event.event !== "metrics" || !names.has(event.key)) continue;
+    const own = points.get(event.key) ?? new Map<string, Map<number, number>>();
+    points.set(event.key, own);
+    for (const [figure, value] of Object.entries(event.metrics)) {
+      if (typeof value !== "number" || event.step < 1) continue; // step 0: what the iteration came to
+      const steps = own.get(figure) ?? new Map<number, number>();
+      own.set(figure, steps.set(event.step, value)); // told again after a kill: the later one holds
+    }
+  }
+  const curves = [...points].map(([key, figures]) => ({
+    name: names.get(key) as string,
+    figures: Object.fromEntries([...figures].map(([figure, steps]) => [figure, everyNth([...steps].sort(([a], [b]) => a - b))])),
+  }));
+  return {
+    tags,
+    begun: root?.time ?? null,
+    ended: events.at(-1)?.time ?? null,
+    status,
+    resumed: events.filter(({ event }) => event === "resume").length,
+    curves: curves.filter(({ figures }) => Object.keys(figures).length > 0),
+    policies: [...new Set(policies)],
+  };
+}
+
+function everyNth<Row>(rows: readonly Row[]): readonly Row[] {
+  const nth = Math.ceil(rows.length / shownSteps);
+  return rows.filter((_, i) => i % nth === 0 || i === rows.length - 1);
+}
+
+/** [what, value]: what names the run, and what it ran on. */
+export async function factsOf(folder: string, result: Result, { tags, begun, ended, status, resumed }: Told): Promise<[string, string][]> {
+  const engine = result.engine as unknown as Readonly<Record<string, unknown>>;
+  const time = (at: number | null) => (at === null ? "" : new Date(at).toISOString().replace(/\.\d+Z$/, "Z"));
+  const rows: [string, string][] = [
+    ["folder", folder],
+    ["status", status + (resumed === 0 ? "" : `, resumed ${resumed} times`)],
+    ["begun", time(begun)],
+    ["ended", time(ended)],
+    ["spec hash", result.specHash],
+    ["seeds", result.seeds.join(", ")],
+    ["engine", [engine.name, engine.version].filter((part) => typeof part === "string").join(" ")],
+    ["engine because", String(tags.engineReason ?? "")],
+    ["lists digest", await listsDigest(folder, tags)],
+    ["lock", await lockOf(folder)],
+    ...Object.entries(tags).filter(([name]) => !told.has(name)),
+  ];
+  return rows.filter(([, value]) => value !== "");
+}
+
+/** Tags that other facts have said already. */
+const told = new Set(["specHash", "engine", "engineVersion", "engineReason", "listsDigest"]);
+
+async function listsDigest(folder: string, tags: Told["tags"]): Promise<string> {
+  const path = join(folder, "lists.json");
+  const digest = existsSync(path) ? (await readJson<{ digest?: unknown } | null>(path))?.digest : tags.listsDigest;
+  return typeof digest === "string" ? digest : "";
+}
+
+/** The lock of the plugins that the run was made with, by its digest. */
+async function lockOf(folder: string): Promise<string> {
+  const path = join(folder, "lock.json");
+  return existsSync(path) ? `lock.json, sha256 ${await hashFile(path)}` : "";
+}

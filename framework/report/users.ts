@@ -1,0 +1,176 @@
+/** The browser of users: an index of all, their values under each arm, and what there is of each in chunks of neighbours. */
+import { join } from "node:path";
+import type { ScoreLine } from "../compare/read-run.js";
+import { thinned } from "../method/thinned.js";
+import { type Chunks, float32Text } from "./chunks.js";
+import type { ItemsChunk, ListDetails, PairDetails, UserDetails, UsersIndex, UsersView } from "./page/data.js";
+import { namesIn, rowsOf } from "./rows.js";
+import type { UserValues } from "./run-view.js";
+import type { PolicyRows } from "./texts.js";
+
+const perChunk = 100;
+/** u2 before u10 */
+const byId = new Intl.Collator("en", { numeric: true });
+
+interface UserLine {
+  readonly user: string;
+  readonly part: string;
+  readonly fold: number | null;
+  readonly window: readonly (readonly [string, number])[];
+  readonly later: readonly (readonly [string, number])[];
+}
+type PairLine = Omit<PairDetails, "iteration"> & { readonly user: string };
+
+interface RankedList {
+  readonly candidates: readonly string[];
+  readonly labels: readonly number[];
+  /** By arm the sum of ranks, and over how many seeds. */
+  readonly ranks: Map<string, { readonly sums: Float64Array; seeds: number }>;
+}
+
+/** Ranks of every candidate under every arm, collected line by line. */
+export class RankedUsers {
+  readonly byUser = new Map<string, RankedList[]>();
+  readonly arms = new Set<string>();
+
+  add(arm: string, { user, candidates, labels, scores }: ScoreLine): void {
+    this.arms.add(arm);
+    const lists = this.byUser.get(user) ?? [];
+    this.byUser.set(user, lists);
+    const list = lists.find((known) => sameOrder(known.candidates, candidates)) ??
+      lists.find((known) => sameSet(known.candidates, candidates)) ?? { candidates, labels, ranks: new Map() };
+    if (!lists.includes(list)) lists.push(list);
+    const ranks = ranksOf(scores);
+    const own = list.ranks.get(arm) ?? { sums: new Float64Array(candidates.length), seeds: 0 };
+    list.ranks.set(arm, own);
+    own.seeds++;
+    for (const [slot, candidate] of list.candidates.entries()) {
+      const from = candidates[slot] === candidate ? slot : candidates.indexOf(candidate);
+      own.sums[slot] = (own.sums[slot] as number) + (ranks[from] as number);
+    }
+  }
+}
+
+function sameOrder(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((candidate, i) => candidate === b[i]);
+}
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  return sameOrder([...a].sort(), [...b].sort());
+}
+
+/** From 1, the best; tied scores share the mean of their ranks. */
+export function ranksOf(scores: readonly number[]): Float64Array {
+  return Float64Array.from(scores, (score) => {
+    let above = 0;
+    let tied = 0;
+    for (const other of scores) {
+      if (other > score) above++;
+      else if (other === score) tied++;
+    }
+    return above + (tied + 1) / 2;
+  });
+}
+
+interface Sources {
+  readonly ranked: RankedUsers;
+  readonly values: UserValues;
+  readonly policies: readonly PolicyRows[];
+  readonly most: number;
+}
+
+/** @param most users at most, thinned out evenly */
+export async function usersView(folder: string, chunks: Chunks, { ranked, values, policies, most }: Sources): Promise<UsersView> {
+  const lines = new Map<string, UserLine>();
+  for await (const line of rowsOf<UserLine>(join(folder, "users.jsonl"), "users")) lines.set(line.user, line);
+  const pairs = await readPairs(folder);
+  const known = [...new Set([...lines.keys(), ...ranked.byUser.keys(), ...pairs.keys()])].sort(byId.compare);
+  const ids = thinned(known, most);
+  const arms = values.arms;
+  const items = new Items();
+  const details: number[] = [];
+  for (let from = 0; from < ids.length; from += perChunk) {
+    const rows = ids.slice(from, from + perChunk).map((user): UserDetails => {
+      const line = lines.get(user);
+      return {
+        window: (line?.window ?? []).map(([item, rating]) => [items.number(item), rating] as const),
+        later: (line?.later ?? []).map(([item, rating]) => [items.number(item), rating] as const),
+        lists: (ranked.byUser.get(user) ?? []).map((list) => listDetails(list, arms, items)),
+        texts: policies.map(({ byUser }) => byUser.get(user) ?? null),
+        pairs: pairs.get(user) ?? [],
+      };
+    });
+    details.push(await chunks.add(rows));
+  }
+  const index: UsersIndex = {
+    ids,
+    parts: ids.map((user) => lines.get(user)?.part ?? (ranked.byUser.has(user) ? "test" : "align")),
+    has: ids.map((user) => Number(ranked.byUser.has(user)) + 2 * Number(pairs.has(user))),
+  };
+  const packed: Record<string, number> = {};
+  for (const [metric, columns] of values.byMetric) packed[metric] = await chunks.add(float32Text(valuesOf(ids, values, columns)));
+  return {
+    count: ids.length,
+    leftOut: known.length - ids.length,
+    perChunk,
+    index: await chunks.add(index),
+    items: await chunks.add(await items.named(folder)),
+    values: packed,
+    details,
+    arms,
+    policies: policies.map(({ policy }) => policy),
+  };
+}
+
+/** [arms, users] */
+function valuesOf(ids: readonly string[], { users }: UserValues, columns: readonly Float64Array[]): Float32Array {
+  const values = new Float32Array(columns.length * ids.length).fill(Number.NaN);
+  for (const [at, user] of ids.entries()) {
+    const row = users.get(user);
+    if (row !== undefined) for (const [arm, column] of columns.entries()) values[arm * ids.length + at] = column[row] as number;
+  }
+  return values;
+}
+
+function listDetails({ candidates, labels, ranks }: RankedList, arms: readonly string[], items: Items): ListDetails {
+  return {
+    items: candidates.map((item) => items.number(item)),
+    labels,
+    ranks: arms.map((arm) => {
+      const own = ranks.get(arm);
+      return own === undefined ? [] : Array.from(own.sums, (sum) => Math.round((100 * sum) / own.seeds));
+    }),
+  };
+}
+
+async function readPairs(folder: string): Promise<ReadonlyMap<string, PairDetails[]>> {
+  const pairs = new Map<string, PairDetails[]>();
+  for (const name of await namesIn(folder, "pairs"))
+    for await (const { user, ...pair } of rowsOf<PairLine>(join(folder, "pairs", `${name}.jsonl`), "pairs")) {
+      const own = pairs.get(user) ?? [];
+      pairs.set(user, own);
+      own.push({ iteration: Number(name), ...pair });
+    }
+  return pairs;
+}
+
+/** Items by a number of their own, so that an id stands in the file once. */
+class Items {
+  private readonly numbers = new Map<string, number>();
+
+  number(item: string): number {
+    const known = this.numbers.get(item) ?? this.numbers.size;
+    this.numbers.set(item, known);
+    return known;
+  }
+
+  /** An item without a title is called by its id. */
+  async named(folder: string): Promise<ItemsChunk> {
+    const ids = [...this.numbers.keys()];
+    const titles = [...ids];
+    for await (const { item, title } of rowsOf<{ item: string; title: string }>(join(folder, "items.jsonl"), "items")) {
+      const number = this.numbers.get(item);
+      if (number !== undefined && title !== "") titles[number] = title;
+    }
+    return { ids, titles };
+  }
+}

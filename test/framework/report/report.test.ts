@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import fs from "node:fs/promises";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { linked } from "../../../framework/report/link.js";
+import { writeReport } from "../../../framework/report/write.js";
+import { ranksOf } from "../../../framework/report/users.js";
+import { escapedJson } from "../../../framework/report/html.js";
+import { type OpenedPage, useBrowser } from "../../support/browser.js";
+import { assertFails } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
+import { makeRun } from "../../support/made-run.js";
+
+const malice = '</script><script>window.harm=1</script><!-- <img src="http://127.0.0.1:9/x.png" onerror="window.harm=1">\u2028"\'&lt;';
+const axeSource = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Keeps the lengths of tasks over 50 ms, in the browser. */
+const longTasks =
+  'globalThis.tasks = []; new PerformanceObserver((list) => tasks.push(...list.getEntries().map((task) => task.duration))).observe({ type: "longtask", buffered: true });';
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly impact: string; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
+/** What axe-core finds serious or worse. */
+async function seriousFaults({ page }: OpenedPage): Promise<string[]> {
+  const source = await fs.readFile(axeSource, "utf8");
+  await page.evaluate(source);
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run());
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes
+          .slice(0, 3)
+          .map(({ html }) => html.slice(0, 200))
+          .join(" | ")}`,
+    );
+}
+
+describe("the linker of the page's modules", () => {
+  const from = (modules: Readonly<Record<string, string>>) => linked("main.js", (path) => modules[path] ?? assert.fail(path));
+
+  it("gives one script that runs modules in the order in which they need each other", () => {
+    const script = from({
+      "main.js":
+        'import { a, b as c } from "./x.js";\nimport {\n    d,\n} from "./inner/y.js";\nout.push(a, c(), d);\nexport {};\n//# sourceMappingURL=main.js.map',
+      "x.js": 'import { d } from "./inner/y.js";\nexport const a = d + 1;\nexport function b() {\n    return "b";\n}',
+      "inner/y.js": "export class Unused {\n}\nexport const d = 1;",
+    });
+    const out: unknown[] = [];
+    new Function("out", script)(out);
+    assert.deepEqual(out, [2, "b", 1]);
+  });
+
+  it("refuses what it does not know", async () => {
+    await assertFails("RLRF_REPORT_PAGE", () => from({ "main.js": 'import * as all from "./x.js";' }), /no form that is known/);
+    await assertFails("RLRF_REPORT_PAGE", () => from({ "main.js": 'import { a } from "./main.js";' }), /imports itself/);
+  });
+});
+
+describe("a report's data", () => {
+  it("give tied candidates the mean of their ranks", () => {
+    assert.deepEqual([...ranksOf([0.5, 0.9, 0.5, 0.1])], [2.5, 1, 2.5, 4]);
+  });
+
+  it("stand in a script element whatever their strings hold", () => {
+    const text = escapedJson({ malice });
+    assert.doesNotMatch(text, /[<>&\u2028]/);
+    assert.deepEqual(JSON.parse(text), { malice });
+  });
+});
+
+describe("rlrf report", function () {
+  this.timeout(60_000);
+  const browser = useBrowser();
+  const path = useFolder();
+
+  it("shows arms, tests and users of a run, asks nothing of any network, and runs nothing that stands in its data", async () => {
+    await makeRun(path("made"), { users: 40, malice });
+    await writeReport([path("made")], path("report.html"));
+    const opened = await browser.open(pathToFileURL(path("report.html")).href);
+    const { page, requests, faults, close } = opened;
+    assert.equal(await page.locator("h1").textContent(), `made${malice}`);
+    assert.match((await page.locator("table").first().textContent()) ?? "", /llm-1/);
+    await page.locator("#users").scrollIntoViewIfNeeded();
+    await page.locator(".detail h4").waitFor();
+    assert.match((await page.locator(".detail").textContent()) ?? "", /The Made Film \d+<\/script>/);
+    assert.deepEqual(requests, []);
+    assert.deepEqual(faults, []);
+    assert.equal(await page.evaluate(() => (globalThis as { harm?: number }).harm), undefined);
+    await assert.rejects(
+      page.evaluate(() => fetch("http://127.0.0.1:9/")),
+      "the policy lets nothing out",
+    );
+    await assert.rejects(
+      page.evaluate('document.body.insertAdjacentHTML("beforeend", "<i></i>")'),
+      /TrustedHTML/,
+      "the policy lets no text become HTML",
+    );
+    await close();
+  });
+
+  it("is worked by keyboard alone", async () => {
+    await makeRun(path("made"), { users: 40 });
+    await writeReport([path("made")], path("report.html"));
+    const { page, close } = await browser.open(pathToFileURL(path("report.html")).href);
+    await page.locator("#users").scrollIntoViewIfNeeded();
+    const head = page.locator(".detail .user-head");
+    await head.waitFor();
+    assert.match((await head.textContent()) ?? "", /^User u1 /);
+    const list = page.locator(".list");
+    for (let presses = 0; !(await list.evaluate((element) => element === element.ownerDocument.activeElement)); presses++) {
+      assert.ok(presses < 60, "the list is not reached by Tab");
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("End");
+    await page.locator(".user-head", { hasText: "User u40" }).waitFor();
+    assert.equal(await page.locator('[aria-selected="true"] .id').textContent(), "u40");
+    await page.locator("#user-search").fill("u7");
+    assert.equal(await page.locator(".row").count(), 1);
+    await page.getByLabel("Sort by").selectOption("difference-down");
+    await page.locator("#user-search").fill("");
+    const shown = await page.locator(".row .number:last-child").allTextContents();
+    const numbers = shown.map((text) => Number(text.replace("\u2212", "-"))).filter((value) => !Number.isNaN(value));
+    assert.ok(numbers.length > 10);
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => b - a),
+    );
+    await close();
+  });
+
+  for (const colorScheme of ["light", "dark"] as const)
+    it(`has no serious fault of accessibility in ${colorScheme}, and no width that scrolls on a phone`, async () => {
+      await makeRun(path("made"), { users: 40 });
+      await writeReport([path("made")], path("report.html"));
+      for (const width of [1440, 390]) {
+        const opened = await browser.open(pathToFileURL(path("report.html")).href, {
+          colorScheme,
+          bypassCSP: true,
+          viewport: { width, height: 900 },
+        });
+        await opened.page.locator("#users").scrollIntoViewIfNeeded();
+        await opened.page.locator(".detail h4").waitFor();
+        assert.deepEqual(await seriousFaults(opened), []);
+        assert.equal(await opened.page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+        await opened.close();
+      }
+    });
+
+  it("holds 10,000 users without freezing", async () => {
+    await makeRun(path("made"), { users: 10_000 });
+    const begun = performance.now();
+    const { bytes, users } = await writeReport([path("made")], path("report.html"));
+    const written = performance.now() - begun;
+    assert.equal(users, 10_000);
+    assert.ok(bytes < 40e6, `${bytes} bytes`);
+    const opened = await browser.open("about:blank");
+    await opened.page.addInitScript({ content: longTasks });
+    await opened.page.goto(pathToFileURL(path("report.html")).href);
+    await opened.page.locator("#users").scrollIntoViewIfNeeded();
+    await opened.page.locator(".detail h4").waitFor();
+    await opened.page.locator(".list").focus();
+    await opened.page.keyboard.press("End");
+    await opened.page.locator(".user-head", { hasText: "User u10000" }).waitFor();
+    await opened.page.getByLabel("Sort by").selectOption("difference-down");
+    await opened.page.locator("#user-search").fill("u99");
+    await opened.page.waitForFunction('document.querySelector(".users [role=status]").textContent.startsWith("111 of")');
+    const rows = await opened.page.locator(".row").count();
+    assert.ok(rows < 60, `${rows} rows in the page`);
+    const { paint, longest } = await opened.page.evaluate(() => ({
+      paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN,
+      longest: Math.max(0, ...(globalThis as unknown as { tasks: number[] }).tasks),
+    }));
+    console.log(
+      `      10,000 users: ${(bytes / 1e6).toFixed(1)} MB written in ${(written / 1000).toFixed(1)} s; first paint ${paint.toFixed(0)} ms, longest task ${longest.toFixed(0)} ms`,
+    );
+    assert.ok(longest < 1000 && paint < 5000, `first paint ${paint}, longest task ${longest}`);
+    await opened.close();
+  });
+
+  it("says which file is not in its form, with its line", async () => {
+    await makeRun(path("made"), { users: 20 });
+    await fs.appendFile(path("made", "users.jsonl"), '{"user": 1}\n');
+    await assertFails("RLRF_REPORT_FILE", () => writeReport([path("made")], path("report.html")), /users\.jsonl:21/);
+    await assert.rejects(fs.stat(path("report.html")));
+  });
+});
