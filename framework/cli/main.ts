@@ -16,6 +16,8 @@ export const commands = [
   "lists",
   "compare",
   "report",
+  "promote",
+  "serve",
   "assets",
   "doctor",
   "sync",

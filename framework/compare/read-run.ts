@@ -68,10 +68,10 @@ export async function readRun(folder: string, visit: (arm: string, line: ScoreLi
   return { name: basename(folder), folder, spec, seeds, arms, length: first.length, lists: first.lists };
 }
 
-async function readArm(
+export async function readArm(
   path: string,
   schema: object,
-  visit: (line: ScoreLine) => void,
+  visit: (line: ScoreLine) => void = () => {},
 ): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
   await mustBeFile(path, scoresLimit);
   const bySeed = new Map<number, SeedScores>();
@@ -151,7 +151,7 @@ function mustAgree(
     throw broken(path, `its lists of user ${JSON.stringify(other)} are not those of ${first.path}, or of another seed`);
 }
 
-async function mustBeFile(path: string, limit: number): Promise<void> {
+export async function mustBeFile(path: string, limit: number): Promise<void> {
   const { size } = await stat(path).catch((error: unknown) => {
     throw fileError(error, path, "read");
   });

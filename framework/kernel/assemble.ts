@@ -11,7 +11,7 @@ import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { hiddenMisfit, rejectedMisfit, rejectedTaken } from "../spec/fit.js";
 import { annotated, substitute } from "../spec/options.js";
-import { referencesIn } from "../spec/references.js";
+import { type Place, referencesIn } from "../spec/references.js";
 import type { PluginReference, Spec } from "../spec/types.js";
 import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
@@ -114,19 +114,36 @@ export class Assembler {
 
 /** @throws coded errors of loading, injection and construction, and RLRF_SPEC_CONFLICT; what was built by then is freed */
 export async function assemble(spec: Spec, registry: Registry, services: Services): Promise<Assembly> {
+  const places = referencesIn<PluginReference>(spec).map(({ place }) => place);
+  const assembly = (await assembleSome(spec, registry, services, places)) as Assembly; // the envelope requires all but those that it may lack
+  try {
+    mustFit(spec, assembly);
+    return assembly;
+  } catch (error) {
+    await assembly.dispose().catch((failure: RlrfError) => services.logger.warn(failure.code, failure.fault.message));
+    throw error;
+  }
+}
+
+/** Some of the parts alone, the same as in the whole run. @throws as `assemble`, but for RLRF_SPEC_CONFLICT */
+export async function assembleSome<Part extends Place>(
+  spec: Spec,
+  registry: Registry,
+  services: Services,
+  wanted: readonly Part[],
+): Promise<Pick<Assembly, Part | "identities" | "dispose">> {
   const assembler = new Assembler(registry, services);
   const products: Record<string, object> = {};
   const identities: Record<string, string> = {};
   try {
     for (const { kind, place, reference, pointer } of referencesIn<PluginReference>(spec)) {
+      if (!wanted.some((part) => part === place)) continue;
       const seed = kind === "llm" ? (spec.llm?.seed ?? 0) : spec.protocol.seed;
       const built = await assembler.build<object>(kind, reference, seed, pointer);
       products[place] = built.product;
       identities[place] = built.identity;
     }
-    const assembly = { ...products, identities, dispose: () => assembler.dispose() } as unknown as Assembly; // the envelope requires the rest
-    mustFit(spec, assembly);
-    return assembly;
+    return { ...products, identities, dispose: () => assembler.dispose() } as unknown as Pick<Assembly, Part | "identities" | "dispose">;
   } catch (error) {
     await assembler.dispose().catch((failure: RlrfError) => services.logger.warn(failure.code, failure.fault.message));
     throw error;

@@ -135,8 +135,12 @@ export class FittedEncoder {
   }
 
   private compute(lists: Int32Array): tf.Tensor3D {
-    const { lists: all } = this.parts.data;
-    return this.network.features(paddedBatch(this.histories, lists, this.parts.history), candidatesOf(all, lists), evaluating);
+    return this.featuresAfter(this.histories, lists, candidatesOf(this.parts.data.lists, lists));
+  }
+
+  /** Of any candidates. @param rows of `histories`, one a list; @param candidates [lists, length]; @returns [lists, length, width] */
+  featuresAfter(histories: Sequences, rows: Int32Array, candidates: tf.Tensor2D): tf.Tensor3D {
+    return this.network.features(paddedBatch(histories, rows, this.parts.history), candidates, evaluating);
   }
 
   state(): Promise<NamedArrays> {

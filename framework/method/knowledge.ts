@@ -28,10 +28,12 @@ export class VectorCache {
   private readonly vectors = new Map<string, Float32Array>();
   private widthSeen: number | undefined;
 
+  /** @param limit vectors kept in memory between two calls, at most: the oldest are forgotten */
   constructor(
     private readonly encoder: TextEncoder,
     private readonly log: VectorLog,
     private readonly exclusively: Exclusively = alone,
+    private readonly limit = Number.POSITIVE_INFINITY,
   ) {}
 
   /** @param identity names the encoder and its options: vectors of different encoders never meet */
@@ -50,6 +52,7 @@ export class VectorCache {
     const width = this.widthSeen ?? 0;
     const rows = new Float32Array(texts.length * width);
     for (const [row, text] of texts.entries()) rows.set(this.vectors.get(text) ?? [], row * width);
+    this.forget();
     return { width, vectors: rows };
   }
 
@@ -60,6 +63,13 @@ export class VectorCache {
 
   async close(): Promise<void> {
     await this.log.close();
+  }
+
+  private forget(): void {
+    for (const text of this.vectors.keys()) {
+      if (this.vectors.size <= this.limit) return;
+      this.vectors.delete(text);
+    }
   }
 
   private async fill(texts: readonly string[], progress?: Progress): Promise<void> {

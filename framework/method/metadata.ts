@@ -1,6 +1,6 @@
-import type { ItemRecord, PreparedData } from "../contracts/dataset.js";
+import type { ItemRecord } from "../contracts/dataset.js";
 import type { Aspect, Prompt } from "../spec/types.js";
-import { textsOf, windowOf } from "./prompt.js";
+import { type ReaderData, textsOf, windowOf } from "./prompt.js";
 import { writeStructure } from "./structure.js";
 
 /** The answer where the window holds nothing to answer from. */
@@ -10,7 +10,7 @@ const nothing = "nothing in particular";
  * What a fixed template, without any LLM, answers from the knowledge window: the honest rival that an LLM has to beat.
  * @returns a text in the asked structure
  */
-export function metadataText(user: number, data: PreparedData, prompt: Prompt): string {
+export function metadataText(user: number, data: ReaderData, prompt: Prompt): string {
   const values = prompt.aspects.map((aspect) => [aspect.name, answer(user, data, aspect)] as const);
   return writeStructure(
     Object.fromEntries(values),
@@ -19,7 +19,7 @@ export function metadataText(user: number, data: PreparedData, prompt: Prompt): 
 }
 
 /** The `top` heaviest values of the field among the liked or disliked items, heaviest first; ties in alphabetical order. */
-function answer(user: number, data: PreparedData, { from, of, top }: Aspect): string {
+function answer(user: number, data: ReaderData, { from, of, top }: Aspect): string {
   const ranked = [...weights(user, data, from, of)].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
   return ranked.length === 0
     ? nothing
@@ -30,7 +30,7 @@ function answer(user: number, data: PreparedData, { from, of, top }: Aspect): st
 }
 
 /** An item of several values gives each its share, so that one of six genres does not count six times. */
-function weights(user: number, data: PreparedData, field: string, of: Aspect["of"]): ReadonlyMap<string, number> {
+function weights(user: number, data: ReaderData, field: string, of: Aspect["of"]): ReadonlyMap<string, number> {
   const wanted = of === "liked" ? 1 : 0;
   const total = new Map<string, number>();
   const { from, to } = windowOf(user, data);

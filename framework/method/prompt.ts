@@ -10,11 +10,14 @@ const templates = {
 
 const genders: Readonly<Record<string, string>> = { M: "male", F: "female" };
 
+/** What is read of users before anything is said of them. */
+export type ReaderData = Pick<PreparedData, "users" | "items" | "ratingScale" | "sequence" | "windows">;
+
 /**
  * What the LLM is asked about a user: who it is, the rated items of the knowledge window in time order, the aspects to answer.
  * One user message, since some chat templates know no system role and others put a system message of their own before it.
  */
-export function promptOf(user: number, data: PreparedData, prompt: Prompt): ChatMessage[] {
+export function promptOf(user: number, data: ReaderData, prompt: Prompt): ChatMessage[] {
   const { person, things } = templates[prompt.template];
   const { lowest, highest } = data.ratingScale;
   const aspects = prompt.aspects;
@@ -31,7 +34,7 @@ export function promptOf(user: number, data: PreparedData, prompt: Prompt): Chat
 }
 
 /** Positions in `data.sequence` of a user's knowledge window: all that may be said of the user. */
-export function windowOf(user: number, data: PreparedData): { readonly from: number; readonly to: number } {
+export function windowOf(user: number, data: Pick<ReaderData, "sequence" | "windows">): { readonly from: number; readonly to: number } {
   const from = data.sequence.offsets[user] ?? 0;
   return { from, to: from + (data.windows[user] ?? 0) };
 }
@@ -44,7 +47,7 @@ function personalFields({ age, gender, occupation }: Readonly<Record<string, unk
   ];
 }
 
-function windowLines(user: number, data: PreparedData, items: Prompt["items"]): string[] {
+function windowLines(user: number, data: ReaderData, items: Prompt["items"]): string[] {
   const { from, to } = windowOf(user, data);
   return Array.from({ length: to - from }, (_, i) => {
     const item = data.items[data.sequence.items[from + i] ?? 0];

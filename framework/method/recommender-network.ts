@@ -33,16 +33,26 @@ export interface RecommenderParts {
 }
 
 /** Texts and all items after their experts. */
-export interface Adapted {
+export interface AdaptedTexts {
   readonly users: tf.Tensor3D; // [texts, voices, adapted]
   readonly items: tf.Tensor2D; // [items + 1, adapted]
+}
+export interface Adapted extends AdaptedTexts {
   dispose(): void;
 }
 
-/** Items of lists, and of what came before them for a reranker that asks. */
+/** Items of lists, what came before them for a reranker that asks, and what the sequence encoder says of them. */
 interface Items {
   readonly candidates: tf.Tensor2D; // [batch, list]
   readonly history: tf.Tensor2D | null; // [batch, length], left-padded with 0
+  readonly features: tf.Tensor3D | null; // [batch, list, encoder's width]; null when it says nothing
+}
+
+/** Lists that no prepared data holds: row r of `histories` is what came before row r of `candidates`. */
+export interface OtherLists {
+  readonly histories: Sequences;
+  readonly candidates: Int32Array; // [lists * length]
+  readonly length: number;
 }
 
 /** What the texts add to the items: joined with the user's for candidates, by themselves for the history. */
@@ -81,7 +91,7 @@ export class RecommenderNetwork {
   loss(lists: Int32Array, mode: Mode): tf.Scalar {
     const { lists: all } = this.parts.data;
     const items = this.itemsOf(lists);
-    const scores = this.score(lists, items, this.heard?.ofBatch(lists, items, mode), mode);
+    const scores = this.score(items, this.heard?.ofBatch(lists, items, mode), mode);
     const labels = tf.tensor2d(Float32Array.from(labelsOf(all, lists)), [lists.length, all.length]);
     return this.reranker.loss(scores, labels);
   }
@@ -90,28 +100,52 @@ export class RecommenderNetwork {
   adapt(vectors: Float32Array | null): Adapted | null {
     if (this.heard === undefined) return null;
     if (vectors === null) throw new Error("a recommender with knowledge scores no lists without texts");
-    return this.heard.adapt(vectors);
+    const [users, items] = [this.heard.adaptUsers(vectors), this.heard.adaptItems()];
+    return { users, items, dispose: () => tf.dispose([users, items]) };
+  }
+
+  /** What never changes of `Adapted`; the caller disposes the result. @returns null without knowledge */
+  adaptItems(): tf.Tensor2D | null {
+    return this.heard?.adaptItems() ?? null;
+  }
+
+  /** @param vectors [texts * aspects * width]; @returns [texts, voices, adapted]; null without knowledge */
+  adaptUsers(vectors: Float32Array): tf.Tensor3D | null {
+    return this.heard?.adaptUsers(vectors) ?? null;
   }
 
   /** @param heard rows of `adapted.users`, [lists]; @returns [lists * length] */
   scores(lists: Int32Array, heard: Int32Array | null, adapted: Adapted | null): Float32Array {
-    return tf.tidy(() => {
-      const items = this.itemsOf(lists);
-      const texts = adapted && heard ? this.heard?.ofAdapted(adapted, heard, items) : undefined;
-      return this.score(lists, items, texts, evaluating).dataSync<"float32">();
-    });
+    return tf.tidy(() => this.scoresOf(this.itemsOf(lists), heard, adapted));
+  }
+
+  /** The same of lists that are not in the prepared data. */
+  scoresOfOthers(lists: OtherLists, heard: Int32Array | null, adapted: AdaptedTexts | null): Float32Array {
+    return tf.tidy(() => this.scoresOf(this.itemsOfOthers(lists), heard, adapted));
+  }
+
+  private scoresOf(items: Items, heard: Int32Array | null, adapted: AdaptedTexts | null): Float32Array {
+    const texts = adapted && heard ? this.heard?.ofAdapted(adapted, heard, items) : undefined;
+    return this.score(items, texts, evaluating).dataSync<"float32">();
   }
 
   private itemsOf(lists: Int32Array): Items {
-    const { data, reranker } = this.parts;
+    const { data, encoder, reranker } = this.parts;
     const history = this.histories ? paddedBatch(this.histories, lists, reranker.history ?? 0) : null;
-    return { candidates: candidatesOf(data.lists, lists), history };
+    return { candidates: candidatesOf(data.lists, lists), history, features: encoder.width > 0 ? encoder.features(lists) : null };
   }
 
-  private score(lists: Int32Array, { candidates, history }: Items, texts: ItemTexts | undefined, mode: Mode): tf.Tensor2D {
-    const { encoder } = this.parts;
+  private itemsOfOthers({ histories, candidates: items, length }: OtherLists): Items {
+    const { encoder, reranker } = this.parts;
+    const rows = Int32Array.from(histories.end.keys());
+    const candidates = tf.tensor2d(items, [rows.length, length], "int32");
+    const history = this.histories ? paddedBatch(histories, rows, reranker.history ?? 0) : null;
+    return { candidates, history, features: encoder.width > 0 ? encoder.featuresAfter(histories, rows, candidates) : null };
+  }
+
+  private score({ candidates, history, features: said }: Items, texts: ItemTexts | undefined, mode: Mode): tf.Tensor2D {
     const [own, past] = history ? this.lookUpBoth(candidates, history) : [this.items(candidates) as tf.Tensor3D, null];
-    const features = joined([own, ...(encoder.width > 0 ? [encoder.features(lists)] : []), ...(texts ? [texts.candidates] : [])]);
+    const features = joined([own, ...(said ? [said] : []), ...(texts ? [texts.candidates] : [])]);
     if (history === null || past === null) return this.reranker.score(features, mode);
     const before: ListHistory = { items: joined([past, ...(texts?.history ? [texts.history] : [])]), real: realOf(history) };
     return this.reranker.score(features, mode, before);
@@ -173,7 +207,7 @@ class HeardTexts {
     return { candidates: this.network.join(said, now), history: before };
   }
 
-  ofAdapted({ users, items }: Adapted, heard: Int32Array, { candidates, history }: Items): ItemTexts {
+  ofAdapted({ users, items }: AdaptedTexts, heard: Int32Array, { candidates, history }: Items): ItemTexts {
     return {
       candidates: this.network.join(rowsOf(users, heard), this.lookUp(items, candidates)),
       history: history && this.lookUp(items, history),
@@ -185,21 +219,26 @@ class HeardTexts {
     return tf.gather(items, index) as tf.Tensor as tf.Tensor3D;
   }
 
-  adapt(vectors: Float32Array): Adapted {
+  /** @returns [items + 1, adapted] */
+  adaptItems(): tf.Tensor2D {
+    return tf.tidy(() => this.network.items(this.itemTexts, evaluating));
+  }
+
+  /** @param vectors [texts * aspects * width]; @returns [texts, voices, adapted] */
+  adaptUsers(vectors: Float32Array): tf.Tensor3D {
     const { aspects, width } = this.knowledge;
     const size = aspects * width;
     const texts = vectors.length / size;
     if (!Number.isInteger(texts)) throw new Error(`${vectors.length} values are not texts of ${aspects} vectors of ${width}`);
-    const [users, items] = tf.tidy(() => {
+    return tf.tidy(() => {
       const pieces: tf.Tensor3D[] = [];
       for (let from = 0; from < texts; from += adaptBatch) {
         const count = Math.min(adaptBatch, texts - from);
         const piece = vectors.subarray(from * size, (from + count) * size);
         pieces.push(tf.tidy(() => this.network.users(tf.tensor3d(piece, [count, aspects, width]), evaluating)));
       }
-      return [tf.concat(pieces, 0), this.network.items(this.itemTexts, evaluating)] as [tf.Tensor3D, tf.Tensor2D];
+      return tf.concat(pieces, 0);
     });
-    return { users, items, dispose: () => tf.dispose([users, items]) };
   }
 
   dispose(): void {

@@ -14,7 +14,7 @@ import { RecommenderNetwork, type RecommenderParts } from "./recommender-network
 
 export { type EncoderParts, type EncoderRequest, FittedEncoder, fitEncoder, restoreEncoder } from "./encoder.js";
 export { DivergedError, type FitReport } from "./fit.js";
-export type { Knowledge, RecommenderParts } from "./recommender-network.js";
+export type { Knowledge, OtherLists, RecommenderNetwork, RecommenderParts } from "./recommender-network.js";
 
 export interface RecommenderRequest extends RecommenderParts {
   readonly round: Round;
@@ -118,9 +118,19 @@ export async function fitRecommender(request: RecommenderRequest): Promise<Recom
 }
 
 export function restoreRecommender(parts: RecommenderParts, state: NamedArrays): Recommender {
+  return new Recommender(restoreNetwork(parts, state), parts);
+}
+
+/** The network alone, for whoever has lists that are not in the prepared data. @param state of `Recommender.state` */
+export function restoreNetwork(parts: RecommenderParts, state: NamedArrays): RecommenderNetwork {
   const network = new RecommenderNetwork(parts, createRng("restored"));
-  network.parameters.restore(state);
-  return new Recommender(network, parts);
+  try {
+    network.parameters.restore(state);
+    return network;
+  } catch (error) {
+    network.dispose();
+    throw error;
+  }
 }
 
 /** @param users ascending; @returns the numbers of their lists, ascending */

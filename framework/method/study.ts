@@ -152,6 +152,11 @@ export class Study {
     );
   }
 
+  /** The encoder's vectors of texts as they stand. @returns [texts, width] */
+  async vectorsOf(texts: readonly string[]): Promise<Float32Array> {
+    return (await this.encoded.cache.encode(texts, this.context.progress)).vectors;
+  }
+
   /** Runs a step of the method and adds its time. */
   async timed<T>(step: string, work: () => Promise<T>): Promise<T> {
     this.context.signal.throwIfAborted();

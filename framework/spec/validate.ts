@@ -15,11 +15,11 @@ const strictness = { strict: true, strictTuples: false, strictRequired: false, a
 const compiled = new WeakMap<object, ValidateFunction>();
 let ajv: Ajv2020 | undefined;
 
-/** Fills in defaults; faults come back with pointers below `pointer`. @throws RLRF_PLUGIN_SCHEMA */
+/** Fills in defaults; faults come back with pointers below `pointer`. @param owner of the schema, as messages call it @throws RLRF_PLUGIN_SCHEMA */
 export function validate(schema: object, value: unknown, owner: string, pointer = ""): readonly PlainFault[] {
   const check = compileSchema(schema, owner);
   if (check(value)) return [];
-  return onePerPlace((check.errors ?? []).map((error) => faultOf(error, pointer)).filter((fault) => fault !== undefined));
+  return onePerPlace((check.errors ?? []).map((error) => faultOf(error, pointer, owner)).filter((fault) => fault !== undefined));
 }
 
 /** @param owner whose options they are. @throws RLRF_PLUGIN_SCHEMA */
@@ -51,14 +51,14 @@ function onePerPlace(faults: readonly PlainFault[]): readonly PlainFault[] {
   return [...byPlace.values()];
 }
 
-function faultOf(error: ErrorObject, base: string): PlainFault | undefined {
+function faultOf(error: ErrorObject, base: string, owner: string): PlainFault | undefined {
   const pointer = base + error.instancePath;
   const schema = isObject(error.parentSchema) ? error.parentSchema : {};
-  if (schema.secret === true) return secretFault(pointer);
-  const got = `${name(pointer)} is ${shown(error.data)}`;
+  if (schema.secret === true) return secretFault(pointer, owner);
+  const got = `${name(pointer, owner)} is ${shown(error.data)}`;
   switch (error.keyword) {
     case "additionalProperties":
-      return unknownKey(String(error.params.additionalProperty), pointer, schema);
+      return unknownKey(String(error.params.additionalProperty), pointer, schema, owner);
     case "required":
       return missing(String(error.params.missingProperty), pointer, schema);
     case "type":
@@ -81,24 +81,24 @@ function faultOf(error: ErrorObject, base: string): PlainFault | undefined {
 }
 
 /** Never shows the value. */
-function secretFault(pointer: string): PlainFault {
+function secretFault(pointer: string, owner: string): PlainFault {
   const hint = "put the secret into an environment variable, and that variable's name into the spec";
   return {
     code: "RLRF_SPEC_SECRET",
     pointer,
-    message: `${name(pointer)} is a secret, which may not stand in a spec`,
+    message: `${name(pointer, owner)} is a secret, which may not stand in a spec`,
     expected: '{"env": "NAME"}',
     hint,
   };
 }
 
-function unknownKey(key: string, pointer: string, schema: { [key: string]: unknown }): PlainFault {
+function unknownKey(key: string, pointer: string, schema: { [key: string]: unknown }, owner: string): PlainFault {
   const keys = isObject(schema.properties) ? Object.keys(schema.properties) : [];
   const meant = didYouMean(key, keys);
   return {
     code: "RLRF_SPEC_UNKNOWN_KEY",
     pointer: child(pointer, key),
-    message: `${pointer === "" ? "a spec" : name(pointer)} has no key ${JSON.stringify(key)}`,
+    message: `${name(pointer, owner)} has no key ${JSON.stringify(key)}`,
     expected: keys.length === 0 ? "no keys" : `one of: ${keys.join(", ")}`,
     ...(meant === undefined ? {} : { hint: meant }),
   };
@@ -114,8 +114,8 @@ function missing(key: string, pointer: string, schema: { [key: string]: unknown 
   };
 }
 
-function name(pointer: string): string {
-  return pointer === "" ? "the spec" : pointer.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~");
+function name(pointer: string, owner: string): string {
+  return pointer === "" ? owner : pointer.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
 function shown(value: unknown): string {

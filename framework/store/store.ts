@@ -230,7 +230,7 @@ async function faultOf(folder: string, key: string): Promise<string | null> {
 }
 
 /** Paths of all files below a folder, with "/" on every system, sorted. */
-async function filesIn(folder: string): Promise<string[]> {
+export async function filesIn(folder: string): Promise<string[]> {
   const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
   const names = entries.flatMap((entry) => {
     if (entry.isDirectory()) return [];
