@@ -22,6 +22,7 @@ export const commands = [
   "doctor",
   "sync",
   "plugin",
+  "registry",
 ] as const;
 
 /**

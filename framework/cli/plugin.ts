@@ -1,4 +1,5 @@
 /** `rlrf plugin …`: packages of plugins, from others and for others (docs/sharing.md). The project is the folder it is called in. */
+import { relative } from "node:path";
 import type { Command } from "commander";
 import type { Added } from "../sharing/install.js";
 import { jsonOption, type Register } from "./command.js";
@@ -23,6 +24,31 @@ export const register: Register = (program) => {
   plugin.command("remove").description("take a package out of the project").argument("<package>").action(remove);
   jsonOption(plugin.command("list").description("the packages of the project, and their plugins")).action(list);
   jsonOption(plugin.command("verify").description("compare every file with the lock, and signatures with the keyring")).action(verify);
+  const key = ["--key <file>", "sign with this private key (`rlrf plugin keygen` makes one)"] as const;
+  jsonOption(
+    plugin
+      .command("pack")
+      .description("check a package and make its tarball")
+      .argument("[folder]", "the package", ".")
+      .option(...key),
+  )
+    .option("--out <folder>", "where the tarball goes", ".")
+    .action(pack);
+  jsonOption(
+    plugin
+      .command("publish")
+      .description("pack and publish with npm")
+      .argument("[folder or tarball]", "the package", ".")
+      .option(...key),
+  )
+    .option("--registry <url>", "npm's own choice when left out")
+    .option("--tag <name>", "npm's dist-tag")
+    .action(publish);
+  plugin
+    .command("keygen")
+    .description("make a key to sign packages with; prints its public half")
+    .argument("<file>", "where the private half goes")
+    .action(keygen);
   plugin
     .command("trust")
     .description('let packages be loaded: one, or "@team/*"')
@@ -115,4 +141,29 @@ async function trust(pattern: string, { key }: { key?: string }): Promise<void> 
   const { trust: path } = await project();
   await addTrust(path, pattern, key === undefined ? undefined : { name, publicKey: publicKey.join("=") });
   print(`${pattern} may be loaded${key === undefined ? "" : `, signed by ${name}`}`);
+}
+
+async function pack(folder: string, { json, ...options }: { out: string; key?: string; json?: boolean }): Promise<void> {
+  const { packFolder } = await import("../sharing/pack.js");
+  const packed = await packFolder(folder, options);
+  if (json) return printJson(packed);
+  print(`${relative(process.cwd(), packed.tarball)}  ${packed.integrity.slice(0, 23)}…${signedText(packed.signedBy)}`);
+}
+
+async function publish(path: string, options: { key?: string; registry?: string; tag?: string; json?: boolean }): Promise<void> {
+  const { publishPackage } = await import("../sharing/pack.js");
+  const { tarball: _, ...packed } = await publishPackage(path, options);
+  if (options.json) return printJson(packed);
+  print(`${packed.name} ${packed.version} published  ${packed.integrity.slice(0, 23)}…${signedText(packed.signedBy)}`);
+}
+
+function signedText(key: string | null): string {
+  return key === null ? "" : `, signed by ${key}`;
+}
+
+async function keygen(file: string): Promise<void> {
+  const { createKey, writePrivateKey } = await import("../sharing/signature.js");
+  const { privateKey, publicKey } = createKey();
+  await writePrivateKey(file, privateKey);
+  print(publicKey);
 }

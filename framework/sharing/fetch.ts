@@ -4,7 +4,7 @@ import fs from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { RlrfError } from "../errors.js";
 import { home } from "../setup/paths.js";
-import { fileError, writeAtomic } from "../store/files.js";
+import { fileError, makeFolder, writeAtomic } from "../store/files.js";
 import { gitClone, npmPack } from "./npm.js";
 import type { Project } from "./project.js";
 import { fetchFromStatic, staticRegistry } from "./static-registry.js";
@@ -29,11 +29,15 @@ export interface Fetched {
 /** @throws RLRF_PACKAGE_FETCH, RLRF_PACKAGE_UNKNOWN, RLRF_PACKAGE_INTEGRITY, RLRF_PACKAGE_FORM, RLRF_FILE_… */
 export async function fetchPackage(spec: string, project: Project, options: FetchOptions): Promise<Fetched> {
   const asked = spec.trim();
-  if (asked === "" || asked.startsWith("-"))
-    throw new RlrfError("RLRF_USAGE", { message: `"${spec}" names no package`, expected: "a name, tarball, folder, URL or git address" });
   if (asked.startsWith("git+")) return await withTemporary(project, (temporary) => fromGit(asked, temporary, project, options));
   const path = pathOf(asked, project);
   if (path !== null) return await withTemporary(project, (temporary) => fromPath(path, temporary, project, options));
+  // npm would take "a/b" for a repository somewhere, and ask the network for it.
+  if (!named.test(asked) && !/^https?:\/\/[^\s]+$/.test(asked))
+    throw new RlrfError("RLRF_USAGE", {
+      message: `${JSON.stringify(spec)} names no package`,
+      expected: 'NAME or NAME@RANGE, a path that begins with "." or "/" or ends in .tgz, https://…, or git+https://…#REF',
+    });
   if (options.registry !== undefined) {
     const found = await staticRegistry(options.registry, project.folder);
     if (found !== null)
@@ -46,13 +50,13 @@ export async function fetchPackage(spec: string, project: Project, options: Fetc
   });
 }
 
+const named = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:@[\w.^~<>=|*+ -]+)?$/;
+
 /** A path of this machine when it looks like one, or is one. */
 function pathOf(spec: string, { folder }: Project): string | null {
   const path = resolve(folder, spec.replace(/^file:(?:\/\/)?/, ""));
   if (/^(file:|\.{1,2}([\\/]|$)|[\\/])/.test(spec)) return path;
-  return !/^[a-z][a-z+.-]+:/i.test(spec) && /\.(tgz|tar\.gz)$/.test(spec) && statSync(path, { throwIfNoEntry: false }) !== undefined
-    ? path
-    : null;
+  return !/^[a-z][a-z+.-]+:/i.test(spec) && /\.(tgz|tar\.gz)$/.test(spec) ? path : null;
 }
 
 async function fromPath(path: string, temporary: string, project: Project, options: FetchOptions): Promise<Fetched> {
@@ -89,7 +93,6 @@ function portableRegistry(registry: string, { folder }: Project): string {
 }
 
 export async function withTemporary<Result>({ packages }: Project, use: (folder: string) => Promise<Result>): Promise<Result> {
-  const { makeFolder } = await import("../store/files.js");
   try {
     await makeFolder(packages);
     const folder = await fs.mkdtemp(join(packages, ".new-"));

@@ -1,15 +1,14 @@
 /** What `rlrf plugin` does to a project: packages in, out, and back to what the lock says. Whatever fails leaves all as it was. */
 import fs from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { withLock } from "../store/with-lock.js";
-import { makeFolder } from "../store/files.js";
 import { type Fetched, type FetchOptions, fetchPackage, keepTarball, keptTarball, withTemporary } from "./fetch.js";
 import { InstalledPackage, lockedPlugin, packageFolder } from "./installed.js";
 import { emptyLock, type LockedPackage, lockedPackage, type LockFile, readLock, writeLock } from "./lock.js";
-import { mustBeSound, readPackage } from "./package.js";
+import { mustBeSound, mustFitFramework, readPackage } from "./package.js";
 import type { Project } from "./project.js";
-import { readTarball } from "./tar.js";
+import { unpackTarball } from "./tar.js";
 import { addTrust, mustBeTrusted, readTrust, ruleFor, type Trust } from "./trust.js";
 import { digestOf, integrityOf, treeOf } from "./tree.js";
 
@@ -137,16 +136,13 @@ interface Unpacked {
 /** Trust comes first: of a package that nobody vouches for, nothing besides its name is looked at. */
 async function unpack(project: Project, tarball: Buffer, temporary: string, source: string, trust = false): Promise<Unpacked> {
   const folder = join(temporary, "package");
-  for (const [path, data] of readTarball(tarball, source)) {
-    const file = join(folder, path);
-    await makeFolder(dirname(file));
-    await fs.writeFile(file, data, { flag: "wx" });
-  }
+  await unpackTarball(tarball, source, folder);
   const facts = await readPackage(folder);
   const { name, version, framework } = facts;
   const tree = await treeOf(folder);
   const rules = trust ? await trusting(project, name) : await readTrust(project.trust);
   const signer = await mustBeTrusted(rules, project.trust, { name, version, folder, tree });
+  mustFitFramework(facts);
   const entries = await mustBeSound(facts);
   const plugins: Record<string, Awaited<ReturnType<typeof lockedPlugin>>> = {};
   for (const entry of entries) plugins[`${entry.kind}/${entry.name}`] = await lockedPlugin(entry);

@@ -44,13 +44,12 @@ export async function manifestOf(folder: string): Promise<string> {
 }
 
 /**
- * Everything besides trust and digests that a package has to keep, before any of its code may run.
+ * Everything besides trust, digests and the range of frameworks that a package has to keep, before any of its code may run.
  * @returns its plugins
- * @throws RLRF_PACKAGE_FRAMEWORK, RLRF_PACKAGE_FORM, RLRF_PACKAGE_NAME, RLRF_PACKAGE_PATH, RLRF_REGISTRY_FILE, RLRF_PLUGIN_SCHEMA
+ * @throws RLRF_PACKAGE_FORM, RLRF_PACKAGE_NAME, RLRF_PACKAGE_PATH, RLRF_REGISTRY_FILE, RLRF_PLUGIN_SCHEMA
  */
 export async function mustBeSound(facts: PackageFacts & { readonly fields: Fields }): Promise<readonly PluginEntry[]> {
   if (facts.name === frameworkName) throw fault("RLRF_PACKAGE_NAME", facts, `"${frameworkName}" is the framework itself`, "another name");
-  mustFitFramework(facts);
   mustBringDependencies(facts);
   const entries = await packageEntries(facts);
   const { compileSchema } = await import("../spec/validate.js");

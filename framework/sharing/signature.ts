@@ -1,6 +1,6 @@
 /** Signatures of packages: ed25519 (RFC 8032), over a package's name, version and every file in it besides the signature itself. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { Form } from "./form.js";
@@ -22,6 +22,16 @@ const signatureForm = /^[A-Za-z0-9+/]{86}==$/;
 export function createKey(): { readonly privateKey: string; readonly publicKey: string } {
   const { privateKey } = generateKeyPairSync("ed25519");
   return { privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), publicKey: publicText(privateKey) };
+}
+
+/** For this user alone to read. @throws RLRF_KEY_FILE when there is a file already */
+export async function writePrivateKey(path: string, pem: string): Promise<void> {
+  try {
+    await writeFile(path, pem, { flag: "wx", mode: 0o600 });
+  } catch (cause) {
+    const message = `the key cannot be written: ${(cause as NodeJS.ErrnoException).code}`;
+    throw new RlrfError("RLRF_KEY_FILE", { message, where: path, expected: "the path of a new file" }, { cause });
+  }
 }
 
 /** @throws RLRF_KEY_FILE */

@@ -1,6 +1,9 @@
 /** Gzipped tar archives as npm makes them: read whole, with bounds, and nothing but plain files below the archive's one folder. */
+import fs from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { RlrfError } from "../errors.js";
+import { makeFolder } from "../store/files.js";
 
 export const maxTarballBytes = 64 << 20;
 const maxUnpackedBytes = 256 << 20;
@@ -22,6 +25,15 @@ function unzipped(data: Uint8Array, name: string): Buffer {
       ? `it unpacks to more than ${maxUnpackedBytes} bytes`
       : `it is no whole gzip file: ${(cause as Error).message}`;
     throw bad(name, message, "a tarball as `npm pack` makes it");
+  }
+}
+
+/** Writes what a tarball holds into a new folder. @throws RLRF_PACKAGE_ARCHIVE, RLRF_PACKAGE_PATH before anything is written */
+export async function unpackTarball(data: Uint8Array, name: string, folder: string): Promise<void> {
+  for (const [path, body] of readTarball(data, name)) {
+    const file = join(folder, path);
+    await makeFolder(dirname(file));
+    await fs.writeFile(file, body, { flag: "wx" });
   }
 }
 
