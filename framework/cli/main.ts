@@ -21,6 +21,7 @@ export const commands = [
   "assets",
   "doctor",
   "sync",
+  "new",
   "plugin",
   "registry",
 ] as const;

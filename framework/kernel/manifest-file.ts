@@ -83,7 +83,7 @@ function faultOf(value: unknown): string | undefined {
   const missing = texts.find((key) => typeof entry[key] !== "string");
   if (missing !== undefined) return `the entry has no "${missing}"`;
   if (!isPluginKind(String(entry.kind))) return `there is no kind "${entry.kind}"`;
-  if (!nameForm.test(String(entry.name))) return `"${entry.name}" is no name: kebab-case, or @team/package/kebab-case`;
+  if (!isPluginName(String(entry.name))) return `"${entry.name}" is no name: kebab-case, or @team/package/kebab-case`;
   if (!isVersion(String(entry.version))) return `"${entry.version}" is no semantic version (1.2.3)`;
   const wrong = optional.find(([key, holds]) => entry[key] !== undefined && !holds(entry[key]));
   return wrong === undefined ? undefined : `"${wrong[0]}" of ${entry.kind}/${entry.name} is not ${wrong[2]}`;
@@ -114,6 +114,10 @@ function isPartners(value: unknown): boolean {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isPluginName(text: string): boolean {
+  return nameForm.test(text);
 }
 
 export function isPluginKind(text: string): text is PluginKind {

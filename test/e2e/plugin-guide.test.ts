@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { temporaryFolder } from "../support/fixtures.js";
+import { installLinked } from "../support/linked-package.js";
 
 interface Block {
   readonly language: string;
@@ -38,20 +39,6 @@ function commandsOf(body: string): Command[] {
     });
 }
 
-/** What `npm install` gives the reader: rlrf4rec as a link to this repository, and the packages that package.json asks for. */
-async function install(folder: string): Promise<void> {
-  const modules = join(folder, "node_modules");
-  const { devDependencies } = JSON.parse(await fs.readFile(join(folder, "package.json"), "utf8")) as { devDependencies: object };
-  for (const name of Object.keys(devDependencies)) {
-    await fs.mkdir(dirname(join(modules, name)), { recursive: true });
-    await fs.symlink(join(packageRoot, "node_modules", name), join(modules, name));
-  }
-  await fs.symlink(packageRoot, join(modules, "rlrf4rec"));
-  await fs.mkdir(join(modules, ".bin"));
-  for (const name of ["tsc", "mocha"]) await fs.symlink(join(packageRoot, "node_modules", ".bin", name), join(modules, ".bin", name));
-  await fs.symlink(join(packageRoot, "framework", "cli", "rlrf.mjs"), join(modules, ".bin", "rlrf"));
-}
-
 const mark = "----- next command -----";
 
 /** In one shell, so that variables last. @returns what each command printed, up to the first that failed */
@@ -78,7 +65,7 @@ describe("docs/plugin-guide.md", function () {
       await fs.mkdir(dirname(join(folder, file)), { recursive: true });
       await fs.writeFile(join(folder, file), body);
     }
-    await install(folder);
+    await installLinked(folder);
 
     const commands = blocks.filter(({ language }) => language === "console").flatMap(({ body }) => commandsOf(body));
     assert.ok(commands.some(({ line, output }) => line.includes("rlrf try") && output !== ""));
