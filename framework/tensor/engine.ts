@@ -6,6 +6,7 @@ import util from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import { RlrfError } from "../errors.js";
 import { quietPath } from "../setup/engine.js";
+import { registerTensorFlowKernels } from "./tensorflow-kernels.js";
 import { registerCpuKernels, registerWasmKernels } from "./wasm-kernels.js";
 
 const names = ["tensorflow", "wasm", "cpu"] as const;
@@ -106,6 +107,7 @@ async function startTensorFlow(): Promise<Omit<EngineInfo, "reason">> {
     // The first op of TensorFlow's eager runtime also speaks.
     tf.tidy(() => tf.add(tf.scalar(1), tf.scalar(1)).dataSync());
   });
+  registerTensorFlowKernels();
   const backend = tf.backend() as tf.KernelBackend & { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
   return {
     name: "tensorflow",

@@ -5,9 +5,19 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { pythonEnvironment } from "../../framework/setup/python.js";
+import { transformersRequirements } from "../support/transformers-serve.js";
 
-/** What the rivals are measured with; the versions are part of the figures. */
+/** What the recommender's rivals are measured with; the versions are part of the figures. */
 export const requirements = ["torch==2.13.0", "numpy==2.4.6", "safetensors==0.8.0"] as const;
+
+const recommender = () => pythonEnvironment("bench", requirements);
+const languageModel = () => pythonEnvironment("transformers", transformersRequirements);
+/** The interpreter of each rival. */
+const rivals = {
+  "sasrec.py": recommender,
+  "prm.py": recommender,
+  "generation.py": languageModel,
+} as const;
 
 export interface Timed {
   readonly seconds: number;
@@ -25,10 +35,11 @@ export class Rival {
   }
 
   /** @param data a safetensors file; @param options hyper-parameters, the same as ours */
-  static async start(script: "sasrec.py" | "prm.py", data: string, options: object): Promise<Rival> {
-    const python = await pythonEnvironment("bench", requirements);
+  static async start(script: keyof typeof rivals, data: string, options: object): Promise<Rival> {
+    const python = await rivals[script]();
     const path = join(packageRoot, "test", "bench", "rivals", script);
-    const child = spawn(python, [path, data, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"] });
+    const env = { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" };
+    const child = spawn(python, [path, data, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"], env });
     child.stderr.pipe(process.stderr);
     const rival = new Rival(script, child);
     await rival.answer(); // versions: it is ready

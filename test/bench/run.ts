@@ -1,16 +1,19 @@
 /**
- * `npm run bench`: our recommender against PyTorch on the same work, in turn, in the same minutes; and the command line's own time.
- *   npm run bench -- sasrec        only this part (cli, sasrec, prm)
+ * `npm run bench`: ours against others on the same work, in turn, in the same minutes; and the command line's own time.
+ *   npm run bench -- sasrec        only this part (cli, sasrec, prm, generation, tuning, loading)
  *   npm run bench -- --rounds 2    fewer pairs of timings
  *   npm run bench -- --no-fits     without the two whole SASRec fits
  */
+import { mkdir } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeJson } from "../../framework/store/files.js";
-import { startEngine } from "../../framework/tensor/engine.js";
+import { type EngineInfo, startEngine } from "../../framework/tensor/engine.js";
+import { transformersRequirements } from "../support/transformers-serve.js";
 import { benchCli } from "./cli.js";
 import { type Figure, table } from "./figures.js";
+import { benchGeneration } from "./generation.js";
 import { benchPrm } from "./prm.js";
 import { requirements } from "./rival.js";
 import { benchSasRec } from "./sasrec.js";
@@ -21,17 +24,32 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
 });
-const parts = positionals.length === 0 ? ["cli", "sasrec", "prm"] : positionals;
 const rounds = Number(values.rounds);
 
-const figures: Figure[] = [];
-if (parts.includes("cli")) figures.push(...(await benchCli()));
-const engine = await startEngine();
-const data = await movieLens();
-if (parts.includes("sasrec")) figures.push(...(await benchSasRec(data, { rounds, fits: values.fits })));
-if (parts.includes("prm")) figures.push(...(await benchPrm(data, await templateKnowledge(data), rounds)));
+const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>>> = {
+  cli: benchCli,
+  sasrec: async () => benchSasRec(await movieLens(), { rounds, fits: values.fits }),
+  prm: async () => {
+    const data = await movieLens();
+    return benchPrm(data, await templateKnowledge(data), rounds);
+  },
+  generation: (engine) => benchGeneration(engine, rounds),
+};
+const chosen = positionals.length === 0 ? Object.keys(benches) : positionals;
+const unknown = chosen.filter((name) => !Object.hasOwn(benches, name));
+if (unknown.length > 0 || !(Number.isInteger(rounds) && rounds > 0)) {
+  const what = unknown.length > 0 ? `there is no bench ${unknown.join(", ")}` : `--rounds is ${values.rounds}`;
+  console.error(`${what}; expected ${Object.keys(benches).join(", ")}, and --rounds a whole number above 0`);
+  process.exit(2);
+}
 
-const machine = { cores: cpus().length, processor: cpus()[0]?.model, node: process.version, engine, rivals: requirements };
+await mkdir(benchFolder, { recursive: true });
+const engine = await startEngine();
+const figures: Figure[] = [];
+for (const name of chosen) figures.push(...((await benches[name]?.(engine)) ?? []));
+
+const rivals = [...requirements, ...transformersRequirements];
+const machine = { cores: cpus().length, processor: cpus()[0]?.model, node: process.version, engine, rivals };
 const path = join(benchFolder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
 await writeJson(path, { machine, rounds, figures });
 console.log(`${table(figures)}\n\n${engine.name} ${engine.version} against ${requirements[0]}, ${machine.cores} cores; ${path}`);

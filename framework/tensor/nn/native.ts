@@ -1,5 +1,6 @@
 /** Gradients that TensorFlow has as one op and tfjs does not name; composed of tfjs' own ops on the other engines. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { NodeBackend } from "../tensorflow-kernels.js";
 
 /** dy where y > 0, else 0, for y = relu(x). The sign of y is the step function, which tfjs builds from six ops on the native engine. */
 export function reluGradient(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
@@ -17,16 +18,10 @@ export function biasGradient(dy: tf.Tensor): tf.Tensor {
   );
 }
 
-/** What tfjs-node's backend has besides tfjs' interface. */
-interface NativeBackend {
-  readonly binding: { readonly TF_ATTR_TYPE: number; readonly TF_FLOAT: number };
-  executeSingleOutput(op: string, attributes: readonly object[], inputs: readonly tf.Tensor[]): tf.Tensor;
-}
-
 /** One TensorFlow op on float32 tensors; undefined where the engine is another. */
 function native(op: string, inputs: readonly tf.Tensor[]): tf.Tensor | undefined {
   if (tf.getBackend() !== "tensorflow") return undefined;
-  const backend = tf.backend() as unknown as NativeBackend;
+  const backend = tf.backend() as unknown as NodeBackend;
   const { TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
   return backend.executeSingleOutput(op, [{ name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT }], inputs);
 }
