@@ -28,8 +28,11 @@ export async function evaluate(study: Study, told: readonly PolicyTexts[]): Prom
       // One frozen encoder for all arms; not even restored when every arm's scores are in the store.
       let encoder: FittedEncoder | undefined;
       const shared = async () => (encoder ??= await encoderOf(study, round, name));
-      for (const arm of arms) scored.get(arm.name)?.push(await armScores(study, arm, round, name, shared));
-      encoder?.dispose();
+      try {
+        for (const arm of arms) scored.get(arm.name)?.push(await armScores(study, arm, round, name, shared));
+      } finally {
+        encoder?.dispose();
+      }
     }
   }
   for (const [arm, lists] of scored) await writeScores(study, arm, lists);

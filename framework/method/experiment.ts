@@ -56,6 +56,16 @@ interface Written {
 
 /** Steps 1 to 8. */
 async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts): Promise<Written> {
+  const rewards: RewardModels[] = [];
+  try {
+    return await iterate(study, llm, metadata, rewards);
+  } finally {
+    for (const reward of rewards) reward.dispose();
+  }
+}
+
+/** @param rewards takes the reward models of each iteration, which the caller disposes */
+async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rewards: RewardModels[]): Promise<Written> {
   await study.timed("language model", () => loadLanguageModel(study, llm));
   const { tuning } = study; // a policy can be asked for only now
   const users = alignUsers(study);
@@ -70,7 +80,6 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   }
   const hearing: Hearing[] = [];
   const iterations: IterationOutcome[] = [];
-  const rewards: RewardModels[] = [];
   let upperReference: Result["arms"] = {};
   for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
     const current = policies.at(-1) as Policy;
@@ -106,6 +115,5 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   }
   const referee = rewards[0] as RewardModels; // one for all policies, so that their figures can be compared
   const judgement = await study.timed("judge", () => judgePolicies(study, referee, policies));
-  for (const reward of rewards) reward.dispose();
   return { policies, hearing, iterations, judgement, upperReference };
 }

@@ -107,8 +107,8 @@ export async function armScores(
   const inputs = { recommender: recommenderInputs(study, round, name, arm.knowledge), heard, users: round.test };
   const step = await study.context.store.step({ step: "scores", version: 1, inputs }, async (folder) => {
     const recommender = await recommenderOf(study, round, name, arm.knowledge, await encoder());
-    const { scores } = await rankLists(study, { recommender, users: round.test, seed: name.seed }, heard);
-    recommender.dispose();
+    const listener = { recommender, users: round.test, seed: name.seed };
+    const { scores } = await rankLists(study, listener, heard).finally(() => recommender.dispose());
     await writeTensors(join(folder, "scores.safetensors"), { scores: { shape: [scores.length], values: scores } });
   });
   const scores = valuesOf(await readTensors(join(step.folder, "scores.safetensors")), "scores", Float32Array);

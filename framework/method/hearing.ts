@@ -31,10 +31,12 @@ export async function hearOnValidUsers(study: Study, { name: texts, texts: writt
     for (const seed of study.spec.seeds) {
       const name = { part: "evaluate", fold, seed } as const;
       const encoder = await encoderOf(study, round, name);
-      const recommender = await recommenderOf(study, round, name, knowledge, encoder);
-      await hearing.ask({ recommender, users: round.valid, seed });
-      recommender.dispose();
-      encoder.dispose();
+      try {
+        const recommender = await recommenderOf(study, round, name, knowledge, encoder);
+        await hearing.ask({ recommender, users: round.valid, seed }).finally(() => recommender.dispose());
+      } finally {
+        encoder.dispose();
+      }
     }
   }
   return warned(study, hearing.outcome(texts));

@@ -18,6 +18,16 @@ interface RewardModel {
   readonly recommender: Recommender;
 }
 
+async function modelOf(study: Study, round: Round, name: FitName, knowledge: Knowledge): Promise<RewardModel> {
+  const encoder = await encoderOf(study, round, name);
+  try {
+    return { round, name, encoder, recommender: await recommenderOf(study, round, name, knowledge, encoder) };
+  } catch (error) {
+    encoder.dispose();
+    throw error;
+  }
+}
+
 /** The cross-fitted reward models of an iteration: one for each part of the align users and each recommender seed. */
 export class RewardModels {
   private readonly batches: RewardBatches;
@@ -37,14 +47,15 @@ export class RewardModels {
   static async fit(study: Study, reward: Reward, heard: PolicyTexts): Promise<RewardModels> {
     const knowledge = await study.knowledge(heard.texts);
     const models: RewardModel[] = [];
-    for (const [fold, round] of study.data.parts.reward.entries()) {
-      for (const seed of study.spec.seeds) {
-        const name = { part: "reward", fold, seed } as const;
-        const encoder = await encoderOf(study, round, name);
-        models.push({ round, name, encoder, recommender: await recommenderOf(study, round, name, knowledge, encoder) });
-      }
+    const fitted = new RewardModels(study, reward, knowledge, models, heard.texts);
+    try {
+      for (const [fold, round] of study.data.parts.reward.entries())
+        for (const seed of study.spec.seeds) models.push(await modelOf(study, round, { part: "reward", fold, seed }, knowledge));
+      return fitted;
+    } catch (error) {
+      fitted.dispose();
+      throw error;
     }
-    return new RewardModels(study, reward, knowledge, models, heard.texts);
   }
 
   /**
