@@ -141,6 +141,12 @@ export const errorCodes = {
     exit: 1,
     summary: "A tuning waits for its adapter, which is to be made on another machine; the message says how.",
   },
+  RLRF_RAY_ADDRESS: { exit: 2, summary: "The executor ray has no address, or one that is no URL of Ray's Jobs API." },
+  RLRF_RAY_REFUSED: { exit: 1, summary: "A Ray cluster refuses a request, or what answers at its address is something else." },
+  RLRF_RAY_UNREACHABLE: {
+    exit: 1,
+    summary: "A Ray cluster did not answer for longer than `patience`; every finished unit of work is kept.",
+  },
   RLRF_UNIT_LOST: {
     exit: 1,
     summary: "A unit of work ended again and again without saying why: its process was killed, or its machine was lost.",

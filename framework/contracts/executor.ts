@@ -7,6 +7,8 @@ export interface UnitResources {
   readonly cpus: number;
   readonly gpus: number;
   readonly memoryBytes: number;
+  /** It runs the language model: the units that a GPU is for. */
+  readonly languageModel?: boolean;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface AttemptResult {
   readonly output: string;
   /** In words, where it ended neither well nor with a coded error. */
   readonly lost?: string;
+  /** Somebody else ended it on purpose: it is not begun again. */
+  readonly stopped?: true;
 }
 
 /** Tells where an attempt runs, as soon as it does. */
@@ -73,7 +75,7 @@ async function untilDone(
       throw error;
     });
     if (result?.exitCode === 0) return end({ state: "done", exitCode: 0 });
-    if (result === null || signal.aborted) return end({ state: "cancelled", exitCode: result?.exitCode ?? null });
+    if (result === null || result.stopped || signal.aborted) return end({ state: "cancelled", exitCode: result?.exitCode ?? null });
     const { exitCode } = result;
     const error = errorIn(result.output);
     if (error !== undefined) return end({ state: "failed", exitCode, error });

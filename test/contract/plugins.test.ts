@@ -26,6 +26,7 @@ import {
 import { ChatServer } from "../support/chat-server.js";
 import { EmbeddingServer } from "../support/embedding-server.js";
 import { amazonFolders, bookCrossingFolder, tableFolder } from "../support/dataset-files.js";
+import { useRay } from "../support/ray.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
 import { writeFolder } from "../support/checkpoint.js";
 
@@ -128,6 +129,9 @@ describe("contracts", () => {
   });
 
   for (const [i, { kind, name }] of entries.entries())
-    for (const options of variants[`${kind}/${name}`] ?? [{}])
-      suites[kind]({ plugin: plugins[i] as PluginClass<never>, options: { ...options }, plugins, services });
+    describe(`${kind}/${name}`, () => {
+      if (name === "ray") useRay();
+      for (const options of variants[`${kind}/${name}`] ?? [{}])
+        suites[kind]({ plugin: plugins[i] as PluginClass<never>, options: { ...options }, plugins, services });
+    });
 });
