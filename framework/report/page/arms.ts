@@ -1,7 +1,7 @@
 /** The arms: a forest plot of their values, one of what is between them and a rival, and the tables behind both. */
 import type { ArmTest, DifferenceView, Interval, RunView } from "./data.js";
 import { h, replace, select } from "./dom.js";
-import { figure, panel, responsive, tableFigure } from "./figure.js";
+import { figure, panel, panelHead, responsive, tableFigure } from "./figure.js";
 import { count, fixed, metricName, probability, signed, stars } from "./format.js";
 import { armColor, draw, isControl, muted, plot, rule } from "./plot.js";
 import { table } from "./table.js";
@@ -10,6 +10,8 @@ export interface ForestRow {
   readonly name: string;
   readonly interval: Interval;
   readonly text: string;
+  /** Where there is no room for more. */
+  readonly short: string;
   readonly color: string;
   readonly hollow: boolean;
 }
@@ -17,7 +19,7 @@ export interface ForestRow {
 /** One row a name: point, interval, and the numbers at the right. */
 export function forest(rows: readonly ForestRow[], label: string, reference: number | null): HTMLElement {
   return responsive((width) => {
-    const narrow = width < 460;
+    const narrow = width < 440;
     const longest = Math.max(...rows.map(({ name }) => name.length));
     return draw({
       width,
@@ -51,7 +53,7 @@ export function forest(rows: readonly ForestRow[], label: string, reference: num
           frameAnchor: "right",
           textAnchor: "start",
           dx: 10,
-          text: (row: ForestRow) => (narrow ? row.text.split(" ")[0] : row.text),
+          text: (row: ForestRow) => (narrow ? row.short : row.text),
           fill: "currentColor",
           fontVariant: "tabular-nums",
         }),
@@ -70,21 +72,33 @@ export function armsSection(run: RunView): HTMLElement[] {
   const rivals = others.map(({ arm }) => arm);
   let metric = run.metrics[0] ?? "";
   let against = ["metadata", "item-only", "id-only"].find((arm) => rivals.includes(arm)) ?? rivals[0] ?? "";
-  const values = panel("");
-  const differences = panel("");
+  const values = panel("", "");
+  const differences = panel("", "");
   const show = () => {
     const rows = run.arms.flatMap(({ arm, values: byMetric }) => {
       const interval = byMetric[metric];
       return interval === undefined
         ? []
-        : [{ name: arm, interval, text: intervalText(interval), color: armColor(arm), hollow: isControl(arm) }];
+        : [
+            {
+              name: arm,
+              interval,
+              text: intervalText(interval),
+              short: fixed(interval.mean),
+              color: armColor(arm),
+              hollow: isControl(arm),
+            },
+          ];
     });
     const name = metricName(metric);
     const reference = rows.find((row) => row.name === against)?.interval.mean ?? null;
-    replace(values, h("h4", {}, `a  ${name} of each arm`), forest(rows, `${name} of each arm with 95% intervals`, reference));
+    replace(values, panelHead("a", `${name} of each arm`), forest(rows, `${name} of each arm with 95% intervals`, reference));
     const apart = differencesTo(run, metric, against);
-    const caption = `b  Difference to ${against}`;
-    replace(differences, h("h4", {}, caption), forest(apart, `${name}: difference of each arm to ${against} with 95% intervals`, 0));
+    replace(
+      differences,
+      panelHead("b", `Difference to ${against}`),
+      forest(apart, `${name}: difference of each arm to ${against} with 95% intervals`, 0),
+    );
   };
   const controls = h(
     "div",
@@ -126,7 +140,8 @@ function differencesTo(run: RunView, metric: string, against: string): ForestRow
         (one) => one.metric === metric && ((one.arm === arm && one.against === against) || (one.arm === against && one.against === arm)),
       );
       const mark = test === undefined ? "" : ` ${stars(test.pHolm)}`;
-      return { name: arm, interval, text: `${signed(interval.mean)}${mark}`.trimEnd(), color: armColor(arm), hollow: isControl(arm) };
+      const text = `${signed(interval.mean)}${mark}`.trimEnd();
+      return { name: arm, interval, text, short: text, color: armColor(arm), hollow: isControl(arm) };
     })
     .sort((a, b) => orderOf(run, a.name) - orderOf(run, b.name));
 }

@@ -4,6 +4,12 @@ import { type Child, h } from "./dom.js";
 let figures = 0;
 let tables = 0;
 
+/** Numbers begin again: another run is shown. */
+export function restart(): void {
+  figures = 0;
+  tables = 0;
+}
+
 export type Draw = (width: number) => SVGSVGElement | HTMLElement;
 
 /** Draws into an element as wide as its place, in whole steps so that a scrollbar does not start a circle. */
@@ -11,7 +17,7 @@ export function responsive(draw: Draw, label: string): HTMLElement {
   const place = h("div", { class: "plot" });
   let drawn = 0;
   const redraw = (width: number) => {
-    const rounded = Math.max(240, Math.floor(width / 4) * 4);
+    const rounded = Math.max(130, Math.floor(width / 4) * 4);
     if (rounded === drawn || width === 0) return;
     drawn = rounded;
     const picture = draw(rounded);
@@ -20,17 +26,8 @@ export function responsive(draw: Draw, label: string): HTMLElement {
     picture.setAttribute("aria-label", label);
     place.replaceChildren(picture);
   };
-  redraws.set(place, () => {
-    drawn = 0;
-    redraw(place.clientWidth);
-  });
   new ResizeObserver((entries) => redraw(entries.at(-1)?.contentRect.width ?? 0)).observe(place);
   return place;
-}
-
-const redraws = new WeakMap<Element, () => void>();
-export function redrawn(place: Element): void {
-  redraws.get(place)?.();
 }
 
 /** A figure of one or more parts. */
@@ -43,8 +40,13 @@ export function figure(title: string, caption: Child, ...content: readonly Child
   );
 }
 
-export function panel(title: string, ...content: readonly Child[]): HTMLElement {
-  return h("div", { class: "panel" }, h("h4", {}, title), ...content);
+/** @param letter names the part in the caption */
+export function panel(letter: string, title: string, ...content: readonly Child[]): HTMLElement {
+  return h("div", { class: "panel" }, panelHead(letter, title), ...content);
+}
+
+export function panelHead(letter: string, title: string): HTMLElement {
+  return h("h4", {}, letter === "" ? null : h("span", { class: "letter" }, letter), title);
 }
 
 export function tableFigure(title: string, caption: Child, table: HTMLElement, open = true): HTMLElement {

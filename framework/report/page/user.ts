@@ -12,7 +12,7 @@ export interface ShownUser {
 export function userElement({ id, part, details }: ShownUser, view: UsersView, items: ItemsChunk): HTMLElement[] {
   return [
     h("h4", { class: "user-head" }, `User ${id}`, " ", h("span", { class: "tag" }, part)),
-    ...details.lists.map((list, i) => listElement(list, view, items, details.lists.length > 1 ? `List ${i + 1}` : "Candidates")),
+    ...listElements(details.lists, view, items),
     ...textsElement(details, view),
     ...pairsElement(details.pairs),
     ...historyElement("Knowledge window: what prompts may show", details.window, items),
@@ -22,6 +22,19 @@ export function userElement({ id, part, details }: ShownUser, view: UsersView, i
 
 function section(title: string, ...content: readonly Child[]): HTMLElement {
   return h("section", { class: "block" }, h("h5", {}, title), ...content);
+}
+
+const openLists = 2;
+
+/** The first stand open; there may be a dozen. */
+function listElements(lists: readonly ListDetails[], view: UsersView, items: ItemsChunk): HTMLElement[] {
+  const made = lists.map((list, i) => listElement(list, view, items, lists.length > 1 ? `List ${i + 1}` : "Candidates"));
+  const more = made.slice(openLists);
+  if (more.length === 0) return made;
+  return [
+    ...made.slice(0, openLists),
+    h("details", { class: "block" }, h("summary", {}, `${more.length} more of this user's lists`), ...more),
+  ];
 }
 
 function listElement(list: ListDetails, { arms }: UsersView, items: ItemsChunk, title: string): HTMLElement {

@@ -154,7 +154,15 @@ class Browser {
       rows.sort((x, y) => compared(key(x), key(y)) || x - y);
     }
     this.rows = Int32Array.from(rows);
-    replace(this.heads, h("span", {}, "user"), h("span", {}, "part"), h("span", {}, "A"), h("span", {}, "B"), h("span", {}, "A − B"));
+    replace(
+      this.heads,
+      h("span", {}, "user"),
+      h("span", {}, "part"),
+      h("span", {}, "A"),
+      h("span", {}, "B"),
+      h("span", {}, "A − B"),
+      h("span", {}, ""),
+    );
     this.status.textContent = `${count(rows.length)} of ${count(ids.length)} users. A is ${this.a}, B is ${this.b}, by ${metricName(this.metric)}.`;
     this.list.show(rows.length, this.rows.indexOf(this.shown));
   }
@@ -168,7 +176,8 @@ class Browser {
       h("span", { class: "part" }, this.index.parts[user] ?? ""),
       h("span", { class: "number" }, fixed(a, 3)),
       h("span", { class: "number" }, fixed(b, 3)),
-      h("span", { class: "number" }, Number.isNaN(difference) ? "\u2013" : signed(difference, 3), bar),
+      h("span", { class: "number difference" }, Number.isNaN(difference) ? "\u2013" : signed(difference, 3)),
+      h("span", { class: "axis" }, bar),
     ];
   }
 
