@@ -113,6 +113,13 @@ export const errorCodes = {
   RLRF_LLM_UNPREPARED: { exit: 1, summary: "A language model was asked for texts before it was prepared." },
   RLRF_LLM_CORPUS: { exit: 2, summary: "There are no texts that a language model could learn its language from." },
   RLRF_LLM_OPTIONS: { exit: 2, summary: "A language model's sizes do not fit each other." },
+  RLRF_LLAMA_CPP: { exit: 1, summary: "llama.cpp does not start here, cannot load a model or an adapter, or fails at a batch." },
+  RLRF_PEER_MISSING: { exit: 2, summary: "A plugin needs a package that users install themselves, and it is not there." },
+  RLRF_PEER_VERSION: {
+    exit: 2,
+    summary: "A package that a plugin works with is installed in another version than the plugin was written for.",
+  },
+  RLRF_PEER_BROKEN: { exit: 1, summary: "A package that a plugin works with is installed, but cannot be imported." },
   RLRF_LLM_SAMPLER: {
     exit: 2,
     summary: "What samples in the place of the LLM is another model than the one that is tuned, or does not write with its adapter.",

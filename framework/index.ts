@@ -56,5 +56,6 @@ export * as lm from "./language-model/index.js";
 export * as tuning from "./tuning/index.js";
 export * as units from "./executor/index.js";
 export * as http from "./http/index.js";
+export { importPeer } from "./setup/peer.js";
 export { runCommand } from "./setup/command.js";
 export * as files from "./store/files.js";

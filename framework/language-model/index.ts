@@ -1,15 +1,16 @@
 /** What an LLM plugin builds a decoder of its own from. */
 export { type BpeTraining, trainBpe } from "./bpe-training.js";
-export { type ChatCodec, ChatMl, chatTokens, TemplateChat } from "./chat.js";
+export { type ChatCodec, ChatMl, chatTokens, stopBytes, TemplateChat, tokenizeExample } from "./chat.js";
 export { ChatTemplate } from "./checkpoint/chat-template.js";
 export type { ChatDescription, Checkpoint } from "./checkpoint/checkpoint.js";
 export { openCheckpoint } from "./checkpoint/open.js";
 export { TextTokenizer } from "./checkpoint/text-tokenizer.js";
 export type { TokenizerJson } from "./checkpoint/tokenizer-json.js";
 export type { DecoderConfig, RopeConfig, RopeScaling } from "./config.js";
-export type { Batching } from "./generate.js";
+export { type Batching, contextError } from "./generate.js";
+export { Lane } from "./lane.js";
 export { LanguageModel } from "./model.js";
 export { pretrain, type Pretraining, pretrainingSteps } from "./pretrain.js";
-export { loadPublishedModel, type PublishedModel } from "./published.js";
+export { checkpointHash, codecOf, loadPublishedModel, modelPath, type PublishedModel } from "./published.js";
 export { BpeTokenizer, type TokenizerState } from "./tokenizer.js";
 export { type CheckpointTensor, createWeights, type DecoderWeights, disposeWeights, weightsFromCheckpoint } from "./weights.js";

@@ -1,5 +1,6 @@
 /** From a published checkpoint to a language model that writes and can be tuned. */
-import type { Progress } from "../contracts/plugin.js";
+import { isAbsolute, resolve } from "node:path";
+import type { Assets, Progress } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { hashFile, hashOf } from "../store/hash.js";
 import type { EngineInfo } from "../tensor/engine.js";
@@ -37,7 +38,7 @@ export async function loadPublishedModel(
     const { config } = checkpoint;
     requireTensorMemory(engine, loadingBytes(config), `the language model of ${path}`);
     const codec = codecOf(checkpoint);
-    const hash = hashOf(await Promise.all(checkpoint.files.map(hashFile)));
+    const hash = await checkpointHash(checkpoint);
     const task = progress.start("language model", checkpointShapes(config).size, "tensors");
     const weights = await weightsFromCheckpoint(config, (name) => {
       task.advance();
@@ -57,7 +58,8 @@ export async function loadPublishedModel(
   }
 }
 
-function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
+/** The chat form that a checkpoint brings. @throws RLRF_CHAT_TEMPLATE, RLRF_CHECKPOINT_… */
+export function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
   if (chat.template === null)
     throw new RlrfError("RLRF_CHAT_TEMPLATE", {
       message: "the model has no chat template",
@@ -65,4 +67,14 @@ function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
       hint: "choose a model that was tuned on instructions, or put a chat_template.jinja into its folder",
     });
   return new TemplateChat(new TextTokenizer(path, tokenizer), new ChatTemplate(path, chat.template, chat.variables), chat.endTokens);
+}
+
+/** Names the weights: of the content of all files that decide what the model writes. */
+export async function checkpointHash({ files }: Checkpoint): Promise<string> {
+  return hashOf(await Promise.all(files.map(hashFile)));
+}
+
+/** What a plugin's option `model` names: an asset's id, or, with a slash in it, the path of a file or folder. */
+export function modelPath(model: string, assets: Assets): Promise<string> {
+  return isAbsolute(model) || /[\\/]/.test(model) ? Promise.resolve(resolve(model)) : assets.folder(model);
 }

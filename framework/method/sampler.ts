@@ -9,12 +9,6 @@ import { metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
 import type { Study } from "./study.js";
 
-/**
- * How far log-probabilities of one model may lie apart in two backends, mean over tokens, nats: room for weights of four bits a number
- * (SmolLM2-135M in Q4_0 against its own Q4_1: 0.1), and none for another model, or for one without its adapter.
- */
-export const toleratedDifference = 0.25;
-
 /** Users whose prompts are probed, each with the template's text. */
 const probedUsers = 3;
 
@@ -63,9 +57,10 @@ async function mustBeAlike(study: Study, llm: LlmBackend, sampler: LlmBackend, a
     completion: metadataText(user, data, spec.prompt),
   }));
   const names = { llm: spec.llm?.plugin ?? "", sampler: spec.llm?.sampler?.plugin ?? "" };
+  const tolerance = spec.llm?.sampler?.tolerance ?? 0;
   const with_ = adapter === null ? "" : ` with the adapter ${adapter.folder}`;
-  const { tokens, difference } = await likeness(llm, sampler, [...asked, odd]).catch((error: unknown) => {
-    throw error instanceof Unlike ? differs(names, `${error.message}${with_}`) : error;
+  const { tokens, difference } = await likeness(llm, sampler, [...asked, odd], tolerance).catch((error: unknown) => {
+    throw error instanceof Unlike ? differs(names, tolerance, `${error.message}${with_}`) : error;
   });
   if (tokens === null || difference === null) {
     const untold = tokens === null ? "token ids nor log-probabilities" : "log-probabilities";
@@ -81,7 +76,7 @@ async function mustBeAlike(study: Study, llm: LlmBackend, sampler: LlmBackend, a
 class Unlike extends Error {}
 
 /** @throws Unlike */
-export async function likeness(llm: LlmBackend, sampler: LlmBackend, chats: readonly ProbedChat[]): Promise<Likeness> {
+export async function likeness(llm: LlmBackend, sampler: LlmBackend, chats: readonly ProbedChat[], tolerance: number): Promise<Likeness> {
   let tokens: number | null = 0;
   const differences: number[] = [];
   for (const { messages, completion } of chats) {
@@ -91,8 +86,8 @@ export async function likeness(llm: LlmBackend, sampler: LlmBackend, chats: read
     differences.push(...comparedLogProbs(own, other));
   }
   const difference = differences.length === 0 ? null : mean(differences);
-  if (difference !== null && !(difference <= toleratedDifference))
-    throw new Unlike(`log-probabilities lie ${difference.toFixed(3)} nats a token apart, of which ${toleratedDifference} are tolerated`);
+  if (difference !== null && !(difference <= tolerance))
+    throw new Unlike(`log-probabilities lie ${difference.toFixed(3)} nats a token apart`);
   return { tokens, difference };
 }
 
@@ -111,11 +106,11 @@ function comparedLogProbs(own: Probe | undefined, other: Probe | undefined): rea
   return own.logProbs.map((value, i) => Math.abs(value - (other.logProbs?.[i] as number)));
 }
 
-function differs({ llm, sampler }: { readonly llm: string; readonly sampler: string }, how: string): RlrfError {
+function differs({ llm, sampler }: { readonly llm: string; readonly sampler: string }, tolerance: number, how: string): RlrfError {
   return new RlrfError("RLRF_LLM_SAMPLER", {
     message: `the sampler ${sampler} is not the model that ${llm} is: ${how}`,
     where: "/llm/sampler",
-    expected: `the same token ids, and log-probabilities that differ by ${toleratedDifference} nats a token at most`,
-    hint: "name the same model and chat template in both (a quantised copy is near enough), and an adapter once: not merged into one of them",
+    expected: `the same token ids, and log-probabilities that differ by ${tolerance} nats a token at most`,
+    hint: "name the same model and chat template in both, with no adapter merged into one of them; a copy of few bits a number may need a larger llm.sampler.tolerance",
   });
 }

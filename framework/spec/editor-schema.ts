@@ -17,7 +17,8 @@ export function editorSchema(plugins: readonly Described[]): Schema {
     properties[section] = always ? completed : { ...completed, type: ["object", "null"] };
   }
   const llm = (properties.llm as Schema).properties as Schema;
-  llm.sampler = { anyOf: [{ $ref: "#/$defs/llm" }, { type: "null" }], description: (llm.sampler as Schema).description };
+  const llms = plugins.filter(({ kind }) => kind === "llm");
+  llm.sampler = withPlugins(llm.sampler as Schema, llms);
   allowShortAspects(properties.prompt);
   properties.extends = { type: "string", description: "Path of another spec, relative to this file, that this one changes." };
   const { required: _, ...rest } = schema;

@@ -255,7 +255,16 @@ function section(kind: PluginKind, more: Readonly<Record<string, Schema>> = {}):
 const llmSettings = {
   seed: { ...seed, default: 1, description: "Of the LLM's sampling." },
   sampler: {
-    ...section("llm"),
+    ...section("llm", {
+      tolerance: {
+        type: "number",
+        exclusiveMinimum: 0,
+        default: 0.25,
+        unit: "nats per token",
+        description:
+          "How far its log-probabilities may lie from the LLM's in the mean, so that it counts as the same model: 0.002 is another engine, 0.07 eight bits a number, four bits of a small model may be 0.7.",
+      },
+    }),
     type: ["object", "null"],
     description:
       "Writes the texts in the place of the LLM, which is tuned: the same model in a faster backend, with each tuned adapter loaded.",

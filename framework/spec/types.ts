@@ -13,7 +13,12 @@ export interface PluginReference {
 export interface LlmReference extends PluginReference {
   readonly seed: number;
   /** What writes in its place, with its tuned adapters; absent: it writes itself. */
-  readonly sampler?: PluginReference;
+  readonly sampler?: SamplerReference;
+}
+
+export interface SamplerReference extends PluginReference {
+  /** Mean difference of its log-probabilities from the LLM's, nats a token, at most. */
+  readonly tolerance: number;
 }
 
 export interface Protocol {

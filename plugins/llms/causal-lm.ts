@@ -1,4 +1,3 @@
-import { isAbsolute, resolve } from "node:path";
 import {
   type Assets,
   assets,
@@ -69,8 +68,7 @@ export class CausalLm implements LlmBackend, Disposable {
   async prepare(): Promise<void> {
     this.dispose();
     const { model, checkpointing } = this.options;
-    const isPath = isAbsolute(model) || /[\\/]/.test(model);
-    const path = isPath ? resolve(model) : await this.assets.folder(model);
+    const path = await lm.modelPath(model, this.assets);
     this.loaded = await lm.loadPublishedModel(path, { engine: this.engine, progress: this.progress, checkpointing });
   }
 

@@ -28,7 +28,8 @@ import { EmbeddingServer } from "../support/embedding-server.js";
 import { amazonFolders, bookCrossingFolder, tableFolder } from "../support/dataset-files.js";
 import { useRay } from "../support/ray.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
-import { writeFolder } from "../support/checkpoint.js";
+import { writeFolder, writeGguf } from "../support/checkpoint.js";
+import { installLlamaCpp } from "../support/llama-cpp.js";
 
 const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = {
   dataset: datasetContract,
@@ -80,6 +81,9 @@ const variants: Readonly<Record<string, readonly object[]>> = {
     { rewards: [{ reward: { plugin: "lift" } }, { reward: { plugin: "map" } }], standardise: false },
   ],
   "llm/causal-lm": [{ model: await writeFolder(mkdtempSync(join(tmpdir(), "rlrf-test-"))) }],
+  "llm/llama-cpp": [
+    { model: writeGguf(join(mkdtempSync(join(tmpdir(), "rlrf-test-")), "small.gguf")), device: "cpu", sequences: 4, threads: 1 },
+  ],
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],
@@ -101,6 +105,7 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "dataset/table": [tableOptions(tableFolder())],
 };
 
+await installLlamaCpp();
 const services = { assets: createAssets(), engine: await startEngine() };
 const registry = await Registry.read();
 const entries = registry.list();

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import type { AdapterFiles, LlmBackend, Probe } from "../../../framework/contracts/llm.js";
-import { prepareSampler, toleratedDifference, writeWith } from "../../../framework/method/sampler.js";
+import { prepareSampler, writeWith } from "../../../framework/method/sampler.js";
 import type { Study } from "../../../framework/method/study.js";
 import { assertFails } from "../../support/faults.js";
 import { moviePrompt, movies } from "./data.js";
 
+const tolerance = 0.25;
 const adapter: AdapterFiles = { folder: "/runs/a/adapters/iteration-1", identity: "values 1" };
 
 /** Reads a text letter by letter; `shift` is how far its log-probabilities are off. */
@@ -44,7 +45,7 @@ function studyOf(llm: Reader, sampler: Reader | undefined) {
   const study = {
     parts: { llm: llm as unknown as LlmBackend, ...(sampler && { sampler: sampler as unknown as LlmBackend }) },
     data: movies,
-    spec: { prompt: moviePrompt, llm: { plugin: "trainer", sampler: { plugin: "server" } } },
+    spec: { prompt: moviePrompt, llm: { plugin: "trainer", sampler: { plugin: "server", tolerance } } },
     context: {
       tracker: { tags: (tags: object) => Object.assign(told.tags, tags), metrics: (metrics: object) => told.metrics.push(metrics) },
       logger: { info: (line: string) => told.lines.push(line) },
@@ -68,9 +69,9 @@ describe("what samples in the place of the LLM", () => {
 
   it("may differ by what quantisation does, and no further", async () => {
     const sampler = new Reader();
-    sampler.shift = toleratedDifference - 0.01;
+    sampler.shift = tolerance - 0.01;
     await prepareSampler(studyOf(new Reader(), sampler).study);
-    sampler.shift = -toleratedDifference - 0.01;
+    sampler.shift = -tolerance - 0.01;
     const { study } = studyOf(new Reader(), sampler);
     await assertFails(
       "RLRF_LLM_SAMPLER",
