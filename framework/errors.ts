@@ -46,6 +46,10 @@ export const errorCodes = {
   RLRF_SERVE_ITEM: { exit: 2, summary: "Over HTTP, status 422: candidates that the model does not know, or as many as it cannot rank." },
   RLRF_SERVE_BUSY: { exit: 1, summary: "Over HTTP, status 503: as many requests are being answered as the server takes at once." },
   RLRF_SERVE_UNREADY: { exit: 1, summary: "Over HTTP, status 503: the model is being loaded, or the server is ending." },
+  RLRF_SERVE_LLM: {
+    exit: 1,
+    summary: "The process in which a served model's LLM writes ended or was too slow; requests go on with the next source of texts.",
+  },
   RLRF_SERVE_ADDRESS: { exit: 1, summary: "The address that was to be served on is taken, or is none of this machine's." },
   RLRF_USAGE: { exit: 2, summary: "A command was called with arguments that it cannot use." },
   RLRF_SPEC_FILE: { exit: 2, summary: "A spec cannot be read, or is too large." },

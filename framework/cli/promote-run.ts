@@ -2,16 +2,21 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { Registry } from "../kernel/registry.js";
 import type { ModelDescription } from "../serving/model.js";
 import { promote, type Promoted } from "../serving/promote.js";
-import { readEndedRun, type Wish } from "../serving/run.js";
+import { type Registered, registerModel } from "../serving/register.js";
+import { type EndedRun, readEndedRun, type Wish } from "../serving/run.js";
+import type { Workshop } from "../serving/study.js";
 import { createAssets } from "../setup/assets.js";
 import { makeFolder, syncFolder } from "../store/files.js";
 import { Store } from "../store/store.js";
 import { startEngine } from "../tensor/engine.js";
+import { MlflowClient } from "../track/mlflow.js";
 import { findRuns } from "../track/runs.js";
+import { trackingUri } from "../track/tracking.js";
 import { interruption } from "./interrupt.js";
 import { createProgress } from "./progress.js";
 import { number } from "./result-text.js";
@@ -33,37 +38,63 @@ export async function promoteRun(run: string, name: string, options: PromoteOpti
   mustBeName(name);
   if (out !== undefined) await mustBeNew(out);
   const logger = createLogger({ quiet });
-  const progress = createProgress({ quiet });
   const registry = await Registry.read();
   const ended = await readEndedRun(folder, registry);
-  const engine = await startEngine(ended.spec.engine);
-  const signal = interruption();
-  const store = new Store(options.cache, logger, signal);
-  await store.mustBeWritable();
-  const services = { logger, progress, assets: createAssets({ logger, progress }), engine, store };
-  const workshop = { registry, services, signal };
+  const client = clientOf(options, ended);
   const target = resolve(out ?? join(options.cache, "models", randomUUID()));
   const made = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
-  await makeFolder(made);
   try {
-    const promoted = await promote(ended, name, options, made, workshop);
+    await client?.models.versions(name); // a server that cannot be had is told before anything is computed
+    await makeFolder(made);
+    const promoted = await promote(ended, name, options, made, await workshopOf(ended, options, registry, logger));
+    const registered = client && (await registerModel(folder, promoted.model, options.alias, client, logger));
     if (out !== undefined) {
       await fs.rename(made, target);
       await syncFolder(dirname(target));
     }
-    const where = { folder: out === undefined ? null : target };
-    if (json) printJson({ ...where, digest: promoted.model.digest, agreement: promoted.agreement, ...shown(promoted.model.description) });
-    else if (!quiet) print(text(promoted, out ?? null));
+    const { digest, description } = promoted.model;
+    const where = { folder: out === undefined ? null : target, registered, digest, agreement: promoted.agreement };
+    if (json) printJson({ ...where, ...shown(description) });
+    else if (!quiet) print(text(promoted, out ?? null, client && registered && { ...registered, uri: client.uri }));
   } finally {
+    client?.close();
     await fs.rm(made, { recursive: true, force: true });
   }
+}
+
+/** @throws RLRF_PROMOTE_TARGET when neither a server nor a folder is named */
+function clientOf({ to, out, alias }: PromoteOptions, { spec }: EndedRun): MlflowClient | null {
+  const uri = out === undefined ? trackingUri(to, spec.tracking.uri) : (to ?? null);
+  if (uri !== null) return new MlflowClient(uri);
+  const missing = (message: string, expected: string) => new RlrfError("RLRF_PROMOTE_TARGET", { message, expected });
+  if (out === undefined) throw missing("nothing says where the model is to go", "--out FOLDER, or --to URI of an MLflow server");
+  if (alias !== undefined) throw missing("a folder has no alias", "--to URI besides, the MLflow server that keeps it");
+  return null;
+}
+
+async function workshopOf(
+  { spec }: EndedRun,
+  { cache, quiet = false }: PromoteOptions,
+  registry: Registry,
+  logger: Logger,
+): Promise<Workshop> {
+  const engine = await startEngine(spec.engine);
+  const signal = interruption();
+  const store = new Store(cache, logger, signal);
+  await store.mustBeWritable();
+  const progress = createProgress({ quiet });
+  return { registry, services: { logger, progress, assets: createAssets({ logger, progress }), engine, store }, signal };
 }
 
 function shown({ files: _, ...description }: ModelDescription): object {
   return description;
 }
 
-function text({ model: { description, digest }, agreement }: Promoted, out: string | null): string {
+function text(
+  { model: { description, digest }, agreement }: Promoted,
+  out: string | null,
+  registered: (Registered & { readonly uri: string }) | null,
+): string {
   const { name, run, arm, seeds, users, figures } = description;
   const whom = { split: "that the run evaluated", refit: "fitted again, on everybody that the run evaluated" };
   const own = Object.entries(figures.model ?? {}).map(([metric, value]) => `${metric} ${number(value)}`);
@@ -72,10 +103,14 @@ function text({ model: { description, digest }, agreement }: Promoted, out: stri
     `${name}: arm ${arm} of ${run}, the recommender of seed ${seeds.join(", ")} ${typeof users === "number" ? `of fold ${users}` : whom[users]}`,
     own.length > 0
       ? `  its test users    ${own.join(", ")}`
-      : `  cross-validated   ${ofArm.join(", ")} (of the run; no list is new to a recommender that learnt from all)`,
+      : `  the run's figures ${ofArm.join(", ")} (no list is new to a recommender that has learnt from all)`,
     ...(agreement ? [`  as in the run     ${agreement.lists} lists, scores apart by ${agreement.largest.toExponential(1)} at most`] : []),
     `  sha256            ${digest}`,
+    ...(registered
+      ? [`  in MLflow         ${registered.name} version ${registered.version}${registered.found ? ", which was there" : ""}`]
+      : []),
     ...(out === null ? [] : [`  serve it          rlrf serve ${out}`]),
+    ...(registered ? [`  serve it          rlrf serve models:/${registered.name}/${registered.version} --from ${registered.uri}`] : []),
   ].join("\n");
 }
 

@@ -1,18 +1,23 @@
 /** What `rlrf serve` does: checks the model, listens, loads it, and answers until it is told to end. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Logger } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
 import { Registry } from "../kernel/registry.js";
+import { fetchModel, isRegistered } from "../serving/fetch.js";
 import { mustScoreAsPromoted } from "../serving/agreement.js";
 import { Metrics } from "../serving/metrics.js";
 import { type Model, openModel } from "../serving/model.js";
 import { ServedModel, specOf } from "../serving/served-model.js";
-import { Server } from "../serving/server.js";
+import { Server, type ServerLimits } from "../serving/server.js";
 import { Service } from "../serving/service.js";
 import type { textSources } from "../serving/sources.js";
 import { Texts } from "../serving/texts.js";
+import { Writer } from "../serving/writer.js";
 import { createAssets } from "../setup/assets.js";
 import { Store } from "../store/store.js";
 import { type EngineInfo, startEngine } from "../tensor/engine.js";
+import { MlflowClient } from "../track/mlflow.js";
+import { trackingUri } from "../track/tracking.js";
 import { interruption } from "./interrupt.js";
 import { createProgress } from "./progress.js";
 import { createLogger, print } from "./terminal.js";
@@ -22,6 +27,9 @@ export interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly texts: readonly (typeof textSources)[number][];
+  readonly llmWait: number;
+  readonly llmTimeout: number;
+  readonly llmQueue: number;
   readonly maxBody: number;
   readonly maxHistory: number;
   readonly maxCandidates: number;
@@ -36,27 +44,36 @@ export async function serveModel(name: string, options: ServeOptions): Promise<v
   const logger = createLogger({ quiet });
   const signal = interruption();
   const registry = await Registry.read();
-  const model = await openModel(name);
+  const { model, version } = await modelOf(name, options, logger);
   const { engine } = await specOf(model, registry); // a wrong one is told before anything listens
-  const metrics = new Metrics(() => infoOf(model), () => ({ rlrf_tensors: tf.memory().numTensors })); // biome-ignore format: one line
-  const limits = {
-    body: options.maxBody,
-    pending: options.maxPending,
-    receive: options.receiveTimeout * 1000,
-    drain: options.drain * 1000,
-  };
-  const server = await Server.listen({ host, port, limits }, metrics, logger);
+  let writer: Writer | null = null;
+  const gauges = () => ({ rlrf_tensors: tf.memory().numTensors, rlrf_texts_waiting: writer?.waiting ?? 0 });
+  const metrics = new Metrics(() => infoOf(model, version), gauges);
+  const server = await Server.listen({ host, port, limits: limitsOf(options) }, metrics, logger);
   let served: ServedModel | undefined;
   try {
     served = await load(model, registry, await startEngine(engine), logger, quiet);
-    const service = await Service.open(served, new Texts(served, options.texts), { history: options.maxHistory, candidates: options.maxCandidates }, null); // biome-ignore format: one line
-    server.serve(service);
-    print(`serving ${model.description.name} (arm ${model.description.arm}) at ${server.address}/rerank`);
+    writer = await writerOf(model, options, logger);
+    const texts = new Texts(served, writer, { sources: options.texts, wait: options.llmWait * 1000 }, logger);
+    server.serve(await Service.open(served, texts, { history: options.maxHistory, candidates: options.maxCandidates }, version));
+    print(
+      `serving ${model.description.name}${version === null ? "" : ` version ${version}`} (arm ${model.description.arm}) at ${server.address}/rerank`,
+    );
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   } finally {
     await server.end();
+    writer?.close();
     await served?.dispose();
   }
+}
+
+function limitsOf({ maxBody, maxPending, receiveTimeout, drain }: ServeOptions): ServerLimits {
+  return { body: maxBody, pending: maxPending, receive: receiveTimeout * 1000, drain: drain * 1000 };
+}
+
+async function writerOf(model: Model, { texts, llmQueue, llmTimeout }: ServeOptions, logger: Logger): Promise<Writer | null> {
+  if (model.description.llm === null || !texts.includes("llm")) return null;
+  return Writer.start(model.folder, { queue: llmQueue, timeout: llmTimeout * 1000 }, logger);
 }
 
 async function load(model: Model, registry: Registry, engine: EngineInfo, logger: Logger, quiet: boolean): Promise<ServedModel> {
@@ -69,6 +86,24 @@ async function load(model: Model, registry: Registry, engine: EngineInfo, logger
   return served;
 }
 
-function infoOf({ description: { name, arm, run, specHash }, digest }: Model): Record<string, string> {
-  return { name, arm, run, spec: specHash, digest };
+function infoOf({ description: { name, arm, run, specHash }, digest }: Model, version: string | null): Record<string, string> {
+  return { name, version: version ?? "", arm, run, spec: specHash, digest };
+}
+
+/** `version`: in MLflow's registry; null for a folder. */
+async function modelOf(
+  name: string,
+  { from }: ServeOptions,
+  logger: Logger,
+): Promise<{ readonly model: Model; readonly version: string | null }> {
+  if (!isRegistered(name)) return { model: await openModel(name), version: null };
+  const uri = trackingUri(from);
+  if (uri === null)
+    throw new RlrfError("RLRF_TRACK_URI", { message: "no MLflow server is named", expected: "--from URI, or MLFLOW_TRACKING_URI" });
+  const client = new MlflowClient(uri);
+  try {
+    return await fetchModel(name, client, logger);
+  } finally {
+    client.close();
+  }
 }

@@ -7,10 +7,14 @@ export const register: Register = (program) => {
   const command = program
     .command("serve")
     .description("answer POST /rerank with a model that `rlrf promote` made")
-    .argument("<model>", "its folder")
+    .argument("<model>", "its folder, or models:/NAME/VERSION or models:/NAME/ALIAS of MLflow's registry")
+    .option("--from <uri>", "the MLflow server of models:/…; else MLFLOW_TRACKING_URI")
     .option("--host <address>", "where to listen; other machines reach it only when this is told", "127.0.0.1")
     .option("--port <number>", "0: any that is free", whole(0, 65535), 8080)
     .option("--texts <sources>", "where a user's text comes from when the request has none, in this order", sources, [...textSources])
+    .option("--llm-wait <seconds>", "that a request waits for the LLM before it goes on with the next source", seconds, 2)
+    .option("--llm-timeout <seconds>", "that the LLM may take over a text", whole(1, 3600), 60)
+    .option("--llm-queue <count>", "texts that wait for the LLM", whole(1, 10_000), 64)
     .option("--max-body <bytes>", "of a request", whole(1, 64 << 20), 256 << 10)
     .option("--max-history <count>", "interactions of a request", whole(0, 100_000), 2_000)
     .option("--max-candidates <count>", "candidates of a request", whole(1, 10_000), 500)
@@ -28,6 +32,11 @@ function whole(least: number, most: number) {
     if (/^\d{1,12}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
     throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
   };
+}
+
+function seconds(value: string): number {
+  if (/^\d{1,4}(\.\d{1,3})?$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("expected seconds, such as 0.5");
 }
 
 function sources(value: string): (typeof textSources)[number][] {

@@ -2,7 +2,7 @@
  * One HTTP request over node:http: unlike fetch it streams a file with a known length, tells a connection that does not come from an
  * answer that does not, and reads no more than it was told to.
  */
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
@@ -20,6 +20,8 @@ export interface HttpRequest {
   readonly wholeTimeout?: number;
   /** Bytes of an answer at most. */
   readonly limit?: number;
+  /** A file that the body of a 2xx answer is written to, anew, instead of being kept. */
+  readonly into?: string;
   readonly agent?: http.Agent;
   readonly signal?: AbortSignal;
 }
@@ -33,7 +35,7 @@ const responseLimit = 256 << 20;
 
 /** @throws whatever node:http does, an Error that says which time or size ran out, or the signal's reason */
 export async function request(url: URL, options: HttpRequest): Promise<HttpResponse> {
-  const { method, headers = {}, body, agent, signal, limit = responseLimit } = options;
+  const { method, headers = {}, body, agent, signal, into, limit = responseLimit } = options;
   signal?.throwIfAborted();
   const length = body === undefined ? 0 : body instanceof Uint8Array ? body.byteLength : body.bytes;
   const client = url.protocol === "https:" ? https : http;
@@ -47,9 +49,9 @@ export async function request(url: URL, options: HttpRequest): Promise<HttpRespo
     const fail = (error: unknown) => reject(watch.reason() ?? error);
     call.on("error", fail);
     call.on("response", (incoming) => {
-      readAll(incoming, limit).then((content) => {
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: content });
-      }, fail);
+      const status = incoming.statusCode ?? 0;
+      const kept = into !== undefined && status >= 200 && status < 300 ? writeAll(incoming, limit, into) : readAll(incoming, limit);
+      kept.then((content) => resolve({ status, headers: incoming.headers, body: content }), fail);
     });
   });
   try {
@@ -94,13 +96,23 @@ function watchTimes(call: http.ClientRequest, url: URL, { timeout, connectTimeou
   };
 }
 
+/** @returns nothing: it is in the file */
+async function writeAll(incoming: http.IncomingMessage, limit: number, file: string): Promise<Buffer> {
+  await pipeline(incoming, (chunks: AsyncIterable<Buffer>) => within(chunks, limit), createWriteStream(file));
+  return Buffer.alloc(0);
+}
+
+async function* within(chunks: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > limit) throw new Error(`an answer of more than ${limit} bytes`); // leaving the loop closes the connection
+    yield chunk;
+  }
+}
+
 async function readAll(incoming: http.IncomingMessage, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of incoming) {
-    chunks.push(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-    if (bytes > limit) throw new Error(`an answer of more than ${limit} bytes`); // leaving the loop closes the connection
-  }
+  for await (const chunk of within(incoming, limit)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }

@@ -85,6 +85,8 @@ export interface Model {
   readonly folder: string;
   /** sha256 of model.json, and so of everything. */
   readonly digest: string;
+  /** model.json as it stands. */
+  readonly text: string;
   readonly description: ModelDescription;
   /** The path of a file that the description names; null when it names none such. */
   file(name: string): string | null;
@@ -120,7 +122,7 @@ export async function openModel(folder: string): Promise<Model> {
   const description = await parseDescription(text, path);
   await mustMatch(folder, description);
   const file = (name: string) => (Object.hasOwn(description.files, name) ? join(folder, name) : null);
-  return { folder, digest: createHash("sha256").update(text).digest("hex"), description, file };
+  return { folder, digest: createHash("sha256").update(text).digest("hex"), text, description, file };
 }
 
 /** model.json as anybody may have written it. @throws RLRF_MODEL_BROKEN, RLRF_JSON */

@@ -20,6 +20,10 @@ export interface Call {
   readonly attempts?: number;
   /** A 404 is an answer. */
   readonly missing?: boolean;
+  /** Bytes of an answer at most. */
+  readonly limit?: number;
+  /** A file that the answer is written to. */
+  readonly into?: string;
 }
 
 const longestWait = 8_000;
@@ -54,12 +58,7 @@ export class Connection {
   async send(
     method: HttpRequest["method"],
     path: string,
-    {
-      body,
-      type,
-      attempts = this.attempts,
-      missing = false,
-    }: { body?: HttpRequest["body"]; type?: string; attempts?: number; missing?: boolean },
+    { body, type, attempts = this.attempts, missing = false, limit, into }: Call,
   ): Promise<HttpResponse | null> {
     const url = new URL(`${this.uri}/api/2.0/${path}`);
     const headers = { ...authorization(), accept: "application/json", ...(type === undefined ? {} : { "content-type": type }) };
@@ -73,6 +72,8 @@ export class Connection {
           timeout: this.timeout,
           agent: this.agent,
           ...(body === undefined ? {} : { body }),
+          ...(limit === undefined ? {} : { limit }),
+          ...(into === undefined ? {} : { into }),
         });
         if (response.status >= 200 && response.status < 300) return response;
         if (response.status === 404 && missing) return null;

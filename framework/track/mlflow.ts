@@ -2,7 +2,9 @@
 import { RlrfError } from "../errors.js";
 import { type ClientOptions, Connection } from "./connection.js";
 import type { JournalNumber, RunStatus } from "./events.js";
+import { artifactPath } from "./artifact-path.js";
 import type { HttpRequest } from "../http/request.js";
+import { ModelRegistry } from "./model-registry.js";
 
 export interface MlflowTag {
   readonly key: string;
@@ -56,6 +58,11 @@ export class MlflowClient {
 
   get uri(): string {
     return this.connection.uri;
+  }
+
+  /** The model registry of the same server. */
+  get models(): ModelRegistry {
+    return new ModelRegistry(this.connection);
   }
 
   close(): void {
@@ -176,12 +183,12 @@ export class MlflowClient {
 
   /** @returns null when there is no such artifact */
   async getArtifact(run: MlflowRun, path: string): Promise<Buffer | null> {
-    return (await this.connection.send("GET", artifactPath(run, path), { missing: true }))?.body ?? null;
+    return (await this.connection.send("GET", runArtifactPath(run, path), { missing: true }))?.body ?? null;
   }
 
   /** Replaces what is there under that path. */
   async putArtifact(run: MlflowRun, path: string, body: NonNullable<HttpRequest["body"]>): Promise<void> {
-    await this.connection.send("PUT", artifactPath(run, path), { body, type: "application/octet-stream" });
+    await this.connection.send("PUT", runArtifactPath(run, path), { body, type: "application/octet-stream" });
   }
 
   private async post<Answer>(method: string, body: unknown, attempts?: number): Promise<Answer> {
@@ -191,14 +198,6 @@ export class MlflowClient {
   }
 }
 
-function artifactPath(run: MlflowRun, path: string): string {
-  const { artifact_uri: uri, run_id: id } = run.info;
-  if (!uri.startsWith("mlflow-artifacts:"))
-    throw new RlrfError("RLRF_TRACK_ARTIFACTS", {
-      message: `run ${id} keeps its artifacts at ${uri.split(":")[0]}:, which the server does not serve`,
-      expected: "a server started with --artifacts-destination (mlflow-artifacts:)",
-      hint: "metrics and params were logged; the artifacts are in the run folder",
-    });
-  const root = new URL(uri).pathname.replace(/^\/+/, "");
-  return `mlflow-artifacts/artifacts/${root}/${path.split("/").map(encodeURIComponent).join("/")}`;
+function runArtifactPath({ info: { artifact_uri: uri, run_id: id } }: MlflowRun, path: string): string {
+  return artifactPath(uri, path, `run ${id}`);
 }

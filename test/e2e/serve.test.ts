@@ -1,12 +1,13 @@
 /** A run is promoted to a folder, the folder is served, and what is served is what the run evaluated. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
-import os from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { RerankResponse } from "../../framework/serving/service.js";
 import { packageRoot } from "../../framework/setup/paths.js";
-import { ask, evaluatedLists, promote, ranIn, type Served, serve } from "../support/served.js";
+import { ask, evaluatedLists, promote, type Served, serve, servedRun } from "../support/served.js";
 
 interface Refused {
   readonly error: { readonly code: string; readonly message: string; readonly where?: string };
@@ -24,8 +25,7 @@ describe("a run, promoted and served", function () {
   let served: Served;
 
   before(async () => {
-    folder = await fs.mkdtemp(join(os.tmpdir(), "rlrf-serve-"));
-    run = await ranIn(folder, join(packageRoot, "test", "e2e", "specs", "served.json"));
+    ({ folder, run } = await servedRun());
     model = join(folder, "model");
     const { status, stdout, stderr } = await promote(folder, "--out", model);
     assert.equal(status, 0, stderr);
@@ -33,9 +33,8 @@ describe("a run, promoted and served", function () {
     served = await serve(model);
   });
 
-  after(async () => {
+  after(() => {
     served?.process.kill("SIGKILL");
-    await fs.rm(folder, { recursive: true, force: true });
   });
 
   it("scores every list of the run's test users as the run did, with the text that the run wrote", async () => {
@@ -108,6 +107,48 @@ describe("a run, promoted and served", function () {
     }
     assert.deepEqual((await ask<Refused>(served.address, "/nowhere")).body.error.code, "RLRF_SERVE_ROUTE");
     assert.equal((await ask<RerankResponse>(served.address, "/rerank", good)).status, 200);
+  });
+
+  it("has the LLM write what the run's LLM wrote, where no text is kept", async () => {
+    const writing = await serve(model, "--texts", "llm", "--llm-wait", "60");
+    const lists = await evaluatedLists(run, "llm-1", 1);
+    const texts = (await fs.readFile(join(run, "texts", "llm-1.jsonl"), "utf8")).trim().split("\n");
+    const byUser = new Map(texts.map((line) => JSON.parse(line) as { user: string; text: string }).map(({ user, text }) => [user, text]));
+    const asked = lists.filter((_, i) => i % 12 === 0);
+    const answers = await Promise.all(asked.map(({ request }) => ask(writing.address, "/rerank", request)));
+    for (const [i, { body }] of answers.entries()) {
+      assert.deepEqual([body.text.from, body.text.text], ["llm", byUser.get(asked[i]?.user as string)]);
+      for (const [j, score] of (asked[i]?.scores ?? []).entries()) assert.ok(Math.abs(score - (body.scores[j] as number)) < 1e-5);
+    }
+    writing.process.kill("SIGKILL");
+    await writing.finished;
+  });
+
+  it("goes on with the template while the LLM writes or is gone, and keeps what it writes", async () => {
+    const waiting = await serve(model, "--llm-wait", "0");
+    const soon = async (rating: number, from: string) => {
+      const request = { history: [{ item: "i1", rating }, { item: "i2", rating: 6 - rating }], candidates: ["i3", "i4", "i5"] }; // biome-ignore format: one line
+      for (let tries = 0; tries < 600; tries++) {
+        const { status, body } = await ask(waiting.address, "/rerank", request);
+        assert.equal(status, 200);
+        if (body.text.from === from) return;
+        assert.equal(body.text.from, "template");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.fail(`no text came from ${from}`);
+    };
+    await soon(5, "template");
+    await soon(5, "cache");
+    const pids = await promisify(execFile)("ps", ["-o", "pid=", "--ppid", String(waiting.process.pid)]);
+    const children = pids.stdout.trim().split(/\s+/).map(Number);
+    assert.equal(children.length, 1, pids.stdout);
+    process.kill(children[0] as number, "SIGKILL");
+    await soon(4, "template");
+    await soon(4, "cache"); // by the process that took its place
+    waiting.process.kill("SIGTERM");
+    const { status, stderr } = await waiting.finished;
+    assert.equal(status, 0);
+    assert.match(stderr, /RLRF_SERVE_LLM: the LLM's process ended \(SIGKILL\) and is started again/);
   });
 
   it("ends on SIGTERM with what it was asked answered, and status 0", async () => {

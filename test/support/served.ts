@@ -1,18 +1,34 @@
 /** Runs that are promoted and served, as processes of their own; and the requests that ask for what a run's own evaluation asked. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import fs from "node:fs/promises";
 import http from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PreparedData } from "../../framework/contracts/dataset.js";
 import { prepare } from "../../framework/data/prepare.js";
 import { assembleSome } from "../../framework/kernel/assemble.js";
 import { Registry } from "../../framework/kernel/registry.js";
+import { packageRoot } from "../../framework/setup/paths.js";
 import { readSpec } from "../../framework/spec/read.js";
 import { resolveSpec } from "../../framework/spec/resolve.js";
 import type { RerankRequest, RerankResponse } from "../../framework/serving/service.js";
 import { silent } from "./fixtures.js";
 import { command, type Finished, runFolderIn, start, startRun } from "./run.js";
+
+/** A run with a tuned LLM and two seeds, made once for all tests of the process. `folder`: of its runs and its store. */
+export function servedRun(): Promise<{ readonly folder: string; readonly run: string }> {
+  shared ??= makeShared();
+  return shared;
+}
+let shared: ReturnType<typeof makeShared> | undefined;
+
+async function makeShared(): Promise<{ readonly folder: string; readonly run: string }> {
+  const folder = await fs.mkdtemp(join(tmpdir(), "rlrf-serve-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return { folder, run: await ranIn(folder, join(packageRoot, "test", "e2e", "specs", "served.json")) };
+}
 
 /** Runs a spec to its end. @returns its folder */
 export async function ranIn(folder: string, spec: string): Promise<string> {

@@ -1,0 +1,155 @@
+/**
+ * Texts on demand, by the model's LLM in a process of its own: what it computes holds up no ranking, and what ends it does not end the server.
+ * The process is started again when it died or took too long over a text.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import os from "node:os";
+import { fileURLToPath } from "node:url";
+import type { ChatMessage } from "../contracts/llm.js";
+import type { Logger } from "../contracts/plugin.js";
+import { type ErrorCode, type Fault, RlrfError } from "../errors.js";
+
+export interface WriterLimits {
+  /** Texts asked for at once; what comes on top is refused. */
+  readonly queue: number;
+  /** Milliseconds that a text may take once it was handed over. */
+  readonly timeout: number;
+}
+export interface TextOrder {
+  readonly user: string;
+  readonly messages: readonly ChatMessage[];
+}
+
+/** To the process. */
+export interface Order extends TextOrder {
+  readonly id: number;
+}
+/** From the process. */
+export type Report =
+  | { readonly event: "ready" }
+  | { readonly event: "text"; readonly id: number; readonly text: string }
+  | { readonly event: "failed"; readonly id: number | null; readonly code: ErrorCode; readonly fault: Fault };
+
+interface Waiting {
+  readonly order: Order;
+  readonly resolve: (text: string) => void;
+  readonly reject: (error: RlrfError) => void;
+  timer?: NodeJS.Timeout;
+}
+
+/** Politer than the server, which answers people. */
+const priority = 10;
+const restartAfter = 1_000; // milliseconds
+
+export class Writer {
+  private child: ChildProcess | null = null;
+  private readonly orders = new Map<number, Waiting>();
+  private readonly byKey = new Map<string, Promise<string>>();
+  private next = 0;
+  private closed = false;
+
+  private constructor(
+    private readonly folder: string,
+    private readonly limits: WriterLimits,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Resolves when the LLM is loaded. @param folder of the model @throws what loading it throws */
+  static async start(folder: string, limits: WriterLimits, logger: Logger): Promise<Writer> {
+    const writer = new Writer(folder, limits, logger);
+    try {
+      await writer.launch();
+      return writer;
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+  }
+
+  get waiting(): number {
+    return this.orders.size;
+  }
+
+  /** @param key two orders of one key are one @returns null where too many wait already; a promise that is rejected when it fails */
+  write(key: string, order: TextOrder): Promise<string> | null {
+    const same = this.byKey.get(key);
+    if (same !== undefined) return same;
+    if (this.child === null || this.orders.size >= this.limits.queue) return null;
+    const text = this.order({ ...order, id: this.next++ }).finally(() => this.byKey.delete(key));
+    this.byKey.set(key, text);
+    return text;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.child?.kill("SIGKILL"); // it keeps nothing
+    this.child = null;
+    this.abandon("the server is ending");
+  }
+
+  private order(order: Order): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { order, resolve, reject };
+      this.orders.set(order.id, waiting);
+      waiting.timer = setTimeout(() => this.overdue(), this.limits.timeout);
+      this.child?.send(order);
+    });
+  }
+
+  private launch(): Promise<void> {
+    const child = fork(fileURLToPath(new URL("./writer-process.js", import.meta.url)), [this.folder], { stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
+    this.child = child;
+    return new Promise((resolve, reject) => {
+      child.on("spawn", () => humble(child.pid as number)); // it was spawned, so it has one
+      child.on("error", (cause) => reject(ended(cause.message)));
+      child.on("exit", (code, signal) => {
+        reject(ended(`it ended with ${signal ?? `status ${code}`}`));
+        if (this.child === child) this.died(signal ?? `status ${code}`);
+      });
+      child.on("message", (report: Report) => {
+        if (report.event === "ready") resolve();
+        else if (report.event === "text") this.settle(report.id, ({ resolve: done }) => done(report.text));
+        else if (report.id === null) reject(new RlrfError(report.code, report.fault));
+        else this.settle(report.id, ({ reject: fail }) => fail(new RlrfError(report.code, report.fault)));
+      });
+    });
+  }
+
+  private settle(id: number, act: (waiting: Waiting) => void): void {
+    const waiting = this.orders.get(id);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    this.orders.delete(id);
+    act(waiting);
+  }
+
+  private overdue(): void {
+    this.child?.kill("SIGKILL"); // and then it is started again
+  }
+
+  private died(how: string): void {
+    this.child = null;
+    this.abandon(`the LLM's process ended (${how})`);
+    if (this.closed) return;
+    this.logger.warn("RLRF_SERVE_LLM", `the LLM's process ended (${how}) and is started again`);
+    setTimeout(() => {
+      if (!this.closed) this.launch().catch((error: RlrfError) => this.logger.warn(error.code, error.fault.message));
+    }, restartAfter).unref();
+  }
+
+  private abandon(why: string): void {
+    for (const id of [...this.orders.keys()]) this.settle(id, ({ reject }) => reject(ended(why)));
+  }
+}
+
+function ended(message: string): RlrfError {
+  return new RlrfError("RLRF_SERVE_LLM", { message });
+}
+
+function humble(pid: number): void {
+  try {
+    os.setPriority(pid, priority);
+  } catch {
+    // It is gone already, or the system does not let us: then they share.
+  }
+}
