@@ -8,6 +8,8 @@ interface Verdict {
   readonly ok: boolean;
   readonly name?: string;
   readonly hash?: string;
+  /** Of a sweep, all of which are valid. */
+  readonly trials?: number;
   readonly faults?: readonly unknown[];
 }
 
@@ -27,8 +29,16 @@ export const register: Register = (program) => {
 async function check(file: string, set: readonly string[], registry: Registry, json: boolean): Promise<Verdict> {
   const { readSpec } = await import("../spec/read.js");
   const { resolveSpec } = await import("../spec/resolve.js");
+  const { expandSweep } = await import("../sweep/expand.js");
   try {
-    const { spec, hash } = resolveSpec(await readSpec(file, set), registry);
+    const source = await readSpec(file, set);
+    const sweep = expandSweep(source, registry);
+    if (sweep !== null) {
+      const { name, hash, trials } = sweep;
+      if (!json) print(`ok  ${file}  ${name}  ${hash.slice(0, 12)}  ${trials.length} trials`);
+      return { file, ok: true, name, hash, trials: trials.length };
+    }
+    const { spec, hash } = resolveSpec(source, registry);
     if (!json) print(`ok  ${file}  ${spec.name}  ${hash.slice(0, 12)}`);
     return { file, ok: true, name: spec.name, hash };
   } catch (error) {

@@ -9,8 +9,8 @@ import type { Result } from "../method/result.js";
 import { reportName, writeReport } from "../report/write.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked, recordLock } from "../sharing/run-lock.js";
-import { originTexts } from "../spec/origins.js";
-import { readSpec } from "../spec/read.js";
+import { runId } from "../spec/hash.js";
+import { originTexts, type SpecSource } from "../spec/origins.js";
 import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
 import { writeJson } from "../store/files.js";
 import { RunFolder } from "../store/run-folder.js";
@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly runs: string;
   readonly cache: string;
   readonly frozen?: boolean;
+  /** For another process that writes the same run. */
+  readonly wait?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -41,20 +43,21 @@ interface Environment {
   readonly signal: AbortSignal;
 }
 
-export async function runSpec(file: string, options: RunOptions): Promise<void> {
+export async function runSpec(source: SpecSource, options: RunOptions): Promise<void> {
   const begun = performance.now();
   const signal = interruption();
   const { quiet = false } = options;
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
-  const resolved = resolveSpec(await readSpec(file, options.set), registry);
+  const resolved = resolveSpec(source, registry);
   if (options.frozen ?? isFrozenByDefault()) await mustBeLocked(resolved.spec, registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
   const store = new Store(options.cache, logger, signal);
   await store.mustBeWritable();
   const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal };
-  const folder = await RunFolder.open(options.runs, runId(resolved));
+  const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} writes this run; waiting for it`);
+  const folder = await RunFolder.open(options.runs, runId(resolved.spec, resolved.hash), options.wait ? { onWait, signal } : undefined);
   const shown = relative(process.cwd(), folder.folder) || folder.folder;
   logger.info(`run: ${shown}`);
   try {
@@ -77,11 +80,6 @@ export async function runSpec(file: string, options: RunOptions): Promise<void> 
   }
 }
 
-/** The same spec gives the same folder, so that a killed run is gone on with. */
-function runId({ spec, hash }: ResolvedSpec): string {
-  return `${spec.name}-${hash.slice(0, 8)}`;
-}
-
 /** `tracked`: an MLflow server has everything. */
 async function inFolder(
   { spec, hash, origins }: ResolvedSpec,
@@ -89,8 +87,8 @@ async function inFolder(
   environment: Environment,
 ): Promise<{ readonly result: Result; readonly tracked: boolean }> {
   const { logger, engine, signal } = environment;
-  const { experiment, uri } = spec.tracking;
-  const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri) }, logger);
+  const { experiment, uri, run: key } = spec.tracking;
+  const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri), key }, logger);
   let finished = false;
   const finish = () => tracking.finish(signal.aborted ? "KILLED" : finished ? "FINISHED" : "FAILED");
   try {

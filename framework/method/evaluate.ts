@@ -15,6 +15,8 @@ import type { Study } from "./study.js";
 
 export interface Evaluation {
   readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
+  /** The same of valid users, which no arm has learnt from, but by whom each fit was stopped. */
+  readonly valid: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
   readonly tests: readonly Comparison[];
 }
 
@@ -22,6 +24,7 @@ export interface Evaluation {
 export async function evaluate(study: Study, told: readonly PolicyTexts[]): Promise<Evaluation> {
   const arms = await armsOf(study, told);
   const scored = new Map(arms.map((arm) => [arm.name, [] as ScoredLists[]]));
+  const valid = new Map(arms.map((arm) => [arm.name, [] as ScoredLists[]]));
   for (const [fold, round] of study.data.parts.evaluate.entries()) {
     for (const seed of study.spec.seeds) {
       const name = { part: "evaluate", fold, seed } as const;
@@ -29,7 +32,11 @@ export async function evaluate(study: Study, told: readonly PolicyTexts[]): Prom
       let encoder: FittedEncoder | undefined;
       const shared = async () => (encoder ??= await encoderOf(study, round, name));
       try {
-        for (const arm of arms) scored.get(arm.name)?.push(await armScores(study, arm, round, name, shared));
+        for (const arm of arms) {
+          const scores = await armScores(study, arm, round, name, shared);
+          scored.get(arm.name)?.push(scores.test);
+          valid.get(arm.name)?.push(scores.valid);
+        }
       } finally {
         encoder?.dispose();
       }
@@ -37,7 +44,7 @@ export async function evaluate(study: Study, told: readonly PolicyTexts[]): Prom
   }
   for (const [arm, lists] of scored) await writeScores(study, arm, lists);
   tellSeeds(study, scored);
-  return summarise(study, scored);
+  return { ...summarise(study, scored), valid: intervalsOf(study, valid) };
 }
 
 /** The arms that the spec asks for, with what each one hears. */
@@ -85,7 +92,7 @@ export async function bestOfN(
   const scored: ScoredLists[] = [];
   for (const listener of reward.listeners())
     scored.push(await rankLists(study, { ...listener, users: listener.users.filter((user) => told.has(user)) }, knowledge.users));
-  return summarise(study, new Map([["best-of-N", scored]])).arms;
+  return intervalsOf(study, new Map([["best-of-N", scored]]));
 }
 
 /** runs/ID/scores/ARM.jsonl: whoever doubts a number can recompute it from here. */
@@ -124,15 +131,21 @@ function tellSeeds(study: Study, scored: ReadonlyMap<string, readonly ScoredList
   }
 }
 
-function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Evaluation {
+function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Pick<Evaluation, "arms" | "tests"> {
   const { metrics, seed } = study.spec.protocol;
-  const arms: Record<string, Record<string, Interval>> = {};
-  const tests: Comparison[] = [];
-  for (const metric of metrics) {
-    // [users], the mean over a user's lists and the seeds; the same users in the same order for every arm
-    const values = new Map([...scored].map(([arm, lists]) => [arm, userValues(study, lists, metric)] as const));
-    for (const [arm, byUser] of values) arms[arm] = { ...arms[arm], [metric]: bootstrapInterval(byUser, { seed }) };
-    tests.push(...compared(values, metric, seed));
-  }
-  return { arms, tests };
+  // [users], the mean over a user's lists and the seeds; the same users in the same order for every arm
+  const tests = metrics.flatMap((metric) =>
+    compared(new Map([...scored].map(([arm, lists]) => [arm, userValues(study, lists, metric)])), metric, seed),
+  );
+  return { arms: intervalsOf(study, scored), tests };
+}
+
+function intervalsOf(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Evaluation["arms"] {
+  const { metrics, seed } = study.spec.protocol;
+  return Object.fromEntries(
+    [...scored].map(([arm, lists]) => [
+      arm,
+      Object.fromEntries(metrics.map((metric) => [metric, bootstrapInterval(userValues(study, lists, metric), { seed })])),
+    ]),
+  );
 }

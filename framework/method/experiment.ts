@@ -31,9 +31,10 @@ export async function runExperiment(spec: Spec, parts: Assembly, context: RunCon
     const hearing = written?.hearing ?? [await study.timed("hear", () => hearOnValidUsers(study, told.at(-1) ?? metadata))];
     await writeUsers(study);
     await writeTexts(study, told);
-    const { arms, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
+    const { arms, valid, tests } = await study.timed("evaluate", () => evaluate(study, told)); // 9
     return await writeResult(study, {
       arms: { ...arms, ...written?.upperReference },
+      valid,
       tests: [...tests, ...(written?.judgement.tests ?? [])],
       hearing,
       llm: written?.judgement.figures ?? {},

@@ -95,24 +95,43 @@ export async function rankLists(study: Study, { recommender, users, seed }: List
   return { seed, lists, scores: await recommender.score(lists, heard, heard && own, { signal: study.context.signal }) };
 }
 
-/** The scores that an arm gives to every list of the round's test users. @param encoder asked for only when it is needed */
+/** Of one arm in one round with one seed: test users are reported, valid users may choose between runs. */
+export interface ArmScores {
+  readonly test: ScoredLists;
+  readonly valid: ScoredLists;
+}
+
+/** The scores that an arm gives to every list of the round's test and valid users. @param encoder asked for only when it is needed */
 export async function armScores(
   study: Study,
   arm: ArmKnowledge,
   round: Round,
   name: FitName,
   encoder: () => Promise<FittedEncoder>,
-): Promise<ScoredLists> {
+): Promise<ArmScores> {
   const heard = arm.heardAtTest ?? arm.knowledge?.users ?? null;
-  const inputs = { recommender: recommenderInputs(study, round, name, arm.knowledge), heard, users: round.test };
-  const step = await study.context.store.step({ step: "scores", version: 1, inputs }, async (folder) => {
+  const parts = { test: round.test, valid: round.valid };
+  const inputs = { recommender: recommenderInputs(study, round, name, arm.knowledge), heard, users: parts };
+  const step = await study.context.store.step({ step: "scores", version: 2, inputs }, async (folder) => {
     const recommender = await recommenderOf(study, round, name, arm.knowledge, await encoder());
-    const listener = { recommender, users: round.test, seed: name.seed };
-    const { scores } = await rankLists(study, listener, heard).finally(() => recommender.dispose());
-    await writeTensors(join(folder, "scores.safetensors"), { scores: { shape: [scores.length], values: scores } });
+    const scored = async (users: Int32Array) => {
+      const { scores } = await rankLists(study, { recommender, users, seed: name.seed }, heard);
+      return { shape: [scores.length], values: scores };
+    };
+    try {
+      const tensors = { test: await scored(parts.test), valid: await scored(parts.valid) };
+      await writeTensors(join(folder, "scores.safetensors"), tensors);
+    } finally {
+      recommender.dispose();
+    }
   });
-  const scores = valuesOf(await readTensors(join(step.folder, "scores.safetensors")), "scores", Float32Array);
-  return { seed: name.seed, lists: listsOf(study.data, round.test), scores };
+  const tensors = await readTensors(join(step.folder, "scores.safetensors"));
+  const scoresOf = (part: keyof typeof parts): ScoredLists => ({
+    seed: name.seed,
+    lists: listsOf(study.data, parts[part]),
+    scores: valuesOf(tensors, part, Float32Array),
+  });
+  return { test: scoresOf("test"), valid: scoresOf("valid") };
 }
 
 /** What valid users stop a fit by. */

@@ -35,7 +35,7 @@ export async function writePairs(study: Study, iteration: number, { pairs }: Pai
 /** runs/ID/result.json, and its figures to the tracker. */
 export async function writeResult(
   study: Study,
-  outcome: Pick<Result, "arms" | "tests" | "hearing" | "llm" | "iterations">,
+  outcome: Pick<Result, "arms" | "valid" | "tests" | "hearing" | "llm" | "iterations">,
 ): Promise<Result> {
   const { spec, context, data } = study;
   const result: Result = {
@@ -53,6 +53,8 @@ export async function writeResult(
   context.tracker.artifact(path);
   for (const [arm, metrics] of Object.entries(result.arms))
     for (const [metric, { mean }] of Object.entries(metrics)) context.tracker.metrics({ [`${arm}/${metric}`]: mean });
+  for (const [arm, metrics] of Object.entries(result.valid))
+    for (const [metric, { mean }] of Object.entries(metrics)) context.tracker.metrics({ [`valid/${arm}/${metric}`]: mean });
   for (const [policy, figures] of Object.entries(result.llm))
     context.tracker.metrics(Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${policy}/${name}`, value])));
   for (const { iteration, accepted, gain, accuracy, margin, kl } of result.iterations) {

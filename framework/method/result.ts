@@ -57,6 +57,8 @@ export interface Result {
   readonly engine: EngineInfo;
   readonly seeds: readonly number[];
   readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
+  /** Arms on valid users: by these, never by test users, runs may be chosen. NaN (null in the file) where no valid user has a relevant item. */
+  readonly valid: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
   readonly tests: readonly Comparison[];
   readonly hearing: readonly Hearing[];
   readonly llm: Readonly<Record<string, LlmFigures>>;

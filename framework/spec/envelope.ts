@@ -3,6 +3,7 @@
  * A description says what a property is; a unit what its number counts.
  */
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import { sweepSchema } from "./sweep.js";
 import type { Aspect } from "./types.js";
 
 /** `"aspects": ["Genre"]` is short for the whole aspect. `year` is answered by decade. */
@@ -313,9 +314,15 @@ export const envelope = closed(
           default: null,
           description: "MLflow server; null = the journal only, for rlrf sync.",
         },
+        run: {
+          type: "string",
+          pattern: "^[0-9a-f-]{36}(?:/[A-Za-z0-9._-]+)+$",
+          description: "Which run this is below another one, PARENT/NAME: a sweep says so to its trials.",
+        },
       },
       { default: {} },
     ),
+    sweep: sweepSchema,
   },
   { required: ["name", "protocol", "prompt", "arms", ...kinds.filter(([, kind]) => kind.required).map(([, kind]) => kind.section)] },
 );

@@ -5,3 +5,8 @@ import type { Spec } from "./types.js";
 export function specHash({ tracking: _, executor: __, ...rest }: Spec): string {
   return hashOf(rest);
 }
+
+/** Names the folder of a run: the same spec gives the same folder, so that a killed run is gone on with. */
+export function runId({ name }: { readonly name: string }, hash: string): string {
+  return `${name}-${hash.slice(0, 8)}`;
+}

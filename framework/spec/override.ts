@@ -1,30 +1,34 @@
 /** `--set loss.options.beta=0.1`: one value of a spec, by its path. */
 import { RlrfError } from "../errors.js";
 import { child, forbiddenKeys, type Json, parseJson } from "./json.js";
-import { forget, isObject, type SpecSource } from "./origins.js";
+import { forget, isObject, type Origin, type SpecSource } from "./origins.js";
 
 /** @throws RLRF_SPEC_SET */
 export function applyOverride(spec: SpecSource, argument: string): SpecSource {
   const equals = argument.indexOf("=");
   const path = argument.slice(0, Math.max(equals, 0));
   const keys = path.split(".");
-  if (keys.includes("")) throw wrong(path, "it has no path", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
+  if (keys.includes("")) throw wrong(`--set ${path}`, "it has no path", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
   const forbidden = keys.find((key) => forbiddenKeys.has(key));
-  if (forbidden !== undefined) throw wrong(path, `the key "${forbidden}" is not allowed`, "any other key");
+  if (forbidden !== undefined) throw wrong(`--set ${path}`, `the key "${forbidden}" is not allowed`, "any other key");
   const value = parseValue(argument.slice(equals + 1), path);
+  return putValue(spec, keys, value, { kind: "set", path }, `--set ${path}`);
+}
 
+/** One value put into a spec; what has no place yet is made on the way. @param argument what asks for it, for messages @throws RLRF_SPEC_SET */
+export function putValue(spec: SpecSource, keys: readonly string[], value: Json, origin: Origin, argument: string): SpecSource {
   const origins = new Map(spec.origins);
   const changed = structuredClone(spec.value);
   let [place, pointer] = [changed, ""];
   for (const [depth, key] of keys.entries()) {
     const last = depth === keys.length - 1;
     if (last && key === "plugin") forgetOptions(place, value, pointer, origins);
-    place = step(place, key, path, last ? value : undefined);
+    place = step(place, key, argument, last ? structuredClone(value) : undefined);
     pointer = child(pointer, key);
-    if (!origins.has(pointer)) origins.set(pointer, { kind: "set", path }); // made on the way
+    if (!origins.has(pointer)) origins.set(pointer, origin); // made on the way
   }
   forget(origins, pointer);
-  for (const at of pointersOf(value, pointer)) origins.set(at, { kind: "set", path });
+  for (const at of pointersOf(value, pointer)) origins.set(at, origin);
   return { name: spec.name, value: changed, origins };
 }
 
@@ -40,15 +44,15 @@ function parseValue(text: string, path: string): Json {
 }
 
 /** Goes into `place` at `key`, where it puts `value` if there is one, and a new object if there is nothing. */
-function step(place: Json, key: string, path: string, value?: Json): Json {
+function step(place: Json, key: string, argument: string, value?: Json): Json {
   if (Array.isArray(place)) {
     const index = Number(key);
     if (!/^\d+$/.test(key) || index > place.length)
-      throw wrong(path, `"${key}" is no place in a list of ${place.length}`, `an index from 0 to ${place.length} (which appends)`);
+      throw wrong(argument, `"${key}" is no place in a list of ${place.length}`, `an index from 0 to ${place.length} (which appends)`);
     place[index] = value === undefined ? (place[index] ?? {}) : value;
     return place[index];
   }
-  if (!isObject(place)) throw wrong(path, `"${key}" would be inside ${JSON.stringify(place)}`, "a path through objects and lists");
+  if (!isObject(place)) throw wrong(argument, `"${key}" would be inside ${JSON.stringify(place)}`, "a path through objects and lists");
   const next = value === undefined ? (place[key] ?? {}) : value;
   place[key] = next;
   return next;
@@ -68,6 +72,6 @@ function pointersOf(value: Json, pointer: string): string[] {
   return [pointer, ...Object.entries(value).flatMap(([key, item]) => pointersOf(item, child(pointer, key)))];
 }
 
-function wrong(path: string, message: string, expected: string): RlrfError {
-  return new RlrfError("RLRF_SPEC_SET", { message, where: `--set ${path}`, expected });
+function wrong(where: string, message: string, expected: string): RlrfError {
+  return new RlrfError("RLRF_SPEC_SET", { message, where, expected });
 }

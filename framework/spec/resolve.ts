@@ -29,8 +29,15 @@ export interface ResolvedSpec {
 
 type Draft = Record<string, unknown>;
 
-/** @throws SpecFaults */
+/** Of one run: a spec with a sweep is taken apart by framework/sweep/expand.ts. @throws SpecFaults, RLRF_SWEEP_HERE */
 export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpec {
+  if (hasSweep(source))
+    throw new RlrfError("RLRF_SWEEP_HERE", {
+      message: "the spec has a sweep, that is many trials, where one experiment is asked for",
+      where: source.name,
+      expected: "a spec of one experiment",
+      hint: "leave the sweep out with --set sweep=null, or take the spec of a trial: runs/SWEEP/specs/TRIAL.json",
+    });
   const origins = new Map(source.origins);
   const draft = structuredClone(source.value) as unknown;
   const resolver = new Resolver(registry, origins);
@@ -47,6 +54,10 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);
   const spec = freeze(draft) as Spec;
   return { spec, hash: specHash(spec), origins };
+}
+
+export function hasSweep({ value }: SpecSource): boolean {
+  return isObject(value) && (value.sweep ?? null) !== null;
 }
 
 /** The options of one plugin alone, as `rlrf try` and tests have them. @throws SpecFaults */

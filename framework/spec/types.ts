@@ -121,5 +121,10 @@ export interface Spec {
   readonly executor: PluginReference;
   readonly alignment?: Alignment;
   readonly arms: readonly Arm[];
-  readonly tracking: { readonly experiment: string; readonly uri: string | null };
+  readonly tracking: {
+    readonly experiment: string;
+    readonly uri: string | null;
+    /** Key of the run where it is a child of another one. */
+    readonly run?: string;
+  };
 }

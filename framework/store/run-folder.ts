@@ -3,6 +3,7 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
 import { fileError, isTemporary } from "./files.js";
 import { Lock } from "./lock.js";
+import { type LockOptions, waitForLock } from "./with-lock.js";
 
 /** runs/ID: everything a run shows, written by one process at a time. */
 export class RunFolder {
@@ -12,12 +13,17 @@ export class RunFolder {
     private readonly lock: Lock,
   ) {}
 
-  /** @throws RLRF_RUN_NAME, RLRF_RUN_BUSY (a living process has it), RLRF_RUN_UNWRITABLE, RLRF_DISK_FULL */
-  static async open(root: string, id: string): Promise<RunFolder> {
+  /**
+   * @param wait for a living process that has it
+   * @throws RLRF_RUN_NAME, RLRF_RUN_BUSY (a living process has it), RLRF_RUN_UNWRITABLE, RLRF_DISK_FULL, RLRF_LOCK_TIMEOUT
+   */
+  static async open(root: string, id: string, wait?: LockOptions): Promise<RunFolder> {
     const folder = resolve(root, checkRunId(id));
-    const lock = await Lock.take(join(folder, "lock")).catch((cause: unknown) => {
+    const path = join(folder, "lock");
+    const lock = await (wait === undefined ? Lock.take(path) : waitForLock(path, wait)).catch((cause: unknown) => {
+      wait?.signal?.throwIfAborted();
       const { code, fault } = fileError(cause, folder, "write");
-      if (code === "RLRF_DISK_FULL") throw new RlrfError(code, fault, { cause });
+      if (code === "RLRF_DISK_FULL" || code === "RLRF_LOCK_TIMEOUT") throw new RlrfError(code, fault, { cause });
       throw new RlrfError(
         "RLRF_RUN_UNWRITABLE",
         { ...fault, where: folder, hint: "make it writable for this user, or choose another folder for runs with --runs FOLDER" },

@@ -19,7 +19,7 @@ const looks = { first: 50, last: 1_000 } as const;
  * @throws RLRF_LOCK_TIMEOUT, and the reason of `signal`
  */
 export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>, options: LockOptions = {}): Promise<T> {
-  const lock = await wait(path, options);
+  const lock = await waitForLock(path, options);
   try {
     return await work(lock);
   } finally {
@@ -27,7 +27,8 @@ export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>
   }
 }
 
-async function wait(path: string, { patience = 30 * 60_000, onWait, signal }: LockOptions): Promise<Lock> {
+/** The lock itself, for a holder that gives it back later. @throws as `withLock` */
+export async function waitForLock(path: string, { patience = 30 * 60_000, onWait, signal }: LockOptions = {}): Promise<Lock> {
   const deadline = Date.now() + patience;
   for (let pause: number = looks.first, announced = false; ; pause = Math.min(looks.last, 1.5 * pause), announced = true) {
     const taken = await Lock.take(path);

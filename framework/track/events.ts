@@ -6,7 +6,7 @@ export type Scalar = string | number | boolean | null;
 export type RunStatus = "FINISHED" | "FAILED" | "KILLED";
 
 interface Stamped {
-  /** Of the run it belongs to: a UUID for the experiment's own run, PARENT/NAME for a child. */
+  /** Of the run it belongs to: a UUID for the run of an experiment or sweep, PARENT/NAME for a child. */
   readonly key: string;
   /** Milliseconds since 1970. */
   readonly time: number;
@@ -14,7 +14,7 @@ interface Stamped {
 export interface RunEvent extends Stamped {
   readonly event: "run";
   readonly name: string;
-  /** "experiment", "iteration", "seed", … */
+  /** "experiment", "sweep", "iteration", "seed", … */
   readonly kind: string;
   readonly parent: string | null;
   /** MLflow's experiment; on the first line only. */

@@ -8,6 +8,17 @@ import type { JournalEvent } from "./events.js";
 
 export const journalName = "journal.jsonl";
 
+/** The run that a journal is of. */
+export interface RootRun {
+  readonly name: string;
+  /** MLflow's. */
+  readonly experiment: string;
+  /** Default "experiment". */
+  readonly kind?: string | undefined;
+  /** PARENT/NAME where it is the child of a run with a journal of its own; a random one otherwise. */
+  readonly key?: string | undefined;
+}
+
 /** An event without its time. */
 export type NewEvent = JournalEvent extends infer Event ? (Event extends JournalEvent ? Omit<Event, "time"> : never) : never;
 
@@ -25,7 +36,7 @@ export class Journal {
   /** @throws RLRF_DISK_FULL, RLRF_FILE_DENIED */
   constructor(
     readonly path: string,
-    run: { readonly name: string; readonly experiment: string },
+    run: RootRun,
   ) {
     try {
       fs.mkdirSync(dirname(path), { recursive: true });
@@ -40,10 +51,12 @@ export class Journal {
       throw fileError(error, path, "write");
     }
     const key = this.known.get(rootSlot);
-    this.key = key ?? randomUUID();
-    if (key === undefined)
-      this.append({ event: "run", key: this.key, name: run.name, kind: "experiment", parent: null, experiment: run.experiment });
-    else this.append({ event: "resume", key });
+    this.key = key ?? run.key ?? randomUUID();
+    if (key === undefined) {
+      const end = this.key.lastIndexOf("/");
+      const [parent, name] = end < 0 ? [null, run.name] : [this.key.slice(0, end), this.key.slice(end + 1)];
+      this.append({ event: "run", key: this.key, name, kind: run.kind ?? "experiment", parent, experiment: run.experiment });
+    } else this.append({ event: "resume", key });
   }
 
   append(event: NewEvent): void {
@@ -94,6 +107,10 @@ export class Journal {
 
 const rootSlot = "root";
 
+function isRoot({ parent, experiment }: { readonly parent: string | null; readonly experiment?: string }): boolean {
+  return parent === null || experiment !== undefined;
+}
+
 type Slot = readonly [slot: string, value: string, name: string];
 
 /** Where each value of an event belongs: a later value for the same slot is news only if it differs. */
@@ -103,7 +120,7 @@ function slotsOf(event: NewEvent): Slot[] {
     Object.entries(values).map(([name, value]) => [JSON.stringify([key, kind, name]), JSON.stringify(value), name]);
   switch (event.event) {
     case "run":
-      return [[JSON.stringify([key]), "run", ""], ...(event.parent === null ? [[rootSlot, key, ""] as const] : [])];
+      return [[JSON.stringify([key]), "run", ""], ...(isRoot(event) ? [[rootSlot, key, ""] as const] : [])];
     case "resume":
       return [[JSON.stringify([key, "status"]), "RUNNING", ""]];
     case "finish":
@@ -131,7 +148,7 @@ function* parseLines(text: string): Generator<JournalEvent> {
 }
 
 /** Enough of a check that what reads the journal does not stumble; the schema says the rest. */
-function parseEvent(line: string): JournalEvent | null {
+export function parseEvent(line: string): JournalEvent | null {
   try {
     const event = JSON.parse(line) as JournalEvent | null;
     return typeof event?.event === "string" && typeof event.key === "string" && Number.isSafeInteger(event.time) ? event : null;

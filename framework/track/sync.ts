@@ -19,7 +19,7 @@ import type { MlflowClient, MlflowRun, MlflowTag } from "./mlflow.js";
 import { mlflowKey, paramValue, tagValue } from "./names.js";
 
 export interface SyncReport {
-  /** Id of the experiment's own run on the server; null when the journal is empty. */
+  /** Id of the journal's own run on the server; null when the journal is empty. */
   runId: string | null;
   runs: { created: number; found: number };
   /** Entries that the server did not have. */
@@ -37,7 +37,10 @@ interface KnownRun {
   readonly run: MlflowRun;
   /** Null for a run that this object created: the server has nothing that was not sent by it. */
   readonly history: MetricHistory | null;
+  /** Whether its parent on the server is known to be right. */
   adopted: boolean;
+  /** Whether the report has it among the runs that were found. */
+  counted: boolean;
   /** As the server has them. */
   params: ReadonlyMap<string, string>;
   status: string;
@@ -55,7 +58,8 @@ export class Sync {
   private reader: JournalReader;
   private uploads: ArtifactUploads;
   private readonly runs = new Map<string, KnownRun>();
-  private root: { readonly key: string; readonly experiment: string } | null = null;
+  /** `own` is the journal's run; `key` begins the keys of all runs that belong together, those of a sweep's trials among them. */
+  private root: { readonly own: string; readonly key: string; readonly experiment: string } | null = null;
   private looked = false;
 
   private constructor(
@@ -114,13 +118,14 @@ export class Sync {
       window.commit();
       more = window.more;
     }
-    report.runId = (this.root && this.runs.get(this.root.key)?.run.info.run_id) ?? null;
+    report.runId = (this.root && this.runs.get(this.root.own)?.run.info.run_id) ?? null;
     return report;
   }
 
   private async sendPlan(plan: RunPlan, report: SyncReport): Promise<void> {
     const known = this.runs.get(plan.key) ?? (await this.findOrCreate(plan, report));
     const id = known.run.info.run_id;
+    if (!known.adopted) await this.lookForParent(plan.key);
     const adoption = known.adopted ? [] : this.adopt(plan.key, known, report);
     const { entries, params } = settleParams([...adoption, ...plan.entries], known.params);
     for (const batch of batchesOf((await known.history?.without(entries)) ?? entries)) {
@@ -142,7 +147,7 @@ export class Sync {
     const start = plan.start ?? startOf(plan);
     if (this.root === null) {
       const key = plan.key.split("/")[0] as string; // split gives at least one part
-      this.root = { key, experiment: await this.client.experiment(start.experiment ?? "rlrf4rec") };
+      this.root = { own: plan.key, key, experiment: await this.client.experiment(start.experiment ?? "rlrf4rec") };
     }
     if (!this.looked) await this.findRuns();
     for (let attempt = 1; ; attempt++) {
@@ -182,16 +187,25 @@ export class Sync {
 
   private remember(key: string, run: MlflowRun, history: MetricHistory | null): KnownRun {
     const params = new Map((run.data.params ?? []).map((param) => [param.key, param.value]));
-    const known = { run, history, adopted: history === null, params, status: run.info.status };
+    const orphan = run.data.tags?.every((tag) => tag.key !== parentTag) === true && parentOf(key) !== null;
+    const known = { run, history, adopted: history === null && !orphan, counted: history === null, params, status: run.info.status };
     this.runs.set(key, known);
     return known;
   }
 
-  /** A run that was there before this process: MLflow keeps the children of a deleted run, and they need the new one's id. */
+  /** A trial may be told of before its sweep is, which another process sends. */
+  private async lookForParent(key: string): Promise<void> {
+    const parent = parentOf(key);
+    if (parent !== null && !this.runs.has(parent)) await this.findRuns();
+  }
+
+  /** A run that was there before this process, or before its parent was: MLflow keeps the children of a deleted run, and they need the new one's id. */
   private adopt(key: string, known: KnownRun, report: SyncReport): Entry[] {
-    known.adopted = true;
-    report.runs.found++;
-    const parent = this.runs.get(parentOf(key) ?? "")?.run.info.run_id;
+    const above = parentOf(key);
+    const parent = this.runs.get(above ?? "")?.run.info.run_id;
+    known.adopted = above === null || parent !== undefined;
+    if (known.history !== null && !known.counted) report.runs.found++;
+    known.counted = true;
     const told = known.run.data.tags?.find((tag) => tag.key === parentTag)?.value;
     return parent === undefined || parent === told ? [] : [{ kind: "tags", value: { key: parentTag, value: parent } }];
   }

@@ -3,7 +3,7 @@ import { join, relative, sep } from "node:path";
 import { RlrfError } from "../errors.js";
 import { insideOf } from "../store/run-folder.js";
 import { journalNumber, type RunStatus, type Scalar } from "./events.js";
-import { Journal, journalName } from "./journal.js";
+import { Journal, journalName, type RootRun } from "./journal.js";
 
 export interface Tracker {
   /** A run below this one. The same name gives the same run, also in a process that resumes. */
@@ -60,10 +60,7 @@ class JournalTracker implements Tracker {
  * The tracker of the experiment's own run; an existing journal in the folder is gone on with.
  * The caller closes the journal when the run ends.
  */
-export function openTracker(
-  folder: string,
-  run: { readonly name: string; readonly experiment: string },
-): { tracker: Tracker; journal: Journal } {
+export function openTracker(folder: string, run: RootRun): { tracker: Tracker; journal: Journal } {
   const journal = new Journal(join(folder, journalName), run);
   return { tracker: new JournalTracker(folder, journal, journal.key), journal };
 }

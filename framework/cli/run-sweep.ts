@@ -1,0 +1,100 @@
+/** What `rlrf run` does with a spec that has a sweep: validates every trial, gives them to the executor, and shows the table. */
+import { relative } from "node:path";
+import type { Executor } from "../contracts/executor.js";
+import { Assembler } from "../kernel/assemble.js";
+import { Registry } from "../kernel/registry.js";
+import { createAssets } from "../setup/assets.js";
+import { isFrozenByDefault, mustBeLocked } from "../sharing/run-lock.js";
+import { runId } from "../spec/hash.js";
+import type { SpecSource } from "../spec/origins.js";
+import { writeJson } from "../store/files.js";
+import { RunFolder } from "../store/run-folder.js";
+import { Store } from "../store/store.js";
+import { expandSweep, type Sweep } from "../sweep/expand.js";
+import type { SweepReport } from "../sweep/report.js";
+import { runTrials, sweepName } from "../sweep/run.js";
+import { startTracking, trackingUri } from "../track/tracking.js";
+import { AlreadyReported } from "./command.js";
+import { interruption } from "./interrupt.js";
+import { createProgress } from "./progress.js";
+import type { RunOptions } from "./run-spec.js";
+import { sweepText } from "./sweep-text.js";
+import { createLogger, print, printJson } from "./terminal.js";
+
+export async function runSweep(source: SpecSource, options: RunOptions): Promise<void> {
+  const signal = interruption();
+  const logger = createLogger(options);
+  const registry = await Registry.read();
+  const sweep = expandSweep(source, registry);
+  if (sweep === null) throw new Error("a spec without a sweep"); // the caller has looked
+  if (options.frozen ?? isFrozenByDefault()) for (const { resolved } of sweep.trials) await mustBeLocked(resolved.spec, registry);
+  await new Store(options.cache, logger, signal).mustBeWritable();
+  const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} runs this sweep; waiting for it`);
+  const folder = await RunFolder.open(options.runs, runId(sweep, sweep.hash), options.wait ? { onWait, signal } : undefined);
+  const shown = relative(process.cwd(), folder.folder) || folder.folder;
+  logger.info(`sweep: ${shown}, ${sweep.trials.length} trials`);
+  try {
+    const report = await inFolder(sweep, source, folder, registry, options, signal);
+    if (options.json) printJson({ folder: folder.folder, ...report });
+    else print(sweepText(report, shown));
+    const failed = report.trials.filter(({ state }) => state === "failed").length;
+    if (failed > 0) {
+      process.stderr.write(
+        `RLRF_SWEEP_FAILED: ${failed} of ${report.trials.length} trials failed\n  to do     mend what they say and give the same command again: what is done is found\n`,
+      );
+      throw new AlreadyReported(1);
+    }
+  } catch (error) {
+    if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+async function inFolder(
+  sweep: Sweep,
+  source: SpecSource,
+  folder: RunFolder,
+  registry: Registry,
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<SweepReport> {
+  const logger = createLogger(options);
+  const { experiment, uri } = (sweep.trials[0] as Sweep["trials"][number]).resolved.spec.tracking; // there is at least one
+  const target = { name: sweep.name, experiment, kind: "sweep", uri: trackingUri(uri) };
+  const { tracker, key, finish } = startTracking(folder.folder, target, logger);
+  let ended = false;
+  try {
+    const path = folder.path("spec.json");
+    await writeJson(path, source.value);
+    tracker.artifact(path);
+    tracker.params({ sweep: sweep.settings });
+    tracker.tags({ specHash: sweep.hash });
+    const { executor, dispose } = await executorOf(sweep, registry, options);
+    try {
+      await executor.prepare?.();
+      const flags = options.frozen === undefined ? [] : [options.frozen ? "--frozen" : "--no-frozen"];
+      const report = await runTrials(sweep, { executor, folder, cache: options.cache, flags, key, logger, signal });
+      if (report.best !== null) tracker.metrics({ "best/selection": report.best.selection });
+      if (report.best !== null) tracker.tags({ best: report.best.trials.join(", ") });
+      tracker.artifact(folder.path(sweepName));
+      ended = true;
+      return report;
+    } finally {
+      await dispose();
+    }
+  } finally {
+    await finish(signal.aborted ? "KILLED" : ended ? "FINISHED" : "FAILED");
+  }
+}
+
+/** Of all trials the same: no axis leads there. */
+async function executorOf(sweep: Sweep, registry: Registry, options: RunOptions) {
+  const logger = createLogger(options);
+  const progress = createProgress(options);
+  const assembler = new Assembler(registry, { logger, progress, assets: createAssets({ logger, progress }) });
+  const { spec } = (sweep.trials[0] as Sweep["trials"][number]).resolved; // there is at least one
+  const { product } = await assembler.build<Executor>("executor", spec.executor, 0, "/executor");
+  return { executor: product, dispose: () => assembler.dispose() };
+}

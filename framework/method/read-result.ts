@@ -1,0 +1,47 @@
+/** runs/ID/result.json, read as if anybody had written it. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { RlrfError } from "../errors.js";
+import { packageRoot } from "../setup/paths.js";
+import { validate } from "../spec/validate.js";
+import { readJson } from "../store/files.js";
+import type { Result } from "./result.js";
+
+const limitBytes = 64 * 2 ** 20;
+
+let schema: Promise<object> | undefined;
+
+/** Numbers that JSON does not have come back as null. @returns null where there is none @throws RLRF_RESULT_FILE */
+export async function readResult(folder: string): Promise<Result | null> {
+  const path = join(folder, "result.json");
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => null,
+  );
+  if (size === null) return null;
+  if (size > limitBytes) throw broken(path, `it has ${size} bytes, more than the ${limitBytes} that are read`);
+  return parseResult(await readFile(path, "utf8"), path);
+}
+
+/** @param where names the text in messages @throws RLRF_RESULT_FILE */
+export async function parseResult(text: string, where: string): Promise<Result> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken(where, `not JSON: ${(cause as Error).message}`);
+  }
+  schema ??= readJson<object>(join(packageRoot, "registry", "result.schema.json"));
+  const [fault] = validate(await schema, value, "result.schema.json");
+  if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
+  return value as Result;
+}
+
+function broken(where: string, message: string): RlrfError {
+  return new RlrfError("RLRF_RESULT_FILE", {
+    message,
+    where,
+    expected: "the form of registry/result.schema.json",
+    hint: "run the same spec again: what is computed is found, and the result is written anew",
+  });
+}
