@@ -16,19 +16,11 @@ export const register: Register = (program) => {
 };
 
 async function describe(entry: PluginEntry): Promise<string> {
-  const { expectation } = await import("../spec/expectation.js");
-  const required = new Set(entry.options?.required ?? []);
-  const options = Object.entries(entry.options?.properties ?? {}).flatMap(([name, schema]) => {
-    const { description, default: fallback, ...rest } = schema;
-    const state = fallback !== undefined ? `default ${JSON.stringify(fallback)}` : required.has(name) ? "required" : "may be left out";
-    const takes =
-      schema.pluginKind !== undefined
-        ? `a plugin of kind ${schema.pluginKind}`
-        : schema.secret === true
-          ? 'a secret: {"env": "NAME"}'
-          : expectation(rest);
-    return [`  ${name}: ${takes}; ${state}`, ...(description === undefined ? [] : [`      ${description}`])];
-  });
+  const [{ expectation }, { optionLines }] = await Promise.all([import("../spec/expectation.js"), import("../spec/option-text.js")]);
+  const options = optionLines(entry.options).flatMap(({ name, takes, state, description }) => [
+    `  ${name}: ${takes}; ${state}`,
+    ...(description === undefined ? [] : [`      ${description}`]),
+  ]);
   const partners = Object.entries(entry.worksWith ?? {}).map(([kind, known]) => {
     const named = Object.entries(known).map(([name, only]) => [
       name,

@@ -3,15 +3,14 @@
  * With arguments SOURCES BUILT MANIFEST it writes the manifest of plugins elsewhere, for RLRF_PLUGINS (docs/plugin-guide.md).
  */
 import { realpathSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { pluginKinds } from "../contracts/kinds.js";
 import { errorCodes, RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
 import { editorSchema } from "../spec/editor-schema.js";
+import { catalogue, cell, type Proof } from "./catalogue.js";
 import { describePlugins } from "./manifest.js";
-import type { Manifest } from "./registry.js";
 
 /** Every generated file: its path in the package, and its text. */
 export async function generate(root = packageRoot): Promise<ReadonlyMap<string, string>> {
@@ -19,23 +18,18 @@ export async function generate(root = packageRoot): Promise<ReadonlyMap<string, 
   return new Map([
     ["registry/plugins.json", json(manifest)],
     ["registry/experiment.schema.json", json(editorSchema(manifest.plugins))],
-    ["registry/catalogue.md", catalogue(manifest)],
+    ["registry/catalogue.md", catalogue(manifest.plugins, await readProofs(root))],
     ["docs/errors.md", errorsPage()],
   ]);
 }
 
-function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+/** registry/oracles.json, written by hand beside the tests that it names. */
+export async function readProofs(root = packageRoot): Promise<readonly Proof[]> {
+  return JSON.parse(await readFile(join(root, "registry", "oracles.json"), "utf8")) as readonly Proof[];
 }
 
-function catalogue({ plugins }: Manifest): string {
-  const parts = Object.keys(pluginKinds).flatMap((kind) => {
-    const own = plugins.filter((plugin) => plugin.kind === kind);
-    if (own.length === 0) return [];
-    const rows = own.map(({ name, version, summary, source }) => `| \`${name}\` | ${version} | ${cell(summary)} | ${cell(source)} |`);
-    return [`\n## ${kind}\n`, "| name | version | what | source |", "|---|---|---|---|", ...rows];
-  });
-  return `${["# Plugins", "", "Written by `npm run registry`. `rlrf describe KIND/NAME` shows a plugin's options.", ...parts].join("\n")}\n`;
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function errorsPage(): string {
@@ -48,10 +42,6 @@ function errorsPage(): string {
     "",
   ];
   return `${[...intro, "| code | status | meaning |", "|---|---|---|", ...rows].join("\n")}\n`;
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
 /** The manifest of a package of plugins, with paths relative to itself. @throws RLRF_USAGE, RLRF_PLUGIN_IMPORT */

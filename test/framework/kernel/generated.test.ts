@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { errorCodes } from "../../../framework/errors.js";
-import { generate } from "../../../framework/kernel/generate.js";
+import { generate, readProofs } from "../../../framework/kernel/generate.js";
 import { Registry } from "../../../framework/kernel/registry.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { editorSchema } from "../../../framework/spec/editor-schema.js";
@@ -48,6 +48,27 @@ describe("generated files", () => {
       }
     for (const { kind, name, file } of registry.list())
       assert.ok(file.endsWith(`plugins/${pluginKinds[kind].folder}/${name}.ts`), `${kind}/${name} stands in ${file}`);
+  });
+
+  it("every plugin is proven against something, by a test that is there and knows of it", async () => {
+    const registry = await Registry.read([join(packageRoot, "registry", "plugins.json")]);
+    const ids = new Set(registry.list().map(({ kind, name }) => `${kind}/${name}`));
+    const proofs = await readProofs();
+    const proven = new Set(proofs.flatMap(({ of }) => of));
+    assert.deepEqual([...proven].filter((id) => !ids.has(id)), [], "no such plugins"); // biome-ignore format: one line
+    assert.deepEqual([...ids].filter((id) => !proven.has(id)), [], "say in registry/oracles.json what these are proven against"); // biome-ignore format: one line
+    const goldens = await readdir(join(packageRoot, "test", "golden"));
+    for (const { test, of } of proofs) {
+      const text = await readFile(join(packageRoot, test), "utf8");
+      const read = goldens.filter((name) => name.endsWith(".json") && text.includes(`${name}"`));
+      const values = await Promise.all(read.map((name) => readFile(join(packageRoot, "test", "golden", name), "utf8")));
+      const known = [text, ...values].join("\n");
+      for (const id of of) {
+        const name = id.slice(id.indexOf("/") + 1);
+        const written = [name, name.replaceAll("-", "")].some((form) => new RegExp(`\\b${form}\\b`, "i").test(known));
+        assert.ok(written || test === "test/contract/plugins.test.ts", `${test} does not mention ${name}`);
+      }
+    }
   });
 
   it("every shipped spec is valid", async () => {

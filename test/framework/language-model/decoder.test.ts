@@ -36,7 +36,7 @@ const golden = JSON.parse(readFileSync(join(packageRoot, "test/golden/decoder.js
 
 const llama3: RopeScaling = { type: "llama3", factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 64 };
 
-describe("decoder", () => {
+describe("the decoder of tiny and causal-lm", () => {
   useEngine();
 
   for (const [name, expected] of Object.entries(golden.cases)) {

@@ -7,7 +7,7 @@ import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { close } from "../../support/tensors.js";
 
-describe("hidden states as vectors of texts", () => {
+describe("hidden states as vectors of texts, which llm-hidden gives", () => {
   useEngine();
   const texts = ["Genre: Drama", "Genre: Comedy, Drama\nAvoids: Horror", "", "é"];
 
