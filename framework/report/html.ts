@@ -14,7 +14,7 @@ const pageFolder = join(packageRoot, "dist", "framework", "report", "page");
 export function* htmlOf(data: ReportData, chunks: readonly string[]): Generator<string> {
   const scripts = [library("d3", "d3.min.js"), library("@observablehq/plot", "../dist/plot.umd.min.js"), pageScript()];
   const style = readFileSync(join(packageRoot, "framework", "report", "page", "style.css"), "utf8");
-  const title = data.runs.map((run) => run.title).join(", ");
+  const title = data.sweep?.name ?? data.runs.map((run) => run.title).join(", ");
   yield `<!doctype html>
 <html lang="en">
 <head>

@@ -3,7 +3,7 @@ import { compareRuns } from "../compare/compare.js";
 import { RlrfError } from "../errors.js";
 import { writeAtomic } from "../store/files.js";
 import { Chunks } from "./chunks.js";
-import type { ReportData } from "./page/data.js";
+import type { ReportData, SweepView } from "./page/data.js";
 import { htmlOf } from "./html.js";
 import { type ReadRun, readRunView } from "./run-view.js";
 
@@ -17,12 +17,12 @@ export interface WrittenReport {
   readonly users: number;
 }
 
-/** @throws RLRF_REPORT_…, RLRF_COMPARE_FILE, RLRF_FILE_… */
-export async function writeReport(folders: readonly string[], path: string): Promise<WrittenReport> {
+/** A report of runs, or of a sweep with the runs of its best point. @throws RLRF_REPORT_…, RLRF_COMPARE_FILE, RLRF_FILE_… */
+export async function writeReport(folders: readonly string[], path: string, sweep: SweepView | null = null): Promise<WrittenReport> {
   const chunks = new Chunks();
   const runs: ReadRun[] = [];
   for (const folder of folders) runs.push(await readRunView(folder, chunks, Math.floor(mostUsers / folders.length)));
-  const data: ReportData = { runs: runs.map(({ view }) => view), ...compared(runs) };
+  const data: ReportData = { runs: runs.map(({ view }) => view), ...compared(runs), sweep };
   let bytes = 0;
   const counted = function* () {
     for (const part of htmlOf(data, chunks.packed)) {

@@ -7,8 +7,11 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 const executable = "/usr/bin/chromium";
 
 export interface TestBrowser {
-  /** A page of its own. Requests that are not for a file of this machine are refused and kept; so is what the console says of faults. */
-  open(url: string, options?: BrowserContextOptions): Promise<OpenedPage>;
+  /**
+   * A page of its own. Requests that are not for a file of this machine, or for the server that is allowed, are refused and kept; so is what
+   * the console says of faults.
+   */
+  open(url: string, options?: BrowserContextOptions & { readonly allowed?: string }): Promise<OpenedPage>;
   readonly browser: Browser;
 }
 export interface OpenedPage {
@@ -35,14 +38,14 @@ export function useBrowser(): TestBrowser {
     get browser() {
       return running();
     },
-    async open(url, options) {
+    async open(url, { allowed, ...options } = {}) {
       const context = await running().newContext(options);
       const page = await context.newPage();
       const requests: string[] = [];
       const faults: string[] = [];
       await context.route("**/*", (route) => {
         const asked = route.request().url();
-        if (/^(?:file|data|blob):/.test(asked)) return route.continue();
+        if (/^(?:file|data|blob):/.test(asked) || (allowed !== undefined && asked.startsWith(allowed))) return route.continue();
         requests.push(asked);
         return route.abort();
       });

@@ -2,7 +2,7 @@
 import type { ArmTest, DifferenceView, Interval, RunView } from "./data.js";
 import { h, replace, select } from "./dom.js";
 import { figure, panel, panelHead, responsive, tableFigure } from "./figure.js";
-import { count, fixed, metricName, probability, signed, stars } from "./format.js";
+import { count, counted, fixed, metricName, probability, signed, stars } from "./format.js";
 import { armColor, draw, isControl, muted, plot, rule } from "./plot.js";
 import { table } from "./table.js";
 
@@ -182,7 +182,7 @@ function testsTable(run: RunView): HTMLElement {
   ];
   return tableFigure(
     "Paired randomisation tests by user.",
-    `${rows.length} comparisons; p (Holm) is corrected over all of one metric.`,
+    `${counted(rows.length, "comparison")}; p (Holm) is corrected over all of one metric.`,
     table(rows, columns, "Paired tests between arms"),
     false,
   );

@@ -7,6 +7,29 @@ export interface ReportData {
   /** Of several runs; null, with the reason, where they cannot be compared. */
   readonly comparison: ComparisonView | null;
   readonly notCompared: string | null;
+  readonly sweep: SweepView | null;
+}
+
+/** runs/SWEEP/sweep.json, as far as it is shown. */
+export interface SweepView {
+  readonly name: string;
+  readonly strategy: string;
+  /** What the sweep chooses by; null: it does not. */
+  readonly metric: string | null;
+  /** JSON pointers of what is varied. */
+  readonly axes: readonly string[];
+  readonly trials: readonly TrialView[];
+  readonly best: { readonly trials: readonly string[] } | null;
+}
+export interface TrialView {
+  readonly id: string;
+  readonly rung: number;
+  /** JSON pointer -> value */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly state: string;
+  readonly selection: number | null;
+  readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
+  readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface Interval {

@@ -17,6 +17,10 @@ export function percent(share: number, digits = 0): string {
 export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
+/** "1 value", "2 values" */
+export function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? "" : "s"}`;
+}
 export function probability(p: number): string {
   return p < 0.001 ? "< 0.001" : p.toFixed(3);
 }

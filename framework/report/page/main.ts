@@ -3,12 +3,14 @@ import { armsSection } from "./arms.js";
 import type { ReportData, RunView } from "./data.js";
 import { type Child, h, replace, select } from "./dom.js";
 import { restart } from "./figure.js";
+import { comparisonSection, letterOf } from "./compare.js";
 import { curvesSection } from "./curves.js";
 import { count } from "./format.js";
 import { hearingSection } from "./hearing.js";
 import { provenanceSection } from "./provenance.js";
 import { rewardsSection } from "./rewards.js";
 import { abstract } from "./summary.js";
+import { sweepSection } from "./sweep.js";
 import { pairsSection, secondsSection, structureSection } from "./texts.js";
 import { themeButton } from "./theme.js";
 import { usersSection } from "./users.js";
@@ -34,35 +36,99 @@ const sections: readonly Section[] = [
 
 function page(): void {
   const root = document.getElementById("page") as HTMLElement;
-  const [first] = data.runs;
-  if (first === undefined) return;
+  const { runs, sweep } = data;
+  const head = h(
+    "div",
+    { class: "top" },
+    h("p", { class: "kind" }, sweep === null ? (runs.length > 1 ? "RLRF4Rec runs" : "RLRF4Rec run") : "RLRF4Rec sweep"),
+    themeButton(),
+  );
   const body = h("div", { class: "sections" });
-  const show = (run: RunView) => {
-    restart();
-    const shown = sections.map((section) => ({ ...section, content: section.content(run) })).filter(({ content }) => content.length > 0);
-    const links = shown.map(({ id, title }) => h("li", {}, h("a", { href: `#${id}` }, title)));
-    replace(
-      body,
-      h("h1", {}, run.title),
-      h("p", { class: "subtitle" }, subtitle(run)),
-      abstract(run),
-      h("nav", { "aria-label": "Sections" }, h("ol", {}, ...links)),
-      ...shown.map(({ id, title, content }) =>
-        h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), ...content),
-      ),
-    );
+  const [first] = runs;
+  const show = (run: RunView) => replace(body, ...(sweep === null && runs.length < 2 ? runElements(run) : overview(run, show)));
+  root.append(h("header", {}, head), body);
+  if (first === undefined) replace(body, ...overview(null, show));
+  else show(first);
+}
+
+/** One run: its sentences first. */
+function runElements(run: RunView): Child[] {
+  restart();
+  const shown = shownOf(run);
+  return [
+    h("h1", {}, run.title),
+    h("p", { class: "subtitle" }, subtitle(run)),
+    abstract(run),
+    navigation(shown),
+    ...shown.map(sectionElement),
+  ];
+}
+
+/** A sweep, or runs side by side; below, one run of them. */
+function overview(run: RunView | null, show: (run: RunView) => void): Child[] {
+  restart();
+  const { runs, sweep } = data;
+  const first: Shown[] = [
+    ...(sweep === null ? [] : [{ id: "sweep", title: "Sweep", content: sweepSection(sweep) }]),
+    ...(runs.length < 2 ? [] : [{ id: "runs", title: "Runs side by side", content: comparisonSection(data) }]),
+  ];
+  const below = run === null ? [] : shownOf(run);
+  const names = runs.map(({ name }, i) => [String(i), `${letterOf(i)}  ${name}`] as const);
+  const choose = (value: string) => {
+    const chosen = runs[Number(value)];
+    if (chosen !== undefined) show(chosen);
+    document.getElementById("one-run")?.querySelector("select")?.focus();
   };
-  const names = data.runs.map(({ name }, i) => [String(i), name] as const);
-  const chooser =
-    data.runs.length < 2
-      ? null
-      : h(
-          "div",
-          { class: "controls" },
-          select("Run", names, "0", (value) => show(data.runs[Number(value)] ?? first)),
-        );
-  root.append(h("header", {}, h("div", { class: "top" }, h("p", { class: "kind" }, "RLRF4Rec run"), themeButton()), chooser ?? ""), body);
-  show(first);
+  const title = sweep?.name ?? `${runs.length} runs side by side`;
+  return [
+    h("h1", {}, title),
+    navigation([...first, ...below]),
+    ...first.map(sectionElement),
+    ...(run === null
+      ? []
+      : [
+          h(
+            "section",
+            { id: "one-run", "aria-label": "One run" },
+            h("p", { class: "kind" }, "One run"),
+            h("h2", { class: "run-title" }, run.title),
+            names.length < 2 ? null : h("div", { class: "controls" }, select("Run", names, String(runs.indexOf(run)), choose)),
+            h("p", { class: "subtitle" }, subtitle(run)),
+            abstract(run),
+          ),
+        ]),
+    ...below.map(sectionElement),
+  ];
+}
+
+interface Shown {
+  readonly id: string;
+  readonly title: string;
+  readonly content: readonly Child[];
+}
+
+function shownOf(run: RunView): Shown[] {
+  return sections.map((section) => ({ ...section, content: section.content(run) })).filter(({ content }) => content.length > 0);
+}
+
+function navigation(shown: readonly Shown[]): HTMLElement {
+  return h(
+    "nav",
+    { "aria-label": "Sections" },
+    h("ol", {}, ...shown.map(({ id, title }) => h("li", {}, h("a", { href: `#${id}`, onclick: (event: Event) => go(event, id) }, title)))),
+  );
+}
+
+/** A sandboxed frame does not follow links to its own fragments. */
+function go(event: Event, id: string): void {
+  event.preventDefault();
+  const title = document.getElementById(`${id}-title`);
+  title?.closest("section")?.scrollIntoView();
+  title?.focus({ preventScroll: true });
+}
+
+function sectionElement({ id, title, content }: Shown): HTMLElement {
+  return h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title`, tabindex: -1 }, title), ...content);
 }
 
 function subtitle({ name, facts, tested, users }: RunView): string {

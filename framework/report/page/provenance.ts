@@ -2,7 +2,7 @@
 import type { RunView } from "./data.js";
 import { h } from "./dom.js";
 import { tableFigure } from "./figure.js";
-import { count } from "./format.js";
+import { count, counted } from "./format.js";
 import { table } from "./table.js";
 
 export function provenanceSection(run: RunView): HTMLElement[] {
@@ -29,7 +29,7 @@ function counts({ counts: told }: RunView): HTMLElement {
     { head: "what", cell: ([name]: Row) => name, by: ([name]: Row) => name },
     { head: "count", number: true, cell: ([, value]: Row) => count(value), by: ([, value]: Row) => value },
   ];
-  return tableFigure("Counts of the data.", `${rows.length} of them.`, table(rows, columns, "Counts of the data"), false);
+  return tableFigure("Counts of the data.", `${counted(rows.length, "figure")}.`, table(rows, columns, "Counts of the data"), false);
 }
 
 function spec({ spec: rows }: RunView): HTMLElement {
@@ -41,7 +41,7 @@ function spec({ spec: rows }: RunView): HTMLElement {
   ];
   return tableFigure(
     "The resolved spec.",
-    `${rows.length} values, each with the place that it came from.`,
+    `${counted(rows.length, "value")}, each with the place that it came from.`,
     table(rows, columns, "The resolved spec"),
     false,
   );

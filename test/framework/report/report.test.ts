@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { compareRuns } from "../../../framework/compare/compare.js";
+import { readRun } from "../../../framework/compare/read-run.js";
 import { linked } from "../../../framework/report/link.js";
 import { writeReport } from "../../../framework/report/write.js";
 import { ranksOf } from "../../../framework/report/users.js";
@@ -187,6 +189,35 @@ describe("rlrf report", function () {
     );
     assert.ok(longest < 1000 && paint < 5000, `first paint ${paint}, longest task ${longest}`);
     await opened.close();
+  });
+
+  it("shows runs side by side with rlrf compare's tests, and one of them below", async () => {
+    const folders = ["first", "second"].map((name) => path(name));
+    for (const [i, folder] of folders.entries()) await makeRun(folder, { users: 60, name: `run-${i}`, lead: 0.3 * i });
+    await writeReport(folders, path("report.html"));
+    const { page, faults, close } = await browser.open(pathToFileURL(path("report.html")).href);
+    const tests = page.getByRole("table", { name: "Paired tests between runs" });
+    const [test] = compareRuns(await Promise.all(folders.map((folder) => readRun(folder)))).tests;
+    const row = tests.locator("tbody tr").first();
+    const shown = await row.locator("th, td").allTextContents();
+    assert.deepEqual(shown.slice(0, 5), [test?.arm, "B", "A", "NDCG@5", `+${test?.difference.toFixed(4)}`]);
+    await tests.getByRole("button", { name: "difference" }).click();
+    assert.equal(await tests.locator('th[aria-sort="descending"]').textContent(), "difference");
+    assert.equal(await page.locator(".run-title").textContent(), "run-0");
+    await page.getByLabel("Run", { exact: true }).selectOption("1");
+    assert.equal(await page.locator(".run-title").textContent(), "run-1");
+    assert.match((await page.getByRole("table", { name: "Differences between the specs" }).textContent()) ?? "", /"run-1"/);
+    assert.deepEqual(faults, []);
+    await close();
+  });
+
+  it("says why runs of other lists stand side by side without tests", async () => {
+    await makeRun(path("first"), { users: 30 });
+    await makeRun(path("second"), { users: 40 });
+    await writeReport([path("first"), path("second")], path("report.html"));
+    const { page, close } = await browser.open(pathToFileURL(path("report.html")).href);
+    assert.match((await page.locator("#runs").textContent()) ?? "", /cannot be tested against each other: .*other lists/);
+    await close();
   });
 
   it("says which file is not in its form, with its line", async () => {

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { reportName, writeReport } from "../../../framework/report/write.js";
 import { createRng } from "../../../framework/rng.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { writeJson } from "../../../framework/store/files.js";
@@ -16,15 +17,18 @@ import { mlflowKey } from "../../../framework/track/names.js";
 import { Sync, type SyncReport } from "../../../framework/track/sync.js";
 import { startTracking } from "../../../framework/track/tracking.js";
 import { openTracker, type Tracker } from "../../../framework/track/tracker.js";
+import { useBrowser } from "../../support/browser.js";
 import { assertFails, createListener } from "../../support/faults.js";
 import { useFaultyProxies } from "../../support/faulty-proxy.js";
 import { useFolder } from "../../support/folder.js";
+import { makeRun as makeReportedRun } from "../../support/made-run.js";
 import { type ReadRun, useMlflow } from "../../support/mlflow.js";
 
 describe("track, with a real MLflow server", function () {
   this.timeout(120_000);
   const server = useMlflow();
   const path = useFolder();
+  const browser = useBrowser();
   const openProxy = useFaultyProxies();
   const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
   const events = (folder: string) =>
@@ -384,6 +388,29 @@ describe("track, with a real MLflow server", function () {
       assert.equal(status, 2, args.join(" "));
       assert.match(err, message);
     }
+  });
+
+  it("shows a run's report in its view of artifacts, a sandboxed frame", async () => {
+    const folder = path("runs", "reported");
+    await makeReportedRun(folder, { users: 30 });
+    await writeReport([folder], join(folder, reportName));
+    const { tracker, journal } = openTracker(folder, { name: "made", experiment: "made" });
+    tracker.artifact(join(folder, reportName));
+    journal.close();
+    const { runId } = await sync(folder);
+    const client = new MlflowClient(server.uri);
+    const experiment = await client.experiment("made");
+    client.close();
+    const { page, close } = await browser.open(`${server.uri}/#/experiments/${experiment}/runs/${runId}/artifacts/${reportName}`, {
+      allowed: server.uri,
+    });
+    const report = page.frameLocator("iframe[sandbox]");
+    await report.locator("h1", { hasText: "made" }).waitFor({ timeout: 60_000 });
+    await report.getByRole("link", { name: "Users" }).click();
+    await report.locator(".user-head", { hasText: "User u1" }).waitFor();
+    await report.getByRole("button", { name: /theme/ }).click();
+    assert.match((await report.locator("html").getAttribute("data-theme")) ?? "", /dark|light/);
+    await close();
   });
 
   it("says how to replay when the server does not come back, and that works after its restart on the same port", async function () {
