@@ -31,6 +31,7 @@ import {
 } from "./llama-cpp/binding.js";
 import { Generation, ownSequences } from "./llama-cpp/lanes.js";
 import { logProbsOf } from "./llama-cpp/log-probs.js";
+import { candidatesFor, ThreadCount } from "./llama-cpp/threads.js";
 
 interface LlamaCppOptions {
   readonly model: string;
@@ -89,7 +90,7 @@ const contextStep = 256;
         minimum: 0,
         default: 0,
         unit: "threads",
-        description: "0: one a core. Fewer where the cores are shared: a thread that waits for its turn holds up all.",
+        description: "0: as many of one to all cores as are fastest, tried now and then: where others compute too, fewer are.",
       },
     },
   },
@@ -97,17 +98,20 @@ const contextStep = 256;
 export class LlamaCpp implements LlmBackend, Disposable {
   private loaded: Loaded | undefined;
   private opened: { readonly context: LlamaContext; readonly length: number } | undefined;
+  private readonly threads: ThreadCount;
   private adapter: { readonly lora: NativeLora; readonly identity: string } | undefined;
 
   constructor(
     @options() private readonly options: LlamaCppOptions,
     @assets() private readonly assets: Assets,
     @logger() private readonly logger: Logger,
-  ) {}
+  ) {
+    this.threads = new ThreadCount(options.threads === 0 ? candidatesFor(availableParallelism()) : [options.threads]);
+  }
 
   async prepare(): Promise<void> {
     await this.dispose();
-    const llama = await openLlama(this.options.device, this.threads, this.logger);
+    const llama = await openLlama(this.options.device, this.options.threads, this.logger);
     try {
       this.loaded = await this.load(llama);
     } catch (error) {
@@ -161,7 +165,7 @@ export class LlamaCpp implements LlmBackend, Disposable {
     const wanted = jobs.reduce((most, { prompt }) => Math.max(most, prompt.length), 0) + parameters.maxTokens;
     const { _ctx: context } = await this.contextOf(wanted);
     const sampler = () => new llama._bindings.AddonSampler(model._model);
-    const engine = { context, sequences: this.options.sequences + ownSequences, batch, sampler };
+    const engine = { context, sequences: this.options.sequences + ownSequences, batch, sampler, threads: this.threads };
     return new Generation(engine, codec, jobs, parameters, onDone).run(signal);
   }
 
@@ -214,19 +218,15 @@ export class LlamaCpp implements LlmBackend, Disposable {
         sequences,
         contextSize: length,
         batchSize: Math.max(batch, sequences),
-        threads: this.threads,
+        threads: this.threads.threads,
         flashAttention: true,
         failedCreationRemedy: false,
       }),
     );
-    context._ctx.setThreads(this.threads);
+    context._ctx.setThreads(this.threads.threads);
     this.opened = { context, length };
     this.attach(context);
     return context;
-  }
-
-  private get threads(): number {
-    return this.options.threads || availableParallelism();
   }
 
   private get ready(): Loaded {

@@ -1,5 +1,6 @@
 /** Texts of SmolLM2 against transformers' `generate`, on the same weights. */
 import { join } from "node:path";
+import type { LlmBackend } from "../../framework/contracts/llm.js";
 import type { LanguageModel } from "../../framework/language-model/model.js";
 import { writeTensors } from "../../framework/store/tensors.js";
 import type { EngineInfo } from "../../framework/tensor/engine.js";
@@ -20,6 +21,7 @@ import { benchFolder } from "./workload.js";
 
 /** Of many prompts the rival writes to these, and its time is taken as often as they fit: all at once would take minutes and gigabytes. */
 const rivalPrompts = 8;
+export const ofRivalPrompts = `the rival's time is ${manyPrompts.prompts / rivalPrompts} times that of ${rivalPrompts} prompts at once`;
 
 export async function benchGeneration(engine: EngineInfo, rounds: number): Promise<Figure[]> {
   const loaded = await loadSmolLm2(engine);
@@ -36,17 +38,11 @@ export async function benchGeneration(engine: EngineInfo, rounds: number): Promi
     const many = await inTurn(
       rounds,
       () => secondsOf(model, manyPrompts),
-      async () =>
-        (await rivalSeconds(rival, { ...manyPrompts, prompts: rivalPrompts }, rivalPrompts)) * (manyPrompts.prompts / rivalPrompts),
+      () => rivalSecondsOfMany(rival),
     );
     return [
       timeFigure(nameOf(onePrompt), one, { text: ">= 1.0x", met: (_, ratio) => ratio >= 1 }, "against transformers' generate"),
-      timeFigure(
-        nameOf(manyPrompts),
-        many,
-        { text: ">= 1.5x", met: (_, ratio) => ratio >= 1.5 },
-        `the rival's time is ${manyPrompts.prompts / rivalPrompts} times that of ${rivalPrompts} prompts at once`,
-      ),
+      timeFigure(nameOf(manyPrompts), many, { text: ">= 1.5x", met: (_, ratio) => ratio >= 1.5 }, ofRivalPrompts),
     ];
   } finally {
     await rival.stop();
@@ -55,7 +51,7 @@ export async function benchGeneration(engine: EngineInfo, rounds: number): Promi
   }
 }
 
-function nameOf({ prompts, samples, tokens }: GenerationWork): string {
+export function nameOf({ prompts, samples, tokens }: GenerationWork): string {
   return `${prompts} x ${promptTokens} tokens, ${samples} x ${tokens} written`;
 }
 
@@ -68,12 +64,20 @@ export async function startTransformers({ codec }: LanguageModel, folder: string
   return Rival.start("generation.py", path, { model: folder });
 }
 
-async function secondsOf(model: LanguageModel, work: GenerationWork): Promise<number> {
+function secondsOf(model: LanguageModel, work: GenerationWork): Promise<number> {
+  return secondsOfTexts(work, () => model.generate(requestsOf(model.codec, work), parametersOf(work)));
+}
+
+export async function secondsOfTexts(work: GenerationWork, write: () => ReturnType<LlmBackend["generate"]>): Promise<number> {
   const begun = performance.now();
-  const texts = await model.generate(requestsOf(model.codec, work), parametersOf(work));
+  const texts = await write();
   const seconds = (performance.now() - begun) / 1000;
   mustBeWhole(texts.flat().reduce((sum, { tokens }) => sum + tokens, 0), work); // biome-ignore format: one line
   return seconds;
+}
+
+export async function rivalSecondsOfMany(rival: Rival): Promise<number> {
+  return (await rivalSeconds(rival, { ...manyPrompts, prompts: rivalPrompts }, rivalPrompts)) * (manyPrompts.prompts / rivalPrompts);
 }
 
 async function rivalSeconds(rival: Rival, work: GenerationWork, atOnce: number): Promise<number> {

@@ -57,8 +57,11 @@ export async function loadSmolLm2(engine: EngineInfo): Promise<PublishedModel> {
 
 /** The same model, to which no token is an end: every sample has as many tokens as it may. */
 export function endless({ config, weights, codec }: LanguageModel): LanguageModel {
-  const open = Object.create(codec, { endTokens: { value: new Set<number>() } }) as ChatCodec;
-  return new LanguageModel(config, weights, open);
+  return new LanguageModel(config, weights, endlessCodec(codec));
+}
+
+export function endlessCodec(codec: ChatCodec): ChatCodec {
+  return Object.create(codec, { endTokens: { value: new Set<number>() } }) as ChatCodec;
 }
 
 /** The same weights in Hugging Face's layout, for rivals; written once. */

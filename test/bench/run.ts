@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: ours against others on the same work, in turn, in the same minutes; and the command line's own time.
- *   npm run bench -- sasrec        only this part (cli, sasrec, prm, generation, tuning, loading)
+ *   npm run bench -- sasrec        only this part (cli, sasrec, prm, generation, llama-cpp, tuning, loading)
  *   npm run bench -- --rounds 2    fewer pairs of timings
  *   npm run bench -- --no-fits     without the two whole SASRec fits
  */
@@ -14,6 +14,7 @@ import { transformersRequirements } from "../support/transformers-serve.js";
 import { benchCli } from "./cli.js";
 import { type Figure, table } from "./figures.js";
 import { benchGeneration } from "./generation.js";
+import { benchLlamaCpp } from "./llama-cpp.js";
 import { benchPrm } from "./prm.js";
 import { requirements } from "./rival.js";
 import { benchSasRec } from "./sasrec.js";
@@ -34,6 +35,7 @@ const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>
     return benchPrm(data, await templateKnowledge(data), rounds);
   },
   generation: (engine) => benchGeneration(engine, rounds),
+  "llama-cpp": (engine) => benchLlamaCpp(engine, rounds),
 };
 const chosen = positionals.length === 0 ? Object.keys(benches) : positionals;
 const unknown = chosen.filter((name) => !Object.hasOwn(benches, name));

@@ -71,7 +71,7 @@ interface NodeLlamaCpp {
 
 export type Device = "auto" | "cpu" | "cuda" | "vulkan" | "metal";
 
-/** @param logger hears what llama.cpp says of errors @throws RLRF_PEER_…, RLRF_LLAMA_CPP when no binary of the package works on the device */
+/** @param threads at most, 0 = all @param logger hears what llama.cpp says of errors @throws RLRF_PEER_…, RLRF_LLAMA_CPP when no binary of the package works on the device */
 export async function openLlama(device: Device, threads: number, logger: Logger): Promise<Llama> {
   const { getLlama } = await importPeer<NodeLlamaCpp>(peer.name, peer.version, "the LLM llama-cpp");
   const gpu = device === "cpu" ? false : device;

@@ -1,6 +1,7 @@
 /** Texts for many prompts at once: a prompt is computed once for its samples, and a sample that is finished makes room for the next. */
 import { createRng, type GeneratedText, type GenerationParameters, type GenerationRequest, lm, type OnDone } from "rlrf4rec";
 import { failing, type LogitIndex, type NativeContext, type NativeSampler } from "./binding.js";
+import type { ThreadCount } from "./threads.js";
 
 /** Sequences that nothing is written in: the state of the prompt whose samples wait, and what fills up a batch. */
 export const ownSequences = 2;
@@ -12,6 +13,7 @@ export interface Engine {
   /** Tokens of a batch at most. */
   readonly batch: number;
   sampler(): NativeSampler;
+  readonly threads: ThreadCount;
 }
 
 /** A sample in the making. */
@@ -127,9 +129,18 @@ export class Generation {
       context.disposeSequence(filler);
       context.addToBatch(filler, 0, Uint32Array.of(this.codec.padding), new Uint32Array());
     }
-    await computed(() => context.decodeBatch());
+    await this.decode(rows.length);
     await this.draw(rows.map((row, i) => ({ row, at: places[i]?.[0] as LogitIndex })));
     this.rows = this.withoutDone(rows);
+  }
+
+  /** The batch, with as many threads as turned out best. */
+  private async decode(rows: number): Promise<void> {
+    const { context, threads } = this.engine;
+    const begun = performance.now();
+    context.setThreads(threads.threads);
+    await computed(() => context.decodeBatch());
+    threads.took((performance.now() - begun) / rows);
   }
 
   private async draw(drawn: readonly { readonly row: Row; readonly at: LogitIndex }[]): Promise<void> {
