@@ -24,6 +24,7 @@ export const commands = [
   "new",
   "plugin",
   "registry",
+  "reproduce",
 ] as const;
 
 /**

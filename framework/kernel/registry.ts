@@ -10,6 +10,7 @@ import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
 import { installedPackages } from "../sharing/installed.js";
 import { manifestOf } from "../sharing/package.js";
+import { type Project, projectAt } from "../sharing/project.js";
 import { nearest } from "../spec/nearest.js";
 import { isPluginKind, type PluginEntry, readManifest } from "./manifest-file.js";
 import { identityOf } from "./plugin.js";
@@ -38,13 +39,21 @@ export class Registry {
    * @throws RLRF_REGISTRY_FILE, RLRF_PLUGIN_DUPLICATE, RLRF_PACKAGE_LOCK
    */
   static async read(manifests?: readonly string[]): Promise<Registry> {
+    return manifests === undefined ? await Registry.ofProject(projectAt()) : await Registry.ofManifests(manifests);
+  }
+
+  /** @throws RLRF_REGISTRY_FILE, RLRF_PLUGIN_DUPLICATE, RLRF_PACKAGE_LOCK */
+  static async ofProject(project: Project): Promise<Registry> {
+    const registry = await Registry.ofManifests(await manifestPaths());
+    const { entries, unusable } = await installedPackages(project);
+    for (const entry of entries) registry.add(entry);
+    registry.unusable = unusable;
+    return registry;
+  }
+
+  private static async ofManifests(manifests: readonly string[]): Promise<Registry> {
     const registry = new Registry();
-    for (const manifest of manifests ?? (await manifestPaths())) for (const entry of await readManifest(manifest)) registry.add(entry);
-    if (manifests === undefined) {
-      const { entries, unusable } = await installedPackages();
-      for (const entry of entries) registry.add(entry);
-      registry.unusable = unusable;
-    }
+    for (const manifest of manifests) for (const entry of await readManifest(manifest)) registry.add(entry);
     return registry;
   }
 

@@ -67,10 +67,18 @@ export async function installLocked(project: Project, options: FetchOptions = {}
     const fetched: string[] = [];
     for (const [name, locked] of Object.entries((await readLock(project.lock)).packages)) {
       if (await isWhole(project, name, locked)) continue;
-      await restore(project, name, locked, options);
+      await fetchLocked(project, name, locked, options);
       fetched.push(`${name}@${locked.version}`);
     }
     return fetched;
+  });
+}
+
+/** One of the packages that a lock names, and whether it may be loaded. */
+export async function restorePackage(project: Project, name: string, locked: LockedPackage, options: FetchOptions = {}): Promise<void> {
+  await exclusively(project, async () => {
+    if (!(await isWhole(project, name, locked))) await fetchLocked(project, name, locked, options);
+    await new InstalledPackage(project, name, locked).verify();
   });
 }
 
@@ -80,7 +88,7 @@ async function isWhole(project: Project, name: string, locked: LockedPackage): P
 }
 
 /** The same bytes as were locked, from this machine or from where they came. @throws RLRF_PACKAGE_INTEGRITY, … of fetchPackage */
-async function restore(project: Project, name: string, locked: LockedPackage, options: FetchOptions): Promise<void> {
+async function fetchLocked(project: Project, name: string, locked: LockedPackage, options: FetchOptions): Promise<void> {
   const kept = await keptTarball(locked.integrity);
   const { resolved, registry } = locked;
   const tarball = kept ?? (await fetchPackage(resolved, project, { ...(registry === undefined ? {} : { registry }), ...options })).tarball;

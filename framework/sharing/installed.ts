@@ -9,7 +9,7 @@ import { makeFolder } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
 import { type LockedPackage, type LockedPlugin, readLock } from "./lock.js";
 import { frameworkName, mustFitFramework, packageEntries, readPackage } from "./package.js";
-import { type Project, projectAt } from "./project.js";
+import type { Project } from "./project.js";
 import { mustBeTrusted, readTrust } from "./trust.js";
 import { digestOf, treeOf } from "./tree.js";
 
@@ -76,7 +76,7 @@ export class InstalledPackage {
 
 /** @returns what can be used, and of what cannot, why not. @throws RLRF_PACKAGE_LOCK */
 export async function installedPackages(
-  project: Project = projectAt(),
+  project: Project,
 ): Promise<{ readonly entries: readonly PluginEntry[]; readonly unusable: ReadonlyMap<string, RlrfError> }> {
   const { packages } = await readLock(project.lock);
   const unusable = new Map<string, RlrfError>();

@@ -44,6 +44,8 @@ export async function npmPublish(tarball: string, options: NpmOptions & { readon
 function common({ registry, offline = false }: NpmOptions): string[] {
   return [
     ...["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"],
+    // npm's own waits add up to minutes, also after a tarball that does not match its digest.
+    ...["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=5000"],
     ...(registry === undefined ? [] : [`--registry=${registry}`]),
     ...(offline ? ["--offline"] : []),
   ];

@@ -6,12 +6,14 @@ import { isFile } from "../kernel/imports.js";
 import { ownManifest } from "../kernel/manifest-file.js";
 
 import { type NamedPlugin, namedPlugins } from "../spec/named-plugins.js";
+import type { Json } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
 import { writeAtomic, writeJson } from "../store/files.js";
 import type { RunFolder } from "../store/run-folder.js";
 import { keptTarball } from "./fetch.js";
 import { optionsHash } from "./installed.js";
-import type { LockedPackage, LockFile } from "./lock.js";
+import { Form } from "./form.js";
+import { type LockedPackage, type LockFile, parseLock } from "./lock.js";
 import { frameworkVersion } from "./package.js";
 
 /** runs/ID/lock.json: the part of the project's lock that the run used, and every plugin that its spec names. */
@@ -32,6 +34,20 @@ export interface RecordedPlugin {
 }
 
 export const runLockName = "lock.json";
+export const runSpecName = "spec.json";
+
+/** @throws RLRF_PACKAGE_LOCK */
+export function parseRunLock(text: string, path: string): RunLock {
+  const lock = parseLock(text, path) as LockFile & { readonly framework?: unknown; readonly plugins?: unknown };
+  const form = new Form("RLRF_PACKAGE_LOCK", path, "the record of this run is damaged: choose another run");
+  const plugins = form.object(lock.plugins as Json, "/plugins");
+  for (const [id, plugin] of Object.entries(plugins)) {
+    const fields = form.object(plugin, `/plugins/${id}`);
+    for (const key of ["version", "from", "source", "options"]) form.text(fields, key, `/plugins/${id}`);
+  }
+  if (typeof lock.framework !== "string") throw form.fault("/framework", "the framework's version is missing", "a version");
+  return lock as unknown as RunLock;
+}
 
 export function isFrozenByDefault(): boolean {
   return !["", "0", "false"].includes((process.env.CI ?? "").toLowerCase());

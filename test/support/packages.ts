@@ -13,6 +13,8 @@ export interface PackageOptions {
   readonly plugin?: string;
   /** What the loss multiplies log-probs with: another source, another result. */
   readonly factor?: number;
+  /** A text encoder beside the loss, for runs without an LLM: two numbers a text. */
+  readonly encoder?: boolean;
   readonly packageJson?: object;
   readonly entry?: object;
 }
@@ -32,6 +34,7 @@ export function lossPackage(options: PackageOptions = {}): Files {
     options: { type: "object", properties: { scale: { type: "number", exclusiveMinimum: 0, default: 1, description: "Factor." } } },
   };
   const entry = { ...identity, module: "dist/likelihood.js", file: "src/likelihood.ts", sha256: "0".repeat(64), ...options.entry };
+  const encoder = encoderOf(name, version);
   const packageJson = {
     name,
     version,
@@ -42,13 +45,15 @@ export function lossPackage(options: PackageOptions = {}): Files {
   };
   return {
     "package.json": JSON.stringify(packageJson, null, 2),
-    "plugins.json": JSON.stringify({ plugins: [entry] }, null, 2),
+    "plugins.json": JSON.stringify({ plugins: [entry, ...(options.encoder ? [encoder.entry] : [])] }, null, 2),
+    ...(options.encoder ? encoder.files : {}),
     "dist/factor.js": `export const factor = ${factor};\n`,
     "dist/likelihood.js": `import { options, plugin, tf } from "rlrf4rec";
 import { factor } from "./factor.js";
 globalThis.loadedPackages = [...(globalThis.loadedPackages ?? []), "${name}@${version}"];
 class Likelihood {
   needs = [];
+  rejected = 0;
   constructor(options) { this.options = options; }
   loss({ chosen }) { return tf.mul(-factor * this.options.scale, chosen.logProbs); }
 }
@@ -56,6 +61,30 @@ options()(Likelihood, undefined, 0);
 plugin(${JSON.stringify(identity)})(Likelihood);
 export { Likelihood };
 `,
+  };
+}
+
+function encoderOf(owner: string, version: string): { readonly entry: object; readonly files: Files } {
+  const identity = {
+    kind: "text-encoder",
+    name: `${owner}/lengths`,
+    version,
+    summary: "Length of a text and of its first line",
+    source: "counting",
+  };
+  return {
+    entry: { ...identity, module: "dist/lengths.js", file: "src/lengths.ts", sha256: "0".repeat(64) },
+    files: {
+      "dist/lengths.js": `import { plugin } from "rlrf4rec";
+class Lengths {
+  async encode(texts) {
+    return { width: 2, vectors: Float32Array.from(texts.flatMap((text) => [text.length / 100, text.split("\\n")[0].length / 100])) };
+  }
+}
+plugin(${JSON.stringify(identity)})(Lengths);
+export { Lengths };
+`,
+    },
   };
 }
 
