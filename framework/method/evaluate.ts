@@ -97,13 +97,19 @@ export async function bestOfN(
 
 /** runs/ID/scores/ARM.jsonl: whoever doubts a number can recompute it from here. */
 async function writeScores(study: Study, arm: string, scored: readonly ScoredLists[]): Promise<void> {
-  const { users, items, lists, parts } = study.data;
-  const rows = scored.flatMap(({ seed, lists: numbers, scores }) =>
-    Array.from(numbers, (list, row) => {
+  const path = study.context.folder.path("scores", `${arm}.jsonl`);
+  await writeJsonLines(path, scoreLines(study, scored));
+  study.context.tracker.artifact(path);
+}
+
+/** One at a time: there may be millions of lists. */
+function* scoreLines({ data: { users, items, lists, parts } }: Study, scored: readonly ScoredLists[]): Generator<object> {
+  for (const { seed, lists: numbers, scores } of scored)
+    for (const [row, list] of numbers.entries()) {
       const user = lists.user[list] as number;
       const at = list * lists.length;
       const fold = parts.labels[user]?.fold;
-      return {
+      yield {
         seed,
         user: users[user]?.id,
         split: "test",
@@ -112,11 +118,7 @@ async function writeScores(study: Study, arm: string, scored: readonly ScoredLis
         labels: [...lists.labels.subarray(at, at + lists.length)],
         scores: [...scores.subarray(row * lists.length, (row + 1) * lists.length)],
       };
-    }),
-  );
-  const path = study.context.folder.path("scores", `${arm}.jsonl`);
-  await writeJsonLines(path, rows);
-  study.context.tracker.artifact(path);
+    }
 }
 
 /** A child run a seed, with the arms' means under it. */

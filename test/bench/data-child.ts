@@ -29,4 +29,5 @@ const protocol = {
 const begun = performance.now();
 const { counts } = await prepare(dataset, protocol, { folds: 2 });
 const seconds = (performance.now() - begun) / 1000;
-console.log(JSON.stringify({ seconds, bytes: process.resourceUsage().maxRSS * 1024, counts }));
+const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+console.log(JSON.stringify({ seconds, processor: (userCPUTime + systemCPUTime) / 1e6, bytes: maxRSS * 1024, counts }));

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: ours against others on the same work, in turn, in the same minutes; and the command line's own time.
- *   npm run bench -- sasrec        only this part (cli, sasrec, prm, generation, llama-cpp, tuning, loading)
+ *   npm run bench -- sasrec        only this part (cli, data, sasrec, prm, generation, llama-cpp, tuning, loading)
  *   npm run bench -- --rounds 2    fewer pairs of timings
  *   npm run bench -- --no-fits     without the two whole SASRec fits
  */
@@ -12,6 +12,7 @@ import { writeJson } from "../../framework/store/files.js";
 import { type EngineInfo, startEngine } from "../../framework/tensor/engine.js";
 import { transformersRequirements } from "../support/transformers-serve.js";
 import { benchCli } from "./cli.js";
+import { benchData } from "./data.js";
 import { type Figure, table } from "./figures.js";
 import { benchGeneration } from "./generation.js";
 import { benchLlamaCpp } from "./llama-cpp.js";
@@ -29,6 +30,7 @@ const rounds = Number(values.rounds);
 
 const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>>> = {
   cli: benchCli,
+  data: benchData,
   sasrec: async () => benchSasRec(await movieLens(), { rounds, fits: values.fits }),
   prm: async () => {
     const data = await movieLens();
