@@ -1,4 +1,4 @@
-/** `rlrf report RUN [RUN…]`: one HTML file that shows everything a run left, or several runs side by side. */
+/** `rlrf report RUN [RUN…]`: one HTML file that shows everything a run left, several runs side by side, or a sweep. */
 import { join, resolve } from "node:path";
 import { jsonOption, type Register } from "./command.js";
 import { print, printJson } from "./terminal.js";
@@ -12,8 +12,8 @@ interface ReportOptions {
 export const register: Register = (program) => {
   const command = program
     .command("report")
-    .description("write one self-contained HTML file about a run, or about several side by side")
-    .argument("<run...>", "names of runs, or their folders")
+    .description("write one self-contained HTML file about a run, several side by side, or a sweep")
+    .argument("<run...>", "names of runs or of a sweep, or their folders")
     .option("--runs <folder>", "where runs are kept", "runs")
     .option("--out <file>", "the file; else report.html, in the run's folder when it is one run");
   jsonOption(command).action(report);
@@ -21,8 +21,9 @@ export const register: Register = (program) => {
 
 async function report(names: readonly string[], { runs: root, out, json = false }: ReportOptions): Promise<void> {
   const { findRuns } = await import("../track/runs.js");
+  const { sweepName } = await import("../sweep/run.js");
   const { reportName, writeReport } = await import("../report/write.js");
-  const folders = [...new Set((await findRuns(root, names, "result.json")).map((folder) => resolve(folder)))];
+  const folders = [...new Set((await findRuns(root, names, "result.json", sweepName)).map((folder) => resolve(folder)))];
   const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));
   const { bytes, users } = await writeReport(folders, file);
   if (json) printJson({ file, bytes, runs: folders, users });

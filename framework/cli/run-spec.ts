@@ -1,12 +1,10 @@
 /** What `rlrf run` does around the method: resolves the spec, starts the engine, wires the parts, and frees everything again. */
 import { relative } from "node:path";
 import type { Logger, Progress } from "../contracts/plugin.js";
-import { RlrfError } from "../errors.js";
 import { assemble } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
 import { runExperiment } from "../method/experiment.js";
 import type { Result } from "../method/result.js";
-import { reportName, writeReport } from "../report/write.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked, recordLock } from "../sharing/run-lock.js";
 import { runId } from "../spec/hash.js";
@@ -21,6 +19,7 @@ import { startTracking, trackingUri } from "../track/tracking.js";
 import { interruption } from "./interrupt.js";
 import { createProgress, duration } from "./progress.js";
 import { resultText } from "./result-text.js";
+import { reportRun } from "./run-report.js";
 import { createLogger, print, printJson } from "./terminal.js";
 
 export interface RunOptions {
@@ -100,23 +99,11 @@ async function inFolder(
     tracking.tracker.tags({ specHash: hash, engine: engine.name, engineVersion: engine.version, engineReason: engine.reason });
     for (const artifact of [path, from, ...(await recordLock(folder, spec, environment.registry))]) tracking.tracker.artifact(artifact);
     const result = await assembled(spec, folder, tracking.tracker, environment);
-    await report(folder, tracking.tracker, logger);
+    await reportRun(folder, tracking.tracker, logger);
     finished = true;
     return { result, tracked: (await finish()).complete };
   } finally {
     if (!finished) await finish();
-  }
-}
-
-/** The run's figures as a page: it opens in MLflow's view of artifacts. A run that came to its end is not undone by its picture. */
-async function report(folder: RunFolder, tracker: Tracker, logger: Logger): Promise<void> {
-  const path = folder.path(reportName);
-  try {
-    await writeReport([folder.folder], path);
-    tracker.artifact(path);
-  } catch (error) {
-    if (!(error instanceof RlrfError)) throw error;
-    logger.warn(error.code, error.message);
   }
 }
 

@@ -17,6 +17,7 @@ import { startTracking, trackingUri } from "../track/tracking.js";
 import { AlreadyReported } from "./command.js";
 import { interruption } from "./interrupt.js";
 import { createProgress } from "./progress.js";
+import { reportRun } from "./run-report.js";
 import type { RunOptions } from "./run-spec.js";
 import { sweepText } from "./sweep-text.js";
 import { createLogger, print, printJson } from "./terminal.js";
@@ -79,6 +80,7 @@ async function inFolder(
       if (report.best !== null) tracker.metrics({ "best/selection": report.best.selection });
       if (report.best !== null) tracker.tags({ best: report.best.trials.join(", ") });
       tracker.artifact(folder.path(sweepName));
+      await reportRun(folder, tracker, logger);
       ended = true;
       return report;
     } finally {

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { rankedLists, seedOf, sharedMetrics, tiesOf } from "../compare/compare.js";
 import { type ComparedRun, readRun } from "../compare/read-run.js";
+import { RlrfError } from "../errors.js";
+import { readResult } from "../method/read-result.js";
 import type { Result } from "../method/result.js";
 import { mean } from "../metrics/aggregate.js";
 import { userMeans } from "../metrics/by-user.js";
@@ -24,7 +26,13 @@ export interface ReadRun {
 
 /** @param most users in the browser of users @throws RLRF_REPORT_FILE, RLRF_COMPARE_FILE, RLRF_FILE_… */
 export async function readRunView(folder: string, chunks: Chunks, most: number): Promise<ReadRun> {
-  const result = await readFitting<Result>(join(folder, "result.json"), "result");
+  const result = await readResult(folder);
+  if (result === null)
+    throw new RlrfError("RLRF_FILE_MISSING", {
+      message: "the run has no result.json: it has not ended",
+      where: folder,
+      hint: "give `rlrf run` its spec again",
+    });
   const ranked = new RankedUsers();
   const scored = await readRun(folder, (arm, line) => ranked.add(arm, line));
   const told = await readTold(folder);
@@ -38,7 +46,7 @@ export async function readRunView(folder: string, chunks: Chunks, most: number):
     name: basename(folder),
     title: result.name,
     metrics,
-    arms: Object.entries(result.arms).map(([arm, figures]): ArmView => ({ arm, values: figures })),
+    arms: Object.entries(result.arms).map(([arm, figures]): ArmView => ({ arm, values: figures, valid: result.valid[arm] ?? {} })),
     differences: differencesOf(values, seedOf(scored)),
     tests: result.tests,
     tested: scored.lists.size,

@@ -3,9 +3,10 @@ import { compareRuns } from "../compare/compare.js";
 import { RlrfError } from "../errors.js";
 import { writeAtomic } from "../store/files.js";
 import { Chunks } from "./chunks.js";
-import type { ReportData, SweepView } from "./page/data.js";
+import type { ReportData } from "./page/data.js";
 import { htmlOf } from "./html.js";
 import { type ReadRun, readRunView } from "./run-view.js";
+import { type ReadSweep, readSweep } from "./sweep-view.js";
 
 export const reportName = "report.html";
 
@@ -17,12 +18,24 @@ export interface WrittenReport {
   readonly users: number;
 }
 
-/** A report of runs, or of a sweep with the runs of its best point. @throws RLRF_REPORT_…, RLRF_COMPARE_FILE, RLRF_FILE_… */
-export async function writeReport(folders: readonly string[], path: string, sweep: SweepView | null = null): Promise<WrittenReport> {
+/**
+ * A report of runs; or of one sweep, with its best trials.
+ * @throws RLRF_USAGE when a sweep does not stand alone; RLRF_REPORT_…, RLRF_RESULT_FILE, RLRF_COMPARE_FILE, RLRF_FILE_…
+ */
+export async function writeReport(folders: readonly string[], path: string): Promise<WrittenReport> {
+  const sweeps: ReadSweep[] = [];
+  for (const folder of folders) sweeps.push(...[await readSweep(folder)].filter((sweep) => sweep !== null));
+  const [sweep] = sweeps;
+  if (sweep !== undefined && folders.length > 1)
+    throw new RlrfError("RLRF_USAGE", {
+      message: "a sweep and other runs do not go into one report",
+      expected: "runs alone, or one sweep",
+    });
   const chunks = new Chunks();
   const runs: ReadRun[] = [];
-  for (const folder of folders) runs.push(await readRunView(folder, chunks, Math.floor(mostUsers / folders.length)));
-  const data: ReportData = { runs: runs.map(({ view }) => view), ...compared(runs), sweep };
+  const shown = sweep?.runs ?? folders;
+  for (const folder of shown) runs.push(await readRunView(folder, chunks, Math.floor(mostUsers / shown.length)));
+  const data: ReportData = { runs: runs.map(({ view }) => view), ...compared(runs), sweep: sweep?.view ?? null };
   let bytes = 0;
   const counted = function* () {
     for (const part of htmlOf(data, chunks.packed)) {

@@ -7,12 +7,13 @@ import { journalName } from "./journal.js";
 import { trackingUri } from "./tracking.js";
 
 /**
- * The folders of runs that have a journal, or what else is wanted of them.
+ * The folders of runs that have a journal, or one of the files that are wanted of them.
  * @param names of runs in `root`, or folders; none = every run in `root`
  * @throws RLRF_RUN_UNKNOWN
  */
-export async function findRuns(root: string, names: readonly string[], wanted: string = journalName): Promise<string[]> {
-  const hasJournal = (folder: string) => existsSync(join(folder, wanted));
+export async function findRuns(root: string, names: readonly string[], ...wanted: readonly string[]): Promise<string[]> {
+  const files = wanted.length === 0 ? [journalName] : wanted;
+  const hasJournal = (folder: string) => files.some((file) => existsSync(join(folder, file)));
   const all = (await readdir(root).catch(() => [])).filter((name) => hasJournal(join(root, name))).sort();
   if (names.length === 0 && all.length > 0) return all.map((name) => join(root, name));
   if (names.length === 0)
@@ -23,7 +24,7 @@ export async function findRuns(root: string, names: readonly string[], wanted: s
     throw new RlrfError("RLRF_RUN_UNKNOWN", {
       message: `there is no run "${name}"`,
       where: root,
-      expected: all.length === 0 ? `a folder with ${wanted} in it` : `one of ${all.join(", ")}`,
+      expected: all.length === 0 ? `a folder with ${files.join(" or ")} in it` : `one of ${all.join(", ")}`,
     });
   });
 }

@@ -155,6 +155,7 @@ function resultOf(
     engine: { name: "cpu", version: "0" },
     seeds,
     arms: figures,
+    valid: figures,
     tests: [...tests, { arm: "llm-1", against: "llm-0", metric: "reward", difference: 0.1, p: 0.01, pHolm: 0.01 }],
     hearing: [{ texts: "llm-warm", users: 40, right: 0.6, swapped: 0.55, difference: { mean: 0.05, low: 0.02, high: 0.08 }, deaf: false }],
     llm: { "llm-0": { reward: 0.4, ...policy }, "llm-warm": { reward: 0.45, ...policy }, "llm-1": { reward: 0.5, ...policy } },
@@ -173,4 +174,32 @@ function resultOf(
     warnings: [`RLRF_REWARD_DEAF: made up${malice}`],
     seconds: { prepare: 1, infer: 20, evaluate: 60 },
   };
+}
+
+/** Four trials of a grid, the third of which failed, with their runs. */
+export async function makeSweep(folder: string): Promise<void> {
+  const interval = (value: number) => ({ mean: value, low: value - 0.01, high: value + 0.01 });
+  const trials: object[] = [];
+  for (const [i, rate] of [1e-4, 1e-3, 1e-2, 1e-1].entries()) {
+    const id = `trial-${i + 1}`;
+    const failed = i === 2;
+    const selection = failed ? null : 0.5 + 0.01 * i;
+    if (!failed) await makeRun(join(folder, "trials", id), { users: 30, name: id, lead: 0.1 * i });
+    trials.push({
+      ...{ id, point: i + 1, rung: 1, budget: null, seeds: {}, specHash: "abc", run: `trials/${id}`, selection },
+      values: { "/alignment/learningRate": rate, "/loss/plugin": i % 2 === 0 ? "dpo" : "ipo" },
+      state: failed ? "failed" : "done",
+      arms: failed ? {} : { "llm-1": { "ndcg@5": interval(0.5 + 0.02 * i) } },
+      error: failed ? { code: "RLRF_ALIGN_NAN", message: "it diverged" } : null,
+    });
+  }
+  const best = { point: 4, rung: 1, values: {}, trials: ["trial-4"], selection: 0.53 };
+  const about = {
+    name: "made sweep",
+    specHash: "abc",
+    strategy: "grid",
+    metric: "reward",
+    axes: ["/alignment/learningRate", "/loss/plugin"],
+  };
+  await writeJson(join(folder, "sweep.json"), { ...about, ended: true, trials, points: [], best });
 }

@@ -1,5 +1,5 @@
 /** The arms: a forest plot of their values, one of what is between them and a rival, and the tables behind both. */
-import type { ArmTest, DifferenceView, Interval, RunView } from "./data.js";
+import type { ArmTest, ArmView, DifferenceView, Interval, RunView } from "./data.js";
 import { h, replace, select } from "./dom.js";
 import { figure, panel, panelHead, responsive, tableFigure } from "./figure.js";
 import { count, counted, fixed, metricName, probability, signed, stars } from "./format.js";
@@ -158,11 +158,26 @@ function armsTable(run: RunView): HTMLElement {
   const cells = run.metrics.map((metric) => ({
     head: metricName(metric),
     number: true,
-    by: ({ values }: RunView["arms"][number]) => values[metric]?.mean ?? Number.NaN,
-    cell: ({ values }: RunView["arms"][number]) => fixed(values[metric]?.mean),
+    by: ({ values }: ArmView) => values[metric]?.mean ?? Number.NaN,
+    cell: ({ values }: ArmView) => fixed(values[metric]?.mean),
   }));
-  const columns = [{ head: "arm", cell: ({ arm }: RunView["arms"][number]) => arm }, ...cells];
-  return tableFigure("Every metric of every arm.", "Heads sort.", table(run.arms, columns, "Every metric of every arm"));
+  const [main = ""] = run.metrics;
+  const valid = {
+    head: `${metricName(main)}, valid users`,
+    number: true,
+    by: (arm: ArmView) => arm.valid[main]?.mean ?? Number.NaN,
+    cell: (arm: ArmView) => fixed(arm.valid[main]?.mean),
+  };
+  const columns = [
+    { head: "arm", cell: ({ arm }: ArmView) => arm },
+    ...cells,
+    ...(run.arms.some((arm) => main in arm.valid) ? [valid] : []),
+  ];
+  return tableFigure(
+    "Every metric of every arm.",
+    "On test users; at the right on valid users, by whom runs may be chosen. Heads sort.",
+    table(run.arms, columns, "Every metric of every arm"),
+  );
 }
 
 function testsTable(run: RunView): HTMLElement {

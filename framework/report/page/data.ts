@@ -122,6 +122,8 @@ export interface RunView {
 export interface ArmView {
   readonly arm: string;
   readonly values: Readonly<Record<string, Interval>>;
+  /** The same of valid users, by which runs may be chosen; null where none has a value. */
+  readonly valid: Readonly<Record<string, { readonly mean: number | null }>>;
 }
 
 /** arm - against, on the users of both, with its bootstrap interval. */

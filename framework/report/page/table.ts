@@ -32,7 +32,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
     for (const [i, head] of heads.entries())
       if (i === column) head.setAttribute("aria-sort", up ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
-    fill([...rows].sort((a, b) => compared(by(a), by(b)) * (up ? 1 : -1)));
+    fill([...rows].sort((a, b) => compared(by(a), by(b), up ? 1 : -1)));
   };
   for (const [i, { head, by, number }] of columns.entries()) {
     const cell = heads[i] as HTMLElement;
@@ -45,10 +45,9 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label, id: freshId("table") }, element);
 }
 
-function compared(a: number | string, b: number | string): number {
-  if (typeof a === "number" && typeof b === "number") {
-    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-    return a - b;
-  }
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+/** What is no number comes last either way. */
+function compared(a: number | string, b: number | string, direction: 1 | -1): number {
+  if (typeof a !== "number" || typeof b !== "number") return direction * String(a).localeCompare(String(b), "en", { numeric: true });
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return direction * (a - b);
 }

@@ -13,7 +13,7 @@ import { escapedJson } from "../../../framework/report/html.js";
 import { type OpenedPage, useBrowser } from "../../support/browser.js";
 import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
-import { makeRun } from "../../support/made-run.js";
+import { makeRun, makeSweep } from "../../support/made-run.js";
 
 const malice = '</script><script>window.harm=1</script><!-- <img src="http://127.0.0.1:9/x.png" onerror="window.harm=1">\u2028"\'&lt;';
 const axeSource = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
@@ -144,20 +144,17 @@ describe("rlrf report", function () {
     await close();
   });
 
-  for (const colorScheme of ["light", "dark"] as const)
-    it(`has no serious fault of accessibility in ${colorScheme}, and no width that scrolls on a phone`, async () => {
-      for (const width of [1440, 390]) {
-        const opened = await browser.open(url, {
-          colorScheme,
-          bypassCSP: true,
-          viewport: { width, height: 900 },
-        });
-        await opened.page.locator("#users").scrollIntoViewIfNeeded();
-        await opened.page.locator(".detail h4").waitFor();
-        assert.deepEqual(await seriousFaults(opened), []);
-        assert.equal(await opened.page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
-        await opened.close();
-      }
+  for (const [colorScheme, width] of [
+    ["light", 1440],
+    ["dark", 390],
+  ] as const)
+    it(`has no serious fault of accessibility in ${colorScheme}, and nothing wider than its ${width} pixels`, async () => {
+      const opened = await browser.open(url, { colorScheme, bypassCSP: true, viewport: { width, height: 900 } });
+      await opened.page.locator("#users").scrollIntoViewIfNeeded();
+      await opened.page.locator(".detail h4").waitFor();
+      assert.deepEqual(await seriousFaults(opened), []);
+      assert.equal(await opened.page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
+      await opened.close();
     });
 
   it("holds 10,000 users without freezing", async () => {
@@ -218,6 +215,29 @@ describe("rlrf report", function () {
     const { page, close } = await browser.open(pathToFileURL(path("report.html")).href);
     assert.match((await page.locator("#runs").textContent()) ?? "", /cannot be tested against each other: .*other lists/);
     await close();
+  });
+
+  it("shows a sweep: its trials across the axes, a table that sorts, and the best of them whole", async () => {
+    await makeSweep(path("sweep"));
+    await writeReport([path("sweep")], path("report.html"));
+    const opened = await browser.open(pathToFileURL(path("report.html")).href, { bypassCSP: true });
+    const { page, faults, close } = opened;
+    const trials = page.getByRole("table", { name: "Trials" });
+    assert.equal(await trials.locator("tbody tr").count(), 4);
+    assert.equal(await page.locator("#sweep svg g[aria-label]").count(), 0, "the picture has one name of its own");
+    await trials.getByRole("button", { name: "selection" }).click();
+    assert.deepEqual(await trials.locator("tbody th").allTextContents(), ["trial-4", "trial-2", "trial-1", "trial-3"]);
+    const thick = page.locator("#sweep svg [stroke-width='4'] path");
+    assert.equal(await thick.count(), 0);
+    await trials.getByRole("button", { name: "trial-2" }).focus();
+    assert.equal(await thick.count(), 1);
+    assert.match((await page.locator("#sweep .warnings").textContent()) ?? "", /trial-3: RLRF_ALIGN_NAN/);
+    assert.deepEqual(await page.locator(".keys").first().locator("li").allTextContents(), ["A  trial-4", "B  trial-2", "C  trial-1"]);
+    assert.deepEqual(await seriousFaults(opened), []);
+    assert.deepEqual(faults, []);
+    await close();
+    await makeRun(path("alone"), { users: 30 });
+    await assertFails("RLRF_USAGE", () => writeReport([path("sweep"), path("alone")], path("report.html")), /one sweep/);
   });
 
   it("says which file is not in its form, with its line", async () => {
