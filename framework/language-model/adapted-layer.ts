@@ -29,7 +29,7 @@ export interface Sequences {
   readonly rotation: Rotation;
 }
 
-const order = ["qkv", "out", "gateUp", "down"] as const satisfies readonly Projection[];
+const order = ["qkv", "out", "gate", "up", "down"] as const satisfies readonly Projection[];
 
 /** [rows * length, hidden] -> the same. Gradients reach the input and the factors, and nothing else. */
 export function adaptedLayer(
@@ -95,7 +95,8 @@ type Kept = {
   readonly mixed: tf.Tensor; // [rows, kvHeads, group * length, headDim]
   readonly postNormal: tf.Tensor2D;
   readonly postInverse: tf.Tensor;
-  readonly gateUp: tf.Tensor2D;
+  readonly gate: tf.Tensor2D;
+  readonly up: tf.Tensor2D;
   /** Of the norm of each query and key head, where there is one. */
   readonly headNormal?: tf.Tensor3D;
   readonly headInverse?: tf.Tensor;
@@ -116,9 +117,10 @@ class LayerPass {
     const { mixed, weights } = attention(heads, mask);
     const between: tf.Tensor2D = tf.add(x, this.project("out", this.byToken(mixed)));
     const after = normalised(between, config.normEpsilon);
-    const gateUp = this.project("gateUp", tf.mul(after.normal, postNorm));
+    const inner: tf.Tensor2D = tf.mul(after.normal, postNorm);
+    const [gate, up] = [this.project("gate", inner), this.project("up", inner)];
     return {
-      value: tf.add(between, this.project("down", gated(gateUp))),
+      value: tf.add(between, this.project("down", gated(gate, up))),
       kept: {
         inputNormal: before.normal,
         inputInverse: before.inverse,
@@ -127,7 +129,8 @@ class LayerPass {
         mixed,
         postNormal: after.normal,
         postInverse: after.inverse,
-        gateUp,
+        gate,
+        up,
         ...headNorm,
       },
     };
@@ -137,8 +140,10 @@ class LayerPass {
     const { inputNorm, postNorm } = this.layer;
     const factors: Partial<Record<Projection, tf.Tensor[]>> = {};
     const through = (projection: Projection, dy: tf.Tensor2D, input: () => tf.Tensor2D) => this.unproject(projection, dy, input, factors);
-    const dGated = through("down", dy, () => gated(kept.gateUp));
-    const dPost = through("gateUp", gatedGradient(dGated, kept.gateUp), () => tf.mul(kept.postNormal, postNorm));
+    const dGated = through("down", dy, () => gated(kept.gate, kept.up));
+    const dInner = gatedGradient(dGated, kept.gate, kept.up);
+    const inner = (): tf.Tensor2D => tf.mul(kept.postNormal, postNorm);
+    const dPost: tf.Tensor2D = tf.add(through("gate", dInner.gate, inner), through("up", dInner.up, inner));
     const dBetween: tf.Tensor2D = tf.add(dy, normaliseGradient(tf.mul(dPost, postNorm), kept.postNormal, kept.postInverse));
     const dMixed = through("out", dBetween, () => this.byToken(kept.mixed));
     const dHeads = attentionGradients(this.byHead(dMixed), kept, kept.weights, kept.mixed);

@@ -82,7 +82,8 @@ function decodeLayer(
       : narrow.attend(index, tf.gather(query, narrow.rows) as tf.Tensor3D, key, value);
   const before = narrow === undefined ? residual : (tf.gather(residual, narrow.rows) as tf.Tensor2D);
   const between: tf.Tensor2D = plus(before, project("out", mixed));
-  return plus(between, project("down", swiglu(project("gateUp", norm(config, between, layer.postNorm)))));
+  const after = norm(config, between, layer.postNorm);
+  return plus(between, project("down", swiglu(project("gate", after), project("up", after))));
 }
 
 /** Logits of chosen rows of `decode`'s result: [rows, hidden] -> [rows, vocabulary]. */

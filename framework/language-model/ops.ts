@@ -51,27 +51,28 @@ function swapHalves(x: tf.Tensor): tf.Tensor {
   return tf.concat([second, first], -1);
 }
 
-/** silu(gate) * up of x = [gate, up], [rows, 2 * width] -> [rows, width] (SwiGLU, arXiv 2002.05202). */
-export function swiglu(x: tf.Tensor2D): tf.Tensor2D {
-  return withGradient([x], (input) => ({
-    value: gated(input),
-    saved: [input],
-    gradients: (dy, saved) => [gatedGradient(dy, saved as tf.Tensor2D)],
+/** silu(gate) * up, all [rows, width] (SwiGLU, arXiv 2002.05202). */
+export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
+  return withGradient([gate, up], (gate, up) => ({
+    value: gated(gate, up),
+    saved: [gate, up],
+    gradients: (dy, ...saved) => {
+      const { gate, up } = gatedGradient(dy, ...(saved as [tf.Tensor2D, tf.Tensor2D]));
+      return [gate, up];
+    },
   }));
 }
 
 /** `swiglu` off the tape. */
-export function gated(x: tf.Tensor2D): tf.Tensor2D {
-  const [gate, up] = tf.split(x, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+export function gated(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
   return tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
 }
 
-export function gatedGradient(dy: tf.Tensor, x: tf.Tensor2D): tf.Tensor2D {
-  const [gate, up] = tf.split(x, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+export function gatedGradient(dy: tf.Tensor, gate: tf.Tensor2D, up: tf.Tensor2D): { readonly gate: tf.Tensor2D; readonly up: tf.Tensor2D } {
   const open = tf.sigmoid(gate);
   const silu = tf.mul(gate, open);
   const slope = tf.add(open, tf.mul(silu, tf.sub(1, open))); // d silu / d gate
-  return tf.concat([tf.mul(tf.mul(dy, up), slope), tf.mul(dy, silu)], 1) as tf.Tensor2D;
+  return { gate: tf.mul(tf.mul(dy, up), slope), up: tf.mul(dy, silu) };
 }
 
 /** log softmax(logits)[target] of each row: [rows, vocabulary], [rows] -> [rows], nats. */

@@ -37,10 +37,8 @@ export function fusedProjections(config: DecoderConfig): Record<Projection, Fuse
       ["v_proj", kvHeads * headDim],
     ]),
     out: fuse(heads * headDim, [["o_proj", hidden]]),
-    gateUp: fuse(hidden, [
-      ["gate_proj", intermediate],
-      ["up_proj", intermediate],
-    ]),
+    gate: fuse(hidden, [["gate_proj", intermediate]]),
+    up: fuse(hidden, [["up_proj", intermediate]]),
     down: fuse(intermediate, [["down_proj", hidden]]),
   };
 }

@@ -2,7 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Initializer, Parameters } from "../tensor/parameters.js";
 import { type DecoderConfig, groupSize, qkvWidth } from "./config.js";
 
-/** Weights in the form the decoder multiplies with: projections fused, [in, out]. */
+/**
+ * Weights in the form the decoder multiplies with, [in, out]: queries, keys and values fused, gate and up apart, since cutting what one
+ * product of both gives costs more than a second product.
+ */
 export interface DecoderWeights {
   readonly embedding: tf.Tensor2D; // [vocabulary, hidden]
   readonly layers: readonly LayerWeights[];
@@ -17,12 +20,13 @@ export interface LayerWeights {
   readonly qkNorm?: tf.Tensor2D; // [heads + kvHeads, headDim]
   readonly out: tf.Tensor2D; // [heads * headDim, hidden]
   readonly postNorm: tf.Tensor1D; // [hidden]
-  readonly gateUp: tf.Tensor2D; // [hidden, 2 * intermediate]
+  readonly gate: tf.Tensor2D; // [hidden, intermediate]
+  readonly up: tf.Tensor2D; // [hidden, intermediate]
   readonly down: tf.Tensor2D; // [intermediate, hidden]
 }
 
-/** The four matrices of a layer that LoRA may add to. */
-export type Projection = "qkv" | "out" | "gateUp" | "down";
+/** The matrices of a layer that LoRA may add to. */
+export type Projection = "qkv" | "out" | "gate" | "up" | "down";
 
 /** N(0, gain^2 / inputs): each output starts with the inputs' scale times the gain, whatever the width. */
 const scaled =
@@ -80,7 +84,8 @@ export function createWeights(config: DecoderConfig, parameters: Parameters): De
       ...(config.qkNorm && { qkNorm: matrix(scope, "qkNorm", heads + kvHeads, headDim, ones) }),
       out: matrix(scope, "out", heads * headDim, hidden, copying(config, drawn)),
       postNorm: vector(scope, "postNorm", hidden),
-      gateUp: matrix(scope, "gateUp", hidden, 2 * intermediate),
+      gate: matrix(scope, "gate", hidden, intermediate),
+      up: matrix(scope, "up", hidden, intermediate),
       down: matrix(scope, "down", intermediate, hidden, residual),
     };
   };
@@ -141,7 +146,8 @@ export async function weightsFromCheckpoint(
       ...(config.qkNorm && { qkNorm: await joined<tf.Tensor2D>(norms, (parts) => headNorms(config, parts)) }),
       out: await matrix(`${attention}.o_proj`),
       postNorm: await vector(`${prefix}.post_attention_layernorm.weight`),
-      gateUp: await matrix(`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`),
+      gate: await matrix(`${prefix}.mlp.gate_proj`),
+      up: await matrix(`${prefix}.mlp.up_proj`),
       down: await matrix(`${prefix}.mlp.down_proj`),
     };
   };

@@ -53,7 +53,7 @@ interface Prepared {
 @plugin({
   kind: "llm",
   name: "tiny",
-  version: "1.0.0",
+  version: "1.0.1",
   summary: "A small Llama-form decoder with a tokenizer of its own, trained by the run on its dialogues",
   source: "Llama: Touvron et al. 2023, arXiv 2302.13971; grouped-query attention, RoPE, RMSNorm, SwiGLU; byte-level BPE",
   hidden: true,

@@ -13,6 +13,8 @@ export function withGradient<Inputs extends tf.Tensor[], Value extends tf.Tensor
   inputs: [...Inputs],
   compute: (...inputs: Inputs) => Differentiable<Value>,
 ): Value {
+  // Off the tape, what customGrad does around it costs more than many an op.
+  if (!tf.engine().isTapeOn()) return tf.tidy(() => compute(...inputs).value);
   const op = tf.customGrad((...all) => {
     const save = all.at(-1) as unknown as (tensors: tf.Tensor[]) => void;
     const { value, saved, gradients } = compute(...(all.slice(0, -1) as Inputs));
