@@ -64,6 +64,7 @@ export const errorCodes = {
   RLRF_SPEC_CONFLICT: { exit: 2, summary: "Sections that do not fit each other." },
   RLRF_SWEEP_HERE: { exit: 2, summary: "A spec with a sweep was given where one experiment is asked for." },
   RLRF_SWEEP_FAILED: { exit: 1, summary: "Trials of a sweep failed; each is listed with its own error, all others were done." },
+  RLRF_SWEEP_FILE: { exit: 2, summary: "A sweep's sweep.json is not in its form." },
   RLRF_RESULT_FILE: { exit: 1, summary: "A run's result.json is missing, or is not in its form." },
   RLRF_SPEC_SECRET: { exit: 2, summary: "A secret stands in the spec, or the environment variable that it names is not set." },
   RLRF_REGISTRY_FILE: { exit: 2, summary: "A manifest of plugins cannot be read or is not in its form." },

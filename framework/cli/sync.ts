@@ -18,7 +18,7 @@ interface SyncedRun extends SyncReport {
 export const register: Register = (program) => {
   const command = program
     .command("sync")
-    .description("send runs to an MLflow server; what it has already is not sent twice")
+    .description("send runs, and the trials of sweeps, to an MLflow server; what it has already is not sent twice")
     .argument("[run...]", "names of runs, or their folders; all runs when none is given")
     .option("--to <uri>", "the server; else the run's own tracking.uri, else MLFLOW_TRACKING_URI")
     .option("--runs <folder>", "where runs are kept", "runs");
@@ -27,9 +27,15 @@ export const register: Register = (program) => {
 
 async function sync(names: readonly string[], { to, runs, json = false, quiet = false }: SyncOptions): Promise<void> {
   const { findRuns } = await import("../track/runs.js");
+  const { journalName } = await import("../track/journal.js");
   const logger = createLogger({ quiet });
   const synced: SyncedRun[] = [];
-  for (const folder of await findRuns(runs, names)) synced.push(await syncRun(folder, to, logger));
+  for (const folder of await findRuns(runs, names)) {
+    synced.push(await syncRun(folder, to, logger));
+    const { isSweep, trialFolders } = await import("../sweep/read-report.js");
+    const trials = isSweep(folder) ? await trialFolders(folder, journalName) : [];
+    for (const trial of trials) synced.push(await syncRun(trial, to ?? synced.at(-1)?.uri, logger)); // after the sweep that they are below
+  }
   if (json) printJson(synced);
   else if (!quiet)
     print(table([["run", "MLflow run", "runs new/found", "metrics", "params", "artifacts new/kept"], ...synced.map(row)], [3, 4]));

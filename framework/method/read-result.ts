@@ -34,7 +34,7 @@ export async function parseResult(text: string, where: string): Promise<Result> 
   schema ??= readJson<object>(join(packageRoot, "registry", "result.schema.json"));
   const [fault] = validate(await schema, value, "result.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
-  return value as Result;
+  return { valid: {}, ...(value as Omit<Result, "valid">) }; // runs of earlier versions have no figures on valid users
 }
 
 function broken(where: string, message: string): RlrfError {

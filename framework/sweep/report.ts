@@ -6,6 +6,8 @@ import type { Json } from "../spec/json.js";
 import type { Sweep, Trial } from "./expand.js";
 import { ranked, type Standing } from "./halving.js";
 
+export const sweepName = "sweep.json";
+
 /** waiting also after an interruption; "left out" of a rung that its point did not reach. */
 export type TrialState = "waiting" | "running" | "done" | "failed" | "left out";
 

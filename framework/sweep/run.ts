@@ -10,7 +10,7 @@ import { journalState } from "../track/state.js";
 import type { Sweep, Trial } from "./expand.js";
 import { valuesText } from "./expand.js";
 import { survivors } from "./halving.js";
-import { errorOf, reportOf, rowOf, standingsOf, type SweepReport, type TrialRow } from "./report.js";
+import { errorOf, reportOf, rowOf, standingsOf, sweepName, type SweepReport, type TrialRow } from "./report.js";
 import { selectionValue } from "./selection.js";
 
 export interface SweepContext {
@@ -25,8 +25,6 @@ export interface SweepContext {
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
-
-export const sweepName = "sweep.json";
 
 /** @throws the signal's reason when it is interrupted; what the executor throws when that fails as a whole */
 export async function runTrials(sweep: Sweep, context: SweepContext): Promise<SweepReport> {

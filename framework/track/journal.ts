@@ -13,7 +13,7 @@ export interface RootRun {
   readonly name: string;
   /** MLflow's. */
   readonly experiment: string;
-  /** Default "experiment". */
+  /** Default "experiment", or "trial" for the child of a sweep. */
   readonly kind?: string | undefined;
   /** PARENT/NAME where it is the child of a run with a journal of its own; a random one otherwise. */
   readonly key?: string | undefined;
@@ -55,7 +55,14 @@ export class Journal {
     if (key === undefined) {
       const end = this.key.lastIndexOf("/");
       const [parent, name] = end < 0 ? [null, run.name] : [this.key.slice(0, end), this.key.slice(end + 1)];
-      this.append({ event: "run", key: this.key, name, kind: run.kind ?? "experiment", parent, experiment: run.experiment });
+      this.append({
+        event: "run",
+        key: this.key,
+        name,
+        kind: run.kind ?? (parent === null ? "experiment" : "trial"),
+        parent,
+        experiment: run.experiment,
+      });
     } else this.append({ event: "resume", key });
   }
 

@@ -413,6 +413,34 @@ describe("track, with a real MLflow server", function () {
     await close();
   });
 
+  it("puts the trials of a sweep below it, also one that is told of first", async () => {
+    const tell = (name: string, target: { kind?: string; key?: string }) => {
+      const folder = path("runs", name);
+      const { tracker, journal } = openTracker(folder, { name, experiment: "sweep", ...target });
+      tellRun(tracker, folder, 1);
+      tracker.finish("FINISHED");
+      journal.close();
+      return { folder, key: journal.key };
+    };
+    const sweep = tell("sweep", { kind: "sweep" });
+    const trials = ["t1", "t2"].map((id) => tell(id, { key: `${sweep.key}/${id}` }));
+    const early = await sync(trials[0]?.folder ?? "");
+    const report = await sync(sweep.folder);
+    await sync(trials[1]?.folder ?? "");
+    assert.deepEqual((await sync(trials[0]?.folder ?? "")).runs, { created: 0, found: 4 });
+    const runs = await server.read("sweep");
+    const byKey = (key: string) => runs.find(({ tags }) => tags["rlrf.key"] === key);
+    assert.equal(runs.length, 12);
+    for (const { key } of trials) {
+      const run = byKey(key);
+      assert.equal(run?.tags["mlflow.parentRunId"], report.runId);
+      assert.deepEqual([run?.name, run?.tags["rlrf.kind"], run?.status], [key.split("/")[1], "trial", "FINISHED"]);
+      assert.equal(byKey(`${key}/seed-1`)?.tags["mlflow.parentRunId"], run?.id);
+      assert.equal(run?.params["loss.plugin"], "dpo");
+    }
+    assert.equal(early.runId, byKey(trials[0]?.key ?? "")?.id);
+  });
+
   it("says how to replay when the server does not come back, and that works after its restart on the same port", async function () {
     this.timeout(300_000);
     const folder = path("runs", "stopped");
