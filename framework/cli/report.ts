@@ -21,7 +21,7 @@ export const register: Register = (program) => {
 
 async function report(names: readonly string[], { runs: root, out, json = false }: ReportOptions): Promise<void> {
   const { findRuns } = await import("../track/runs.js");
-  const { sweepName } = await import("../sweep/run.js");
+  const { sweepName } = await import("../sweep/report.js");
   const { reportName, writeReport } = await import("../report/write.js");
   const folders = [...new Set((await findRuns(root, names, "result.json", sweepName)).map((folder) => resolve(folder)))];
   const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { insideOf } from "../store/run-folder.js";
 import type { SweepReport } from "../sweep/report.js";
-import { sweepName } from "../sweep/run.js";
+import { sweepName } from "../sweep/report.js";
 import type { SweepView } from "./page/data.js";
 import { readFitting } from "./rows.js";
 
