@@ -26,6 +26,7 @@ export function resultText(result: Result, { folder, uri, tracked, seconds }: Sh
       ({ iteration, accepted, gain }) =>
         `iteration ${iteration}: ${accepted ? "accepted" : "not accepted"}, sampled reward of held-out users ${signed(gain.mean)} [${signed(gain.low)}, ${signed(gain.high)}]`,
     ),
+    ...serversTable(result),
     "",
     `run folder   ${folder} (report.html, result.json, scores/, texts/)`,
     `in MLflow    ${inMlflow(folder, uri, tracked)}`,
@@ -72,6 +73,12 @@ function policiesTable({ llm }: Result): string[] {
   ]);
   const head = ["policy", "sampled reward", "best of N", "win rate", "conforming", "tokens", "distinct-2"];
   return rows.length === 0 ? [] : ["", table([head, ...rows], [1, 2, 3, 4, 5, 6])];
+}
+
+function serversTable({ servers = [] }: Result): string[] {
+  if (servers.length < 2 && servers.every(({ failures }) => failures === 0)) return [];
+  const rows = servers.map(({ server, answers, failures, leftOut }) => [server, ...[answers, failures, leftOut].map(String)]);
+  return ["", table([["server", "requests answered", "failed tries", "times left out"], ...rows], [1, 2, 3])];
 }
 
 export function number(value: number | undefined): string {

@@ -67,8 +67,22 @@ export interface LlmBackend {
   useAdapter?(files: AdapterFiles | null): Promise<void>;
   /** Present where the model runs in this process: its last hidden states, pooled; of the frozen model, whatever adapter is attached. */
   hidden?(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors>;
+  /** Present where servers write the texts: what each has done by now. */
+  shares?(): readonly ServerShare[];
   /** Present where the backend can tell how it reads a chat: what two backends are compared by. */
   probe?(messages: readonly ChatMessage[], completion: string): Promise<Probe>;
+}
+
+/** What one server of several has done in this process. */
+export interface ServerShare {
+  /** Its host and port. */
+  readonly server: string;
+  /** Requests that it has answered. */
+  readonly answers: number;
+  /** Tries that it has not: it was unreachable, busy, or gave something unusable. */
+  readonly failures: number;
+  /** How often it was left out for a while. */
+  readonly leftOut: number;
 }
 
 /** One vector a text. */

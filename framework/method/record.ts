@@ -47,6 +47,7 @@ export async function writeResult(
     counts: data.counts,
     warnings: study.warnings,
     seconds: study.seconds,
+    ...serversOf(study),
   };
   const path = context.folder.path("result.json");
   await writeJson(path, result);
@@ -94,6 +95,11 @@ export async function writeUsers(study: Study): Promise<void> {
   await writeRows(study, ["users.jsonl"], rows);
   const named = [...met].sort((a, b) => a - b).map((item) => ({ item: items[item]?.id, title: items[item]?.title }));
   await writeRows(study, ["items.jsonl"], named);
+}
+
+function serversOf({ parts }: Study): Pick<Result, "servers"> {
+  const servers = (parts.sampler ?? parts.llm)?.shares?.();
+  return servers === undefined ? {} : { servers };
 }
 
 export async function writeRows(study: Study, parts: readonly string[], rows: readonly object[]): Promise<void> {

@@ -1,4 +1,5 @@
 /** What a run ends with: runs/ID/result.json. Its JSON Schema is registry/result.schema.json. */
+import type { ServerShare } from "../contracts/llm.js";
 import type { Interval } from "../metrics/statistics.js";
 import type { EngineInfo } from "../tensor/engine.js";
 
@@ -66,4 +67,6 @@ export interface Result {
   readonly counts: Readonly<Record<string, number>>;
   readonly warnings: readonly string[];
   readonly seconds: Readonly<Record<string, number>>;
+  /** What the servers that wrote texts have done, for the process that ended the run; absent where there were none. */
+  readonly servers?: readonly ServerShare[];
 }

@@ -14,18 +14,16 @@ import {
   options,
   plugin,
   type Probe,
-  RlrfError,
+  type ServerShare,
 } from "rlrf4rec";
-import { ServerAdapters } from "./openai/adapters.js";
-import { type Abilities, chatBody, readAnswer, textsOf } from "./openai/chat.js";
-import { Client } from "./openai/client.js";
+import { chatBody, readAnswer, textsOf } from "./openai/chat.js";
 import { endpoint } from "./openai/endpoint.js";
 import { pooled } from "./openai/pool.js";
 import { probeServer } from "./openai/probe.js";
-import { abilitiesOf, type ServedModel, servedModel } from "./openai/server.js";
+import { Servers } from "./openai/servers.js";
 
 interface OpenAiOptions {
-  readonly baseUrl: string;
+  readonly baseUrl: string | readonly string[];
   readonly model: string;
   readonly key?: string;
   readonly plainHttp: boolean;
@@ -55,7 +53,15 @@ const seconds = { type: "number", exclusiveMinimum: 0, maximum: 86_400, unit: "s
     type: "object",
     required: ["baseUrl", "model"],
     properties: {
-      baseUrl: { type: "string", minLength: 1, description: "What stands before /chat/completions, e.g. http://127.0.0.1:8000/v1." },
+      baseUrl: {
+        type: ["string", "array"],
+        minLength: 1,
+        items: { type: "string", minLength: 1 },
+        minItems: 1,
+        uniqueItems: true,
+        description:
+          "What stands before /chat/completions, e.g. http://127.0.0.1:8000/v1; or a list of servers of one model: each request goes to the one that has least to do, and one that fails is left out for a while.",
+      },
       model: { type: "string", minLength: 1, description: "Name under which the server offers the model." },
       key: { secret: true, description: "Sent as a bearer token; servers on this machine seldom need one." },
       plainHttp: { type: "boolean", default: false, description: "Send the key unencrypted (http) to another machine." },
@@ -86,7 +92,14 @@ const seconds = { type: "number", exclusiveMinimum: 0, maximum: 86_400, unit: "s
         default: null,
         description: "The run's folder `adapters` as the server sees it, where that is another path than ours.",
       },
-      concurrency: { type: "integer", minimum: 1, maximum: 1024, default: 8, unit: "requests", description: "Under way at once." },
+      concurrency: {
+        type: "integer",
+        minimum: 1,
+        maximum: 1024,
+        default: 8,
+        unit: "requests",
+        description: "Under way at once, at each server.",
+      },
       attempts: { type: "integer", minimum: 1, maximum: 100, default: 6, unit: "tries", description: "Of a request, where it may pass." },
       firstWait: {
         ...seconds,
@@ -99,38 +112,33 @@ const seconds = { type: "number", exclusiveMinimum: 0, maximum: 86_400, unit: "s
   },
 })
 export class OpenAi implements LlmBackend, Disposable {
-  private readonly client: Client;
-  private readonly adapters: ServerAdapters;
-  private served: (ServedModel & { readonly abilities: Abilities }) | undefined;
+  private readonly servers: Servers;
   readonly useAdapter?: (files: AdapterFiles | null) => Promise<void>;
 
   constructor(
     @options() private readonly options: OpenAiOptions,
-    @logger() logger: Logger,
+    @logger() private readonly logger: Logger,
   ) {
     const { baseUrl, key, plainHttp, attempts, firstWait, connectTimeout, timeout, concurrency, adapters, adapterFolder } = options;
     const [first, connect, whole] = [firstWait, connectTimeout, timeout].map((value) => value * 1000) as [number, number, number];
     const limits = { attempts, firstWait: first, connectTimeout: connect, timeout: whole, concurrency };
-    this.client = new Client(endpoint(baseUrl, key !== undefined, plainHttp), key, limits, logger);
-    this.adapters = new ServerAdapters(this.client, adapterFolder, logger);
-    if (adapters === "vllm") this.useAdapter = (files) => this.adapters.use(files);
+    const endpoints = [baseUrl].flat().map((address) => endpoint(address, key !== undefined, plainHttp));
+    const { model, limitField, extra, choices } = options;
+    const trial = { model, limitField, extra, choices };
+    this.servers = new Servers({ endpoints, key, limits, trial, adapterFolder }, logger);
+    if (adapters === "vllm") this.useAdapter = (files) => this.servers.useAdapter(files);
   }
 
   /** The server, the model, what the server says of it, and the adapter: a server that changes its weights in silence goes unnoticed. */
   identity(): string {
-    const { card } = this.ready;
+    const { card, host, adapterIdentity: adapter } = this.servers;
     const { model, extra } = this.options;
-    const said = createHash("sha256")
-      .update(JSON.stringify({ card, extra, adapter: this.adapters.identity }))
-      .digest("hex");
-    return `${this.client.endpoint.host} ${model} ${said}`;
+    const said = createHash("sha256").update(JSON.stringify({ card, extra, adapter })).digest("hex"); // biome-ignore format: one line
+    return `${host} ${model} ${said}`;
   }
 
-  async prepare(): Promise<void> {
-    const { model, limitField, extra, choices } = this.options;
-    const served = await servedModel(this.client, model);
-    const abilities = await abilitiesOf(this.client, { model, limitField, extra, choices }, served);
-    this.served = { ...served, abilities };
+  prepare(): Promise<void> {
+    return this.servers.prepare();
   }
 
   async generate(
@@ -139,13 +147,13 @@ export class OpenAi implements LlmBackend, Disposable {
     onDone?: OnDone,
     signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
-    const { several } = this.ready.abilities;
+    const { several } = this.servers.abilities;
     const written = requests.map((): GeneratedText[] => []);
     const left = requests.map(({ samples }) => (several ? 1 : samples));
     const jobs = left.flatMap((count, request) => Array.from({ length: count }, (_, sample) => ({ request, sample })));
     await pooled(
       jobs.length,
-      this.options.concurrency,
+      this.servers.concurrency,
       async (job, ended) => {
         const { request: index, sample } = jobs[job] as (typeof jobs)[number];
         const texts = await this.ask(requests[index] as GenerationRequest, several ? null : sample, parameters, ended);
@@ -166,31 +174,42 @@ export class OpenAi implements LlmBackend, Disposable {
     parameters: GenerationParameters,
     signal: AbortSignal,
   ): Promise<readonly GeneratedText[]> {
-    const { model, limitField, extra } = this.options;
+    const { limitField, extra } = this.options;
     const choices = sample === null ? samples : 1;
     const own = sample === null ? seed : createRng(seed, "sample", sample).seed();
-    const { logprobs } = this.ready.abilities;
-    const request = { model: this.adapters.name ?? model, messages, parameters, choices, seed: own, logprobs, limitField, extra };
-    const answer = await this.client.send("POST", `${this.client.endpoint.base}/chat/completions`, {
-      body: chatBody(request),
-      read: (body) => readAnswer(body, choices),
-      signal,
-    });
+    const { logprobs } = this.servers.abilities;
+    const answer = await this.servers.use(({ client, model }) => {
+      const request = { model, messages, parameters, choices, seed: own, logprobs, limitField, extra };
+      return client.send("POST", `${client.endpoint.base}/chat/completions`, {
+        body: chatBody(request),
+        read: (body) => readAnswer(body, choices),
+        signal,
+      });
+    }, signal);
     return textsOf(answer, parameters);
   }
 
+  /** Of the server whose turn it is: several chats are read by several servers. */
   probe(messages: readonly ChatMessage[], completion: string): Promise<Probe> {
-    const model = this.adapters.name ?? this.options.model;
-    return probeServer(this.client, this.ready.dialect, model, messages, completion);
+    return this.servers.use(({ client, served, model }) => probeServer(client, served.dialect, model, messages, completion));
   }
 
-  private get ready() {
-    if (this.served === undefined) throw new RlrfError("RLRF_LLM_UNPREPARED", { message: "openai answers only after `prepare`" });
-    return this.served;
+  shares(): readonly ServerShare[] {
+    return this.servers.shares();
   }
 
   async dispose(): Promise<void> {
-    await this.adapters.close();
-    this.client.close();
+    const shares = this.shares();
+    if (shares.length > 1 || shares.some(({ failures }) => failures > 0)) this.logger.info(`requests by server: ${sharesText(shares)}`);
+    await this.servers.close();
   }
+}
+
+function sharesText(shares: readonly ServerShare[]): string {
+  return shares
+    .map(({ server, answers, failures, leftOut }) => {
+      const failed = failures === 0 ? "" : ` (${failures} failed${leftOut > 0 ? `, left out ${leftOut} times` : ""})`;
+      return `${server} ${answers}${failed}`;
+    })
+    .join(", ");
 }

@@ -6,6 +6,7 @@ import type { Client } from "./client.js";
 
 export class ServerAdapters {
   /** The one that writes now. */
+  private last: Promise<void> = Promise.resolve();
   private current: { readonly name: string; readonly identity: string } | null = null;
 
   /** @param seenAs the folder of the adapters as the server sees it; null = as we do */
@@ -23,8 +24,14 @@ export class ServerAdapters {
     return this.current?.identity ?? "";
   }
 
-  /** @throws RLRF_LLM_HTTP_ADAPTER */
-  async use(files: AdapterFiles | null): Promise<void> {
+  /** Several may ask for it at once. @throws RLRF_LLM_HTTP_ADAPTER */
+  use(files: AdapterFiles | null): Promise<void> {
+    const work = this.last.then(() => this.change(files));
+    this.last = work.catch(() => {});
+    return work;
+  }
+
+  private async change(files: AdapterFiles | null): Promise<void> {
     const old = this.current;
     const identity = files?.identity ?? "";
     if (identity === (old?.identity ?? "")) return;

@@ -43,7 +43,7 @@ const chatAnswer: Wanted = {
 export class Unusable extends Error {}
 
 /** No server is asked again after a longer wait, and none is waited for longer. */
-const longestWait = 60_000;
+export const longestWait = 60_000;
 const longestAsked = 10 * 60_000;
 /** Waits from here on are told. */
 const worthTelling = 10_000;
@@ -62,7 +62,8 @@ interface Failure {
 export class Client {
   private readonly agent: nodeHttp.Agent;
   /** Nothing is sent before: a server that asks one request to wait means all of them. */
-  private resumeAt = 0;
+  resumeAt = 0;
+  readonly counts = { answers: 0, failures: 0 };
 
   constructor(
     readonly endpoint: Endpoint,
@@ -85,9 +86,13 @@ export class Client {
     for (let attempt = 1; ; attempt++) {
       await pause(this.resumeAt - Date.now(), signal);
       const outcome = await this.once(method, url, call);
-      if ("answer" in outcome) return outcome.answer;
-      if (attempt >= attempts) throw gaveUp(url, outcome, attempts, call.wanted ?? chatAnswer);
+      if ("answer" in outcome) {
+        this.counts.answers++;
+        return outcome.answer;
+      }
+      this.counts.failures++;
       const wait = this.waitAfter(attempt, outcome, url);
+      if (attempt >= attempts) throw gaveUp(url, outcome, attempts, call.wanted ?? chatAnswer);
       await pause(wait, signal);
     }
   }

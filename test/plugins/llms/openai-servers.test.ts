@@ -1,0 +1,166 @@
+/** Many servers of one model. */
+import assert from "node:assert/strict";
+import type { AdapterFiles, GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
+import type { PluginClass } from "../../../framework/contracts/plugin.js";
+import { withPlugin } from "../../../framework/testing/index.js";
+import { OpenAi } from "../../../plugins/llms/openai.js";
+import { ChatServer, json, type Offer, textFor } from "../../support/chat-server.js";
+import { assertFails, createListener } from "../../support/faults.js";
+import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
+
+const parameters: GenerationParameters = { temperature: 1, topK: 0, topP: 1, minP: 0, maxTokens: 12, stop: [] };
+const requests = (count: number): GenerationRequest[] =>
+  Array.from({ length: count }, (_, i) => ({
+    user: `u${i}`,
+    messages: [{ role: "user", content: `prompt ${i}` }],
+    samples: 2,
+    seed: 100 + i,
+  }));
+const expected = (asked: readonly GenerationRequest[]) =>
+  asked.map(({ messages, samples, seed }) => Array.from({ length: samples }, (_, i) => textFor({ messages, seed }, i)));
+
+const quick = { attempts: 4, firstWait: 0.01, connectTimeout: 1, timeout: 10, concurrency: 2 };
+const always = (fault: Fault) => () => fault;
+const broken = json({ error: { message: "out of memory" } }, 500);
+
+describe("openai with a list of servers", () => {
+  const open = useFaultyProxies();
+  const serve = async (offer: Offer = {}) => new ChatServer(await open(), offer);
+  const using = <Result>(
+    servers: readonly ChatServer[],
+    body: (llm: LlmBackend) => Promise<Result>,
+    options: object = {},
+    listener = createListener(),
+  ) =>
+    withPlugin(
+      {
+        plugin: OpenAi as PluginClass<LlmBackend>,
+        options: { baseUrl: servers.map(({ baseUrl }) => baseUrl), model: "m", ...quick, ...options },
+        services: { logger: listener },
+      },
+      async (llm) => {
+        await llm.prepare({ dialogues: [] });
+        return body(llm);
+      },
+    );
+  const written = async (llm: LlmBackend, count: number) =>
+    (await llm.generate(requests(count), parameters)).map((own) => own.map(({ text }) => text));
+
+  it("asks the one that has least to do: a slow one gets less", async () => {
+    const servers = [await serve(), await serve(), await serve()] as const;
+    const [slow, ...others] = servers;
+    slow.delay = 150;
+    for (const server of others) server.delay = 10;
+    await using(servers, async (llm) => assert.deepEqual(await written(llm, 60), expected(requests(60))));
+    assert.equal(servers.reduce((sum, { asked }) => sum + asked.length, 0), 60); // biome-ignore format: one line
+    assert.ok(slow.asked.length < 15, `${slow.asked.length} of 60 went to the slow one`);
+    for (const { asked, atOnce } of servers)
+      assert.ok(asked.length > 0 && atOnce <= quick.concurrency, `${asked.length}, ${atOnce} at once`);
+  });
+
+  it("ends what it began with one healthy server of three, and says what each did", async () => {
+    const [down, failing, healthy] = [await serve(), await serve(), await serve()];
+    await down.proxy.down();
+    failing.misbehave = always(broken);
+    const listener = createListener();
+    const shares = await using(
+      [down, failing, healthy],
+      async (llm) => {
+        assert.deepEqual(await written(llm, 40), expected(requests(40)));
+        return llm.shares?.() ?? [];
+      },
+      {},
+      listener,
+    );
+    assert.equal(healthy.asked.length, 40);
+    const [first, second, third] = shares;
+    assert.deepEqual([first?.answers, third?.failures, third?.leftOut], [0, 0, 0]);
+    assert.ok((second?.failures ?? 0) > 0 && (second?.failures ?? 0) < 20, "it is left out, not asked each time");
+    assert.equal(second?.leftOut, second?.failures);
+    assert.ok((third?.answers ?? 0) >= 40);
+    assert.match(listener.warnings.map(({ message }) => message).join("\n"), /127\.0\.0\.1:\d+ is left out for [\d.]+ s/);
+    assert.match(listener.infos.at(-1) ?? "", /^requests by server: 127\S+ 0 \(\d+ failed, left out \d+ times\), .* 127\S+ 4\d$/);
+  });
+
+  it("tries a server again that was left out, and gives it its share when it is back", async () => {
+    const [back, other] = [await serve(), await serve()];
+    back.misbehave = (k) => (k < 2 ? broken : null);
+    for (const server of [back, other]) server.delay = 15;
+    const listener = createListener();
+    await using([back, other], async (llm) => assert.deepEqual(await written(llm, 80), expected(requests(80))), {}, listener);
+    assert.ok(back.asked.length > 20, `${back.asked.length} of 80`);
+    assert.match(listener.infos.join("\n"), /127\.0\.0\.1:\d+ answers again/);
+  });
+
+  it("begins without a server that is only starting, and takes it in later", async () => {
+    const [late, there] = [await serve(), await serve()];
+    await late.proxy.down();
+    there.delay = 10;
+    await using([late, there], async (llm) => {
+      await written(llm, 4);
+      await late.proxy.up();
+      assert.deepEqual(await written(llm, 60), expected(requests(60)));
+    });
+    assert.ok(late.asked.length > 10, `${late.asked.length} of 60`);
+  });
+
+  it("waits as long as the only server asks it to", async () => {
+    const [first, second] = [await serve(), await serve()];
+    await second.proxy.down();
+    const times: number[] = [];
+    first.misbehave = (k) => {
+      times.push(Date.now());
+      return k === 0 ? json({ error: "slow down" }, 429, { "retry-after": "0.3" }) : null;
+    };
+    await using([first, second], (llm) => written(llm, 1));
+    assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 290, `${times}`);
+  });
+
+  it("loads an adapter on each, on a late one before it writes", async () => {
+    const adapter: AdapterFiles = { folder: "/runs/a/adapters/iteration-1", identity: "values 1" };
+    const servers = [await serve(), await serve()] as const;
+    const loaded = servers.map(({ proxy }) => {
+      const names: string[] = [];
+      const { fault } = proxy;
+      proxy.fault = (seen) => {
+        if (!seen.url.includes("lora_adapter")) return fault(seen);
+        if (seen.url === "/v1/load_lora_adapter") names.push((JSON.parse(seen.body) as { lora_name: string }).lora_name);
+        return { status: 200, body: "Success" };
+      };
+      return names;
+    });
+    await servers[1].proxy.down();
+    await using(
+      servers,
+      async (llm) => {
+        await llm.useAdapter?.(adapter);
+        assert.deepEqual([loaded[0]?.length, loaded[1]?.length], [1, 0]);
+        await servers[1].proxy.up();
+        for (const server of servers) server.delay = 5;
+        await written(llm, 40);
+      },
+      { adapters: "vllm" },
+    );
+    assert.deepEqual(loaded[1], loaded[0]);
+    for (const { asked } of servers) assert.deepEqual([...new Set(asked.map(({ model }) => model))], loaded[0]);
+  });
+
+  it("has the same identity with more servers behind the first", async () => {
+    const [first, second] = [await serve(), await serve()];
+    const identity = await using([first], async (llm) => llm.identity());
+    assert.equal(await using([first, second], async (llm) => llm.identity()), identity);
+  });
+
+  it("ends in a coded error when all fail for good, or are not of one model", async () => {
+    const [first, second] = [await serve(), await serve()];
+    for (const { proxy } of [first, second]) await proxy.down();
+    await assertFails("RLRF_LLM_HTTP_UNREACHABLE", () => using([first, second], async () => {}));
+    const [sound, ignoring] = [await serve(), await serve({ n: "ignored" })];
+    const large = await serve({ models: [{ id: "m", owned_by: "tests", root: "another" }] });
+    await assertFails("RLRF_LLM_HTTP_MODEL", () => using([sound, large], async () => {}), /offers another model[\s\S]*"another"/);
+    await assertFails("RLRF_LLM_HTTP_MODEL", () => using([sound, ignoring], async () => {}), /n texts a request/);
+    const failing = [await serve(), await serve()];
+    for (const server of failing) server.misbehave = always(broken);
+    await assertFails("RLRF_LLM_HTTP_UNREACHABLE", () => using(failing, (llm) => written(llm, 3)), /500 out of memory/);
+  });
+});
