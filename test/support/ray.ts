@@ -1,7 +1,7 @@
 /** A real Ray on loopback: a head and two nodes with a core each, started once for all tests of a process. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,7 +32,11 @@ class RayCluster {
     }
     await this.startHead();
     await Promise.all(nodeHosts.map((_, node) => this.startNode(node)));
-    await this.until(async () => (await this.nodesAlive()) === 3, "three nodes");
+    await this.until(async () => {
+      // A node that could not start on a busy machine ends: another one is started in its place.
+      for (const [node, host] of nodeHosts.entries()) if (hasEnded(this.processes.get(host))) await this.startNode(node);
+      return (await this.nodesAlive()) === 3;
+    }, "three nodes");
   }
 
   /** Of one core. */
@@ -90,7 +94,7 @@ class RayCluster {
     const child = this.processes.get(host);
     if (child === undefined) return;
     this.processes.delete(host);
-    const ended = child.exitCode === null && child.signalCode === null ? new Promise((resolve) => child.once("exit", resolve)) : null;
+    const ended = hasEnded(child) ? null : new Promise((resolve) => child.once("exit", resolve));
     endGroup(child);
     await ended;
   }
@@ -99,13 +103,24 @@ class RayCluster {
     for (const host of [...this.processes.keys()]) await this.kill(host);
   }
 
+  /** The last lines of all nodes. */
+  private async said(): Promise<string> {
+    const names = (await readdir(this.folder)).filter((name) => name.endsWith(".log"));
+    const texts = await Promise.all(names.map((name) => readFile(join(this.folder, name), "utf8")));
+    return names.map((name, i) => `${name}: ${texts[i]?.trim().split("\n").slice(-5).join("\n")}`).join("\n");
+  }
+
   private async until(holds: () => Promise<boolean>, what: string): Promise<void> {
     const deadline = Date.now() + 3 * 60_000;
     while (!(await holds().catch(() => false))) {
-      if (Date.now() > deadline) throw new Error(`Ray does not start: ${what} does not come up; see ${this.folder}`);
+      if (Date.now() > deadline) throw new Error(`Ray does not start: ${what} does not come up\n${await this.said()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+}
+
+function hasEnded(child: ChildProcess | undefined): boolean {
+  return child !== undefined && (child.exitCode !== null || child.signalCode !== null);
 }
 
 function endGroup({ pid }: ChildProcess): void {
