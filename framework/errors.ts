@@ -162,6 +162,12 @@ export const errorCodes = {
     exit: 1,
     summary: "A Ray cluster did not answer for longer than `patience`; every finished unit of work is kept.",
   },
+  RLRF_UNIT_GIVEN: { exit: 1, summary: "What a unit of work is given is not in the store of the machine that it runs on." },
+  RLRF_UNIT_DIFFERS: {
+    exit: 1,
+    summary: "The machine that a unit of work runs on has other data, plugins or another engine than the one that asks for it.",
+  },
+  RLRF_RUN_CANCELLED: { exit: 1, summary: "A run was cancelled with `rlrf cancel`, or one of its jobs was stopped; what is done is kept." },
   RLRF_UNIT_LOST: {
     exit: 1,
     summary: "A unit of work ended again and again without saying why: its process was killed, or its machine was lost.",

@@ -6,6 +6,9 @@ import { report } from "./failure.js";
 /** Each is a file beside this one that exports `register` (command.ts). */
 export const commands = [
   "run",
+  "status",
+  "cancel",
+  "step",
   "check",
   "explain",
   "plan",

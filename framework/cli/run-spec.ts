@@ -1,6 +1,7 @@
 /** What `rlrf run` does around the method: resolves the spec, starts the engine, wires the parts, and frees everything again. */
 import { relative } from "node:path";
 import type { Logger, Progress } from "../contracts/plugin.js";
+import { UnitStates } from "../executor/unit-states.js";
 import { assemble } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
 import { runExperiment } from "../method/experiment.js";
@@ -107,11 +108,25 @@ async function inFolder(
   }
 }
 
+/** What was made elsewhere, and what had to be begun again. */
+function tellUnits(states: UnitStates, tracker: Tracker, logger: Logger): void {
+  const units = states.all();
+  const again = units.filter(({ lost }) => lost.length > 0);
+  logger.info(`${units.length} units of work, ${again.length} of them begun again`);
+  for (const { label, lost } of again) logger.info(`  ${label}: ${lost.join("; ")}`);
+  tracker.metrics({ "units/all": units.length, "units/begun again": again.length });
+}
+
 async function assembled(spec: ResolvedSpec["spec"], folder: RunFolder, tracker: Tracker, environment: Environment): Promise<Result> {
   const { registry, logger, progress, engine, store, signal } = environment;
   const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
   try {
-    return await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
+    await parts.executor.prepare?.();
+    const states = parts.executor.parallel > 1 ? await UnitStates.open(store, folder.id) : null;
+    await states?.begin(spec.executor);
+    const result = await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
+    if (states !== null) tellUnits(states, tracker, logger);
+    return result;
   } finally {
     await parts.dispose();
   }

@@ -1,17 +1,20 @@
 /** Step 7, and the warm-up before the loop: a tuned adapter is made once, kept in the store, and taken over from there. */
 import fs from "node:fs/promises";
 import { join } from "node:path";
-import type { AdapterFiles } from "../contracts/llm.js";
+import type { AdapterFiles, CorpusTexts } from "../contracts/llm.js";
 import type { AlignmentExample, TuningSettings, TuningStep, TuningTask } from "../contracts/tuner.js";
 import { RlrfError } from "../errors.js";
 import { mean } from "../metrics/aggregate.js";
 import { createRng } from "../rng.js";
 import type { Warmup } from "../spec/types.js";
 import { makeFolder, readJsonLines, writeJsonLines } from "../store/files.js";
+import type { StepIdentity } from "../store/store.js";
+import { distribute } from "./distribute.js";
 import { metadataText } from "./metadata.js";
 import type { PairedTexts, Pairing } from "./pairs.js";
 import { promptOf } from "./prompt.js";
 import type { Study, TuningParts } from "./study.js";
+import { tuningUnit } from "./units.js";
 
 /** How a tuning ended: means over the last tenth of its steps. */
 export interface TuningOutcome {
@@ -26,7 +29,7 @@ export interface AlignedPolicy {
 
 /** Tunes the policy in place on the pairs. @throws RLRF_REWARD_FLAT when there are none */
 export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pairing, iteration: number): Promise<AlignedPolicy> {
-  const { data, spec, parts } = study;
+  const { data, spec } = study;
   if (pairing.pairs.length === 0) throw nothingToTuneOn(pairing);
   const examples = pairing.pairs.map(
     ({ user, chosen, rejected }): AlignmentExample => ({
@@ -35,12 +38,8 @@ export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pa
       rejected: rejected.map(trained),
     }),
   );
-  const { alignment, loss, tuner } = tuning;
-  const settings = settingsOf(alignment);
-  const inputs = { examples, loss: parts.identities.loss, settings };
-  const { steps, adapter } = await tunedOnce(study, tuning, `iteration-${iteration}`, inputs, (task) =>
-    tuner.align({ ...task, settings }, examples, loss),
-  );
+  const settings = settingsOf(tuning.alignment);
+  const { steps, adapter } = await tunedOnce(study, tuning, { name: `iteration-${iteration}`, settings, examples });
   const last = steps.slice(-Math.ceil(steps.length / 10));
   const over = (figure: string) => mean(last.map((step) => step[figure] ?? Number.NaN));
   return { adapter, outcome: { accuracy: over("accuracy"), margin: over("margin") } };
@@ -57,10 +56,7 @@ export async function warmUpPolicy(study: Study, tuning: TuningParts, users: Int
     completion: metadataText(user, data, spec.prompt),
   }));
   const settings = warmupSettings(warmup);
-  const tuned = await tunedOnce(study, tuning, "warm-up", { dialogues, settings }, (task) =>
-    tuning.tuner.supervise({ ...task, settings }, dialogues),
-  );
-  return tuned.adapter;
+  return (await tunedOnce(study, tuning, { name: "warm-up", settings, dialogues })).adapter;
 }
 
 /** What a tuning made: the adapter as files, and the figures of every step, those of an earlier process included. */
@@ -69,19 +65,25 @@ interface Tuned {
   readonly steps: readonly TuningStep[];
 }
 
-async function tunedOnce(
-  study: Study,
-  { policy, llm, alignment: { lora } }: TuningParts,
-  name: string,
-  inputs: object,
-  tune: (task: Omit<TuningTask, "settings">) => Promise<void>,
-): Promise<Tuned> {
+/** One tuning: of dialogues or of examples. */
+export type Lesson = { readonly name: string; readonly settings: TuningSettings } & (
+  | { readonly dialogues: CorpusTexts["dialogues"] }
+  | { readonly examples: readonly AlignmentExample[] }
+);
+
+export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesson): Promise<Tuned> {
   const { context, parts } = study;
+  const { name, settings } = lesson;
+  const { policy, llm } = tuning;
+  const { lora } = tuning.alignment;
   const tracker = context.tracker.child(name, "iteration");
   const tell = ({ step, steps: _, ...figures }: TuningStep) => tracker.metrics(figures, step);
   const seed = createRng(study.llmSeed, name).seed();
   const from = { from: llm.identity(), lora, seed, tuner: parts.identities.tuner, engine: context.engine.name };
-  const step = await context.store.step({ step: "tune", version: 2, inputs: { ...inputs, ...from } }, async (folder) => {
+  const taught = "examples" in lesson ? { examples: lesson.examples, loss: parts.identities.loss } : { dialogues: lesson.dialogues };
+  const identity: StepIdentity = { step: "tune", version: 2, inputs: { ...taught, settings, ...from } };
+  await distribute(study, async () => [await tuningUnit(study, name, lesson, identity)]);
+  const step = await context.store.step(identity, async (folder) => {
     const progress = context.progress.start(name, 1, "steps");
     const figures: TuningStep[] = [];
     const onStep = (step: TuningStep) => {
@@ -91,7 +93,9 @@ async function tunedOnce(
     };
     const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];
     await makeFolder(own);
-    await tune({ policy, lora, seed, onStep, folder: own, shared, signal: context.signal });
+    const task: TuningTask = { policy, lora, settings, seed, onStep, folder: own, shared, signal: context.signal };
+    if ("examples" in lesson) await tuning.tuner.align(task, lesson.examples, tuning.loss);
+    else await tuning.tuner.supervise(task, lesson.dialogues);
     progress.end();
     await makeFolder(join(folder, "adapter"));
     await policy.exportAdapter(join(folder, "adapter"));

@@ -5,7 +5,9 @@ import { writeJsonLines } from "../store/files.js";
 import { type ArmKnowledge, derangement, exchanged, silent } from "./arms.js";
 import { compared } from "./comparisons.js";
 import { type ScoredLists, userValues } from "./figures.js";
-import { armScores, encoderOf, rankLists } from "./fits.js";
+import { distribute } from "./distribute.js";
+import { armScores, encoderOf, fitNames, rankLists, roundOf } from "./fits.js";
+import { encoderUnits, scoresUnits } from "./units.js";
 import type { PolicyTexts } from "./infer.js";
 import { sampled, type ScoredSample } from "./pairs.js";
 import type { FittedEncoder, Knowledge } from "./recommender.js";
@@ -25,21 +27,22 @@ export async function evaluate(study: Study, told: readonly PolicyTexts[]): Prom
   const arms = await armsOf(study, told);
   const scored = new Map(arms.map((arm) => [arm.name, [] as ScoredLists[]]));
   const valid = new Map(arms.map((arm) => [arm.name, [] as ScoredLists[]]));
-  for (const [fold, round] of study.data.parts.evaluate.entries()) {
-    for (const seed of study.spec.seeds) {
-      const name = { part: "evaluate", fold, seed } as const;
-      // One frozen encoder for all arms; not even restored when every arm's scores are in the store.
-      let encoder: FittedEncoder | undefined;
-      const shared = async () => (encoder ??= await encoderOf(study, round, name));
-      try {
-        for (const arm of arms) {
-          const scores = await armScores(study, arm, round, name, shared);
-          scored.get(arm.name)?.push(scores.test);
-          valid.get(arm.name)?.push(scores.valid);
-        }
-      } finally {
-        encoder?.dispose();
+  const fits = fitNames(study, "evaluate");
+  await distribute(study, () => encoderUnits(study, fits));
+  await distribute(study, () => scoresUnits(study, fits, arms));
+  for (const name of fits) {
+    const round = roundOf(study, name);
+    // One frozen encoder for all arms; not even restored when every arm's scores are in the store.
+    let encoder: FittedEncoder | undefined;
+    const shared = async () => (encoder ??= await encoderOf(study, round, name));
+    try {
+      for (const arm of arms) {
+        const scores = await armScores(study, arm, round, name, shared);
+        scored.get(arm.name)?.push(scores.test);
+        valid.get(arm.name)?.push(scores.valid);
       }
+    } finally {
+      encoder?.dispose();
     }
   }
   for (const [arm, lists] of scored) await writeScores(study, arm, lists);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Round } from "../contracts/dataset.js";
 import { writeJson } from "../store/files.js";
+import type { StepIdentity } from "../store/store.js";
 import { floatTensors, readTensors, valuesOf, writeTensors } from "../store/tensors.js";
 import type { ArmKnowledge } from "./arms.js";
 import type { ScoredLists } from "./figures.js";
@@ -25,11 +26,16 @@ export interface FitName {
   readonly seed: number;
 }
 
+/** Every fit of a part of the users, in the order of the result. */
+export function fitNames({ data, spec }: Study, part: FitName["part"]): readonly FitName[] {
+  return [...data.parts[part].keys()].flatMap((fold) => spec.seeds.map((seed) => ({ part, fold, seed })));
+}
+
 /** The sequence encoder of a round and seed, shared by all arms. */
 export async function encoderOf(study: Study, round: Round, name: FitName): Promise<FittedEncoder> {
   const { data, parts, spec, context } = study;
   const request = { data, encoder: parts.encoder, history: spec.protocol.history };
-  const step = await context.store.step({ step: "encoder", version: 1, inputs: encoderInputs(study, round, name) }, async (folder) => {
+  const step = await context.store.step(encoderStep(study, round, name), async (folder) => {
     const fitting = fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
     const fitted = await keepingLastGood(study, ["encoder", name], fitting);
     await writeTensors(join(folder, "state.safetensors"), await fitted.state());
@@ -49,8 +55,7 @@ export async function recommenderOf(
 ): Promise<Recommender> {
   const { data, parts, spec, context } = study;
   const request = { data, encoder, adaptor: parts.adaptor, reranker: parts.reranker, knowledge };
-  const inputs = recommenderInputs(study, round, name, knowledge);
-  const step = await context.store.step({ step: "recommender", version: 1, inputs }, async (folder) => {
+  const step = await context.store.step(recommenderStep(study, round, name, knowledge), async (folder) => {
     const fitting = fitRecommender({
       ...request,
       round,
@@ -109,26 +114,23 @@ export async function armScores(
   name: FitName,
   encoder: () => Promise<FittedEncoder>,
 ): Promise<ArmScores> {
-  const heard = arm.heardAtTest ?? arm.knowledge?.users ?? null;
-  const parts = { test: round.test, valid: round.valid };
-  const inputs = { recommender: recommenderInputs(study, round, name, arm.knowledge), heard, users: parts };
-  const step = await study.context.store.step({ step: "scores", version: 2, inputs }, async (folder) => {
+  const step = await study.context.store.step(scoresStep(study, round, name, arm), async (folder) => {
     const recommender = await recommenderOf(study, round, name, arm.knowledge, await encoder());
     const scored = async (users: Int32Array) => {
-      const { scores } = await rankLists(study, { recommender, users, seed: name.seed }, heard);
+      const { scores } = await rankLists(study, { recommender, users, seed: name.seed }, heardAtTest(arm));
       return { shape: [scores.length], values: scores };
     };
     try {
-      const tensors = { test: await scored(parts.test), valid: await scored(parts.valid) };
+      const tensors = { test: await scored(round.test), valid: await scored(round.valid) };
       await writeTensors(join(folder, "scores.safetensors"), tensors);
     } finally {
       recommender.dispose();
     }
   });
   const tensors = await readTensors(join(step.folder, "scores.safetensors"));
-  const scoresOf = (part: keyof typeof parts): ScoredLists => ({
+  const scoresOf = (part: "test" | "valid"): ScoredLists => ({
     seed: name.seed,
-    lists: listsOf(study.data, parts[part]),
+    lists: listsOf(study.data, round[part]),
     scores: valuesOf(tensors, part, Float32Array),
   });
   return { test: scoresOf("test"), valid: scoresOf("valid") };
@@ -137,6 +139,29 @@ export async function armScores(
 /** What valid users stop a fit by. */
 export function mainMetric(study: Study): string {
   return study.spec.protocol.metrics[0] as string;
+}
+
+/** The round that a fit's name speaks of. */
+export function roundOf({ data }: Study, { part, fold }: FitName): Round {
+  return data.parts[part][fold] as Round; // whoever names a fit goes through the rounds
+}
+
+function heardAtTest({ heardAtTest: other, knowledge }: ArmKnowledge): Float32Array | null {
+  return other ?? knowledge?.users ?? null;
+}
+
+export function encoderStep(study: Study, round: Round, name: FitName): StepIdentity {
+  return { step: "encoder", version: 1, inputs: encoderInputs(study, round, name) };
+}
+
+export function recommenderStep(study: Study, round: Round, name: FitName, knowledge: Knowledge | null): StepIdentity {
+  return { step: "recommender", version: 1, inputs: recommenderInputs(study, round, name, knowledge) };
+}
+
+export function scoresStep(study: Study, round: Round, name: FitName, arm: ArmKnowledge): StepIdentity {
+  const recommender = recommenderInputs(study, round, name, arm.knowledge);
+  const users = { test: round.test, valid: round.valid };
+  return { step: "scores", version: 2, inputs: { recommender, heard: heardAtTest(arm), users } };
 }
 
 function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {

@@ -7,12 +7,14 @@ import { mean } from "../metrics/aggregate.js";
 import { bootstrapInterval } from "../metrics/statistics.js";
 import { derangement, exchanged } from "./arms.js";
 import { type ScoredLists, userValues } from "./figures.js";
-import { encoderOf, type Listener, mainMetric, rankLists, recommenderOf } from "./fits.js";
+import { distribute } from "./distribute.js";
+import { encoderOf, fitNames, type Listener, mainMetric, rankLists, recommenderOf, roundOf } from "./fits.js";
 import type { PolicyTexts } from "./infer.js";
 import type { Knowledge } from "./recommender.js";
 import type { Hearing } from "./result.js";
 import type { RewardModels } from "./reward.js";
 import type { Study } from "./study.js";
+import { encoderUnits, recommenderUnits } from "./units.js";
 
 /** Before anything is sampled. @throws RLRF_REWARD_DEAF unless `alignment.deaf` is "continue" */
 export async function mustHear(study: Study, reward: RewardModels, texts: string): Promise<Hearing> {
@@ -27,16 +29,18 @@ export async function mustHear(study: Study, reward: RewardModels, texts: string
 export async function hearOnValidUsers(study: Study, { name: texts, texts: written }: PolicyTexts): Promise<Hearing> {
   const knowledge = await study.knowledge(written);
   const hearing = new HearingTest(study, knowledge);
-  for (const [fold, round] of study.data.parts.evaluate.entries()) {
-    for (const seed of study.spec.seeds) {
-      const name = { part: "evaluate", fold, seed } as const;
-      const encoder = await encoderOf(study, round, name);
-      try {
-        const recommender = await recommenderOf(study, round, name, knowledge, encoder);
-        await hearing.ask({ recommender, users: round.valid, seed }).finally(() => recommender.dispose());
-      } finally {
-        encoder.dispose();
-      }
+  const fits = fitNames(study, "evaluate");
+  await distribute(study, () => encoderUnits(study, fits));
+  await distribute(study, () => recommenderUnits(study, fits, knowledge));
+  for (const name of fits) {
+    const round = roundOf(study, name);
+    const encoder = await encoderOf(study, round, name);
+    try {
+      const recommender = await recommenderOf(study, round, name, knowledge, encoder);
+      const listener = { recommender, users: round.valid, seed: name.seed };
+      await hearing.ask(listener).finally(() => recommender.dispose());
+    } finally {
+      encoder.dispose();
     }
   }
   return warned(study, hearing.outcome(texts));

@@ -1,11 +1,16 @@
 /** Steps 1 and 5: the LLM answers prompts made of the knowledge windows alone; every answer is kept by prompt and never computed twice. */
+import { join } from "node:path";
 import type { GeneratedText, GenerationParameters, GenerationRequest } from "../contracts/llm.js";
 import { createRng } from "../rng.js";
+import { readJsonLines, writeJsonLines } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
+import type { StepIdentity } from "../store/store.js";
+import { distribute, isDistributed } from "./distribute.js";
 import { metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
 import type { ParsedText } from "./structure.js";
 import type { Study } from "./study.js";
+import { textUnits } from "./units.js";
 
 /** A text of a user, and what the parser made of it. */
 export interface UserText {
@@ -72,7 +77,7 @@ async function answered(
 }
 
 async function generate(
-  { generations, context, writer }: Study,
+  study: Study,
   missing: readonly number[],
   {
     requests,
@@ -80,22 +85,68 @@ async function generate(
     parameters,
   }: { readonly requests: readonly GenerationRequest[]; readonly keys: readonly string[]; readonly parameters: GenerationParameters },
 ): Promise<void> {
+  const { generations, context, writer } = study;
   if (missing.length === 0) return;
+  const wanted = missing.map((i) => requests[i] as GenerationRequest);
+  if (isDistributed(study) && writesHere(study)) {
+    const texts = await generateInShards(study, wanted, parameters);
+    for (const [j, i] of missing.entries()) generations.put(keys[i] as string, texts[j] as readonly GeneratedText[]);
+    return;
+  }
   const progress = context.progress.start("texts", missing.length, "prompts");
   const keep = (j: number, texts: readonly GeneratedText[]) => {
     generations.put(keys[missing[j] as number] as string, texts); // at once: a kill loses only what was being written
     progress.advance();
   };
   try {
-    await writer.generate(
-      missing.map((i) => requests[i] as GenerationRequest),
-      parameters,
-      keep,
-      context.signal,
-    );
+    await writer.generate(wanted, parameters, keep, context.signal);
   } finally {
     progress.end();
   }
+}
+
+/** Where a server writes the texts, more processes that ask it would not make it faster. */
+function writesHere({ parts, writer }: Study): boolean {
+  return parts.sampler === undefined && writer.policy !== undefined;
+}
+
+/** Users of a shard, at least: a model is loaded for each. */
+const smallestShard = 16;
+/** Shards for each unit that runs at once: the last one is not waited for long. */
+const shardsEach = 2;
+
+async function generateInShards(
+  study: Study,
+  requests: readonly GenerationRequest[],
+  parameters: GenerationParameters,
+): Promise<readonly (readonly GeneratedText[])[]> {
+  const size = Math.max(smallestShard, Math.ceil(requests.length / (shardsEach * study.parts.executor.parallel)));
+  const shards = chunks(requests, size);
+  await distribute(study, () => textUnits(study, shards, parameters, (shard) => shardStep(study, shard, parameters)));
+  const texts: (readonly GeneratedText[])[] = [];
+  for (const shard of shards) texts.push(...(await textsOfShard(study, shard, parameters)));
+  return texts;
+}
+
+/** The texts of some users in a step of its own: what a unit of work makes. */
+export async function textsOfShard(
+  study: Study,
+  requests: readonly GenerationRequest[],
+  parameters: GenerationParameters,
+): Promise<readonly (readonly GeneratedText[])[]> {
+  const { writer, context } = study;
+  const step = await context.store.step(shardStep(study, requests, parameters), async (folder) => {
+    await writeJsonLines(join(folder, "texts.jsonl"), await writer.generate(requests, parameters, undefined, context.signal));
+  });
+  return readJsonLines(join(step.folder, "texts.jsonl"));
+}
+
+function shardStep({ writer }: Study, requests: readonly GenerationRequest[], parameters: GenerationParameters): StepIdentity {
+  return { step: "texts", version: 1, inputs: { identity: writer.identity(), parameters, requests } };
+}
+
+function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 /** What a fixed template says of every user: the texts of the `metadata` arm, written by no LLM. */

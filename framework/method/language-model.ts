@@ -1,6 +1,6 @@
 /** The policy before any feedback: loaded or trained by its backend once, and kept in the store. */
 import { join } from "node:path";
-import type { LlmBackend } from "../contracts/llm.js";
+import type { AdapterState, LlmBackend } from "../contracts/llm.js";
 import { readJson, writeJson } from "../store/files.js";
 import { floatTensors, readTensors, writeTensors } from "../store/tensors.js";
 import { inventedDialogues } from "./corpus.js";
@@ -15,6 +15,15 @@ export async function loadLanguageModel(study: Study, llm: LlmBackend): Promise<
   await load(study, llm);
   await study.useLlm(llm);
   await prepareSampler(study);
+}
+
+/** The model alone, with an adapter: what a process needs that makes single steps of another one's run. */
+export async function loadPolicy(study: Study, llm: LlmBackend, adapter: AdapterState | null): Promise<void> {
+  await load(study, llm);
+  const { alignment } = study.spec;
+  if (adapter === null || alignment === undefined) return;
+  llm.policy?.attach(alignment.lora, 0);
+  llm.policy?.restore(adapter);
 }
 
 async function load(study: Study, llm: LlmBackend): Promise<void> {

@@ -5,11 +5,14 @@ import type { Round } from "../contracts/dataset.js";
 import { mean } from "../metrics/aggregate.js";
 import { readJson, writeJson } from "../store/files.js";
 import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
-import { encoderOf, type FitName, type Listener, recommenderOf } from "./fits.js";
+import type { StepIdentity } from "../store/store.js";
+import { distribute, isDistributed } from "./distribute.js";
+import { encoderOf, type FitName, fitNames, type Listener, recommenderOf, roundOf } from "./fits.js";
 import type { PolicyTexts, UserText } from "./infer.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
 import { RewardBatches } from "./reward-batch.js";
 import type { Study } from "./study.js";
+import { encoderUnits, recommenderUnits, rewardUnits, type StepUnit } from "./units.js";
 
 interface RewardModel {
   readonly round: Round;
@@ -18,7 +21,8 @@ interface RewardModel {
   readonly recommender: Recommender;
 }
 
-async function modelOf(study: Study, round: Round, name: FitName, knowledge: Knowledge): Promise<RewardModel> {
+async function modelOf(study: Study, name: FitName, knowledge: Knowledge): Promise<RewardModel> {
+  const round = roundOf(study, name);
   const encoder = await encoderOf(study, round, name);
   try {
     return { round, name, encoder, recommender: await recommenderOf(study, round, name, knowledge, encoder) };
@@ -28,6 +32,14 @@ async function modelOf(study: Study, round: Round, name: FitName, knowledge: Kno
   }
 }
 
+/** What reward models hear, and have learnt to hear. */
+export interface Heard {
+  /** Of the study's users. */
+  readonly knowledge: Knowledge;
+  /** A text a user. */
+  readonly texts: readonly UserText[];
+}
+
 /** The cross-fitted reward models of an iteration: one for each part of the align users and each recommender seed. */
 export class RewardModels {
   private readonly batches: RewardBatches;
@@ -35,22 +47,31 @@ export class RewardModels {
   private constructor(
     private readonly study: Study,
     private readonly reward: Reward,
-    readonly knowledge: Knowledge,
+    private readonly heard: Heard,
     private readonly models: readonly RewardModel[],
-    /** What the models have learnt to hear, a text a user. */
-    private readonly heard: readonly UserText[],
   ) {
     this.batches = new RewardBatches(study, reward);
   }
 
+  get knowledge(): Knowledge {
+    return this.heard.knowledge;
+  }
+
   /** Step 3, for the reward: recommenders that have learnt to hear texts like these. */
-  static async fit(study: Study, reward: Reward, heard: PolicyTexts): Promise<RewardModels> {
-    const knowledge = await study.knowledge(heard.texts);
+  static async fit(study: Study, reward: Reward, { texts }: PolicyTexts): Promise<RewardModels> {
+    const knowledge = await study.knowledge(texts);
+    const fits = fitNames(study, "reward");
+    await distribute(study, () => encoderUnits(study, fits));
+    await distribute(study, () => recommenderUnits(study, fits, knowledge));
+    return RewardModels.of(study, reward, fits, { knowledge, texts });
+  }
+
+  /** Some of them: fitted, or found in the store. */
+  static async of(study: Study, reward: Reward, fits: readonly FitName[], heard: Heard): Promise<RewardModels> {
     const models: RewardModel[] = [];
-    const fitted = new RewardModels(study, reward, knowledge, models, heard.texts);
+    const fitted = new RewardModels(study, reward, heard, models);
     try {
-      for (const [fold, round] of study.data.parts.reward.entries())
-        for (const seed of study.spec.seeds) models.push(await modelOf(study, round, { part: "reward", fold, seed }, knowledge));
+      for (const name of fits) models.push(await modelOf(study, name, heard.knowledge));
       return fitted;
     } catch (error) {
       fitted.dispose();
@@ -63,52 +84,78 @@ export class RewardModels {
    * @returns [texts]; NaN for a user without a relevant item in any list
    */
   async score(texts: readonly UserText[]): Promise<Float64Array> {
-    const { context, parts, spec, dataKey } = this.study;
-    const inputs = {
+    const inputs = this.inputs(texts);
+    const step = await this.study.context.store.step({ step: "rewards", version: 1, inputs }, async (folder) => {
+      const vectors = await this.study.encode(texts);
+      await distribute(this.study, () => this.units(texts, vectors));
+      const values = new Float64Array(texts.length);
+      const figures: Record<string, number>[] = [];
+      for (const model of this.models) {
+        const own = isDistributed(this.study) ? await this.keptOf(model, texts, vectors) : await this.rewardsOf(model, texts, vectors);
+        figures.push(...own.figures);
+        for (const [i, row] of rowsOf(model, texts).entries())
+          values[row] = (values[row] as number) + (own.values[i] as number) / this.study.spec.seeds.length;
+      }
+      await writeRewards(folder, { values, figures });
+    });
+    const { values, figures } = await readRewards(step.folder);
+    this.tell(figures);
+    return values;
+  }
+
+  /** A unit of work for each model: a model scores all its users' texts at once, for some rewards compare them. */
+  private units(texts: readonly UserText[], vectors: Float32Array): Promise<readonly StepUnit[]> {
+    const makes = ({ name }: RewardModel) => ({ name, makes: this.stepOf(name, texts) });
+    return rewardUnits(this.study, this.models.map(makes), { heard: this.heard, texts, vectors });
+  }
+
+  /** Makes what another process asks for: the rewards of each model's users, in the store. @param vectors what is heard of the texts */
+  async keep(texts: readonly UserText[], vectors: Float32Array): Promise<void> {
+    for (const model of this.models) await this.keptOf(model, texts, vectors);
+  }
+
+  private async keptOf(model: RewardModel, texts: readonly UserText[], vectors: Float32Array): Promise<Rewards> {
+    const step = await this.study.context.store.step(this.stepOf(model.name, texts), async (folder) => {
+      await writeRewards(folder, await this.rewardsOf(model, texts, vectors));
+    });
+    return readRewards(step.folder);
+  }
+
+  private async rewardsOf(model: RewardModel, texts: readonly UserText[], vectors: Float32Array): Promise<Rewards> {
+    const figures: Record<string, number>[] = [];
+    const batch = await this.batches.of(model, texts, vectors, rowsOf(model, texts));
+    const calibration = this.reward.needs.includes("calibration") ? { calibration: await this.calibration(model) } : {};
+    const report = (told: Readonly<Record<string, number>>) => void figures.push({ ...told });
+    return { values: await this.reward.reward({ ...batch, ...calibration, report }), figures };
+  }
+
+  private stepOf(model: FitName, texts: readonly UserText[]): StepIdentity {
+    return { step: "model-rewards", version: 1, inputs: { ...this.inputs(texts), model } };
+  }
+
+  private inputs(texts: readonly UserText[]) {
+    const { context, parts, spec, dataKey, data } = this.study;
+    return {
       data: dataKey,
       reward: parts.identities.reward,
       models: [parts.identities.encoder, parts.identities.adaptor, parts.identities.reranker, this.knowledge, spec.seeds],
       metric: spec.protocol.metrics[0],
       history: spec.protocol.history,
-      rounds: this.study.data.parts.reward,
+      rounds: data.parts.reward,
       engine: context.engine.name,
       ties: spec.protocol.ties,
       texts: texts.map(({ user, parsed }) => [user, parsed.canonical, parsed.structureRate]),
-      ...(this.reward.needs.includes("prompts") && { prompt: spec.prompt, heard: this.heard, raw: texts.map(({ text }) => text) }),
+      ...(this.reward.needs.includes("prompts") && { prompt: spec.prompt, heard: this.heard.texts, raw: texts.map(({ text }) => text) }),
     };
-    const step = await context.store.step({ step: "rewards", version: 1, inputs }, async (folder) => {
-      const { values, figures } = await this.scored(texts);
-      await writeTensors(join(folder, "rewards.safetensors"), { rewards: { shape: [values.length], values: values } });
-      await writeJson(join(folder, "figures.json"), figures);
-    });
-    await this.tell(step.folder);
-    const file = join(step.folder, "rewards.safetensors");
-    return valuesOf(await readTensors(file), "rewards", Float64Array);
-  }
-
-  private async scored(texts: readonly UserText[]) {
-    const values = new Float64Array(texts.length);
-    const figures: Record<string, number>[] = [];
-    const vectors = await this.study.encode(texts);
-    for (const model of this.models) {
-      const mine = new Set(model.round.test);
-      const rows = texts.flatMap(({ user }, row) => (mine.has(user) ? [row] : []));
-      const batch = await this.batches.of(model, texts, vectors, rows);
-      const calibration = this.reward.needs.includes("calibration") ? { calibration: await this.calibration(model) } : {};
-      const rewards = await this.reward.reward({ ...batch, ...calibration, report: (told) => void figures.push({ ...told }) });
-      for (const [i, row] of rows.entries()) values[row] = (values[row] as number) + (rewards[i] as number) / this.study.spec.seeds.length;
-    }
-    return { values, figures };
   }
 
   private async calibration(model: RewardModel): Promise<RewardBatch> {
-    const vectors = this.knowledge.users;
-    return this.batches.of(model, this.heard, vectors, [...model.round.test], { measureAll: true });
+    const { knowledge, texts } = this.heard;
+    return this.batches.of(model, texts, knowledge.users, [...model.round.test], { measureAll: true });
   }
 
   /** What the reward said of itself: the mean over the models. */
-  private async tell(folder: string): Promise<void> {
-    const told = await readJson<readonly Record<string, number>[]>(join(folder, "figures.json")).catch(() => []);
+  private tell(told: Rewards["figures"]): void {
     const means = Object.keys(told[0] ?? {}).map(
       (name) => [`reward/${name}`, mean(told.map((figures) => figures[name] ?? Number.NaN))] as const,
     );
@@ -127,4 +174,26 @@ export class RewardModels {
     for (const { recommender } of this.models) recommender.dispose();
     for (const { encoder } of this.models) encoder.dispose();
   }
+}
+
+/** Of texts, and what the reward said of itself, an entry a report. */
+interface Rewards {
+  readonly values: Float64Array;
+  readonly figures: readonly Readonly<Record<string, number>>[];
+}
+
+/** The texts that a model may score. */
+function rowsOf({ round }: RewardModel, texts: readonly UserText[]): number[] {
+  const mine = new Set(round.test);
+  return texts.flatMap(({ user }, row) => (mine.has(user) ? [row] : []));
+}
+
+async function writeRewards(folder: string, { values, figures }: Rewards): Promise<void> {
+  await writeTensors(join(folder, "rewards.safetensors"), { rewards: { shape: [values.length], values } });
+  await writeJson(join(folder, "figures.json"), figures);
+}
+
+async function readRewards(folder: string): Promise<Rewards> {
+  const values = valuesOf(await readTensors(join(folder, "rewards.safetensors")), "rewards", Float64Array);
+  return { values, figures: await readJson<Rewards["figures"]>(join(folder, "figures.json")).catch(() => []) };
 }

@@ -10,7 +10,6 @@ import { RlrfError } from "../errors.js";
 import type { Alignment, Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import type { KeyedLog } from "../store/log.js";
-import type { RunFolder } from "../store/run-folder.js";
 import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
@@ -20,10 +19,18 @@ import { parseStructure } from "./structure.js";
 import { itemVectors, userVectors, VectorCache } from "./knowledge.js";
 import type { Knowledge } from "./recommender.js";
 
+/** Where files lie that outlive the process: a run's folder. */
+export interface WorkFolder {
+  /** The run's name. */
+  readonly id: string;
+  /** A path inside the folder. */
+  path(...parts: readonly string[]): string;
+}
+
 /** What a run is given besides its spec and its parts. */
 export interface RunContext {
   readonly store: Store;
-  readonly folder: RunFolder;
+  readonly folder: WorkFolder;
   readonly tracker: Tracker;
   readonly logger: Logger;
   readonly progress: Progress;
@@ -63,15 +70,19 @@ export class Study {
   static async prepare(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
     const begun = performance.now();
     await parts.tuner?.prepare?.();
-    // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
-    const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
-    const generations = await context.store.log<readonly GeneratedText[]>("texts");
-    const digest = digestOf(data);
-    await tellLists(context, digest, data.counts);
-    const study = new Study(spec, parts, context, data, digest, generations);
+    const study = await Study.withData(spec, parts, context);
+    await tellLists(context, study.dataKey, study.data.counts);
     if (parts.textEncoder.useLlm === undefined) await study.openEncoder(parts.identities.textEncoder as string);
     study.spent("prepare", begun);
     return study;
+  }
+
+  /** The same data for a process that makes single steps of another one's run: it encodes nothing. */
+  static async withData(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
+    // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
+    const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
+    const generations = await context.store.log<readonly GeneratedText[]>("texts");
+    return new Study(spec, parts, context, data, digestOf(data), generations);
   }
 
   /** An encoder of the run's own LLM encodes from here on; others do from the beginning. @param llm prepared, and without an adapter */

@@ -6,7 +6,7 @@ import { assemble, type Assembly, type Services } from "../kernel/assemble.js";
 import type { Registry } from "../kernel/registry.js";
 import { Study } from "../method/study.js";
 import { RunFolder } from "../store/run-folder.js";
-import type { Tracker } from "../track/tracker.js";
+import { silentTracker } from "../track/tracker.js";
 import { type EndedRun, unpromotable } from "./run.js";
 
 export interface Workshop {
@@ -15,8 +15,6 @@ export interface Workshop {
   readonly signal: AbortSignal;
 }
 
-const untold: Tracker = { child: () => untold, params() {}, metrics() {}, tags() {}, artifact() {}, finish() {} };
-
 /** @throws RLRF_PROMOTE_RUN when the data set is not that of the run any more */
 export async function withStudy<T>(run: EndedRun, workshop: Workshop, act: (study: Study, parts: Assembly) => Promise<T>): Promise<T> {
   const { registry, services, signal } = workshop;
@@ -24,7 +22,7 @@ export async function withStudy<T>(run: EndedRun, workshop: Workshop, act: (stud
   const parts = await assemble(run.spec, registry, services);
   try {
     const folder = await RunFolder.open(scratch, "study");
-    const study = await Study.prepare(run.spec, parts, { ...services, folder, tracker: untold, signal });
+    const study = await Study.prepare(run.spec, parts, { ...services, folder, tracker: silentTracker, signal });
     try {
       if (study.dataKey !== run.listsDigest)
         throw unpromotable(

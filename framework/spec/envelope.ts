@@ -240,17 +240,19 @@ const sectionDescriptions: Readonly<Record<PluginKind, string>> = {
   executor: "Where the work is done: on this machine, or on a cluster. It changes no result and is no part of a run's identity.",
 };
 
+/** Kinds that a spec need not speak of. */
+const defaultPlugins: Readonly<Partial<Record<PluginKind, string>>> = { executor: "local" };
+
 function section(kind: PluginKind, more: Readonly<Record<string, Schema>> = {}): Schema {
+  const usual = defaultPlugins[kind];
+  const plugin = { type: "string", minLength: 1, description: `Name of the ${kind} (rlrf list ${kind}).` };
   const properties = {
-    plugin: { type: "string", minLength: 1, description: `Name of the ${kind} (rlrf list ${kind}).` },
+    plugin: usual === undefined ? plugin : { ...plugin, default: usual },
     version: { type: "string", description: "Range of versions, e.g. ^1.2; whatever is registered when left out." },
     options: { type: "object", default: {}, description: `Options of the plugin (rlrf describe ${kind}/NAME).` },
     ...more,
   };
-  return closed(sectionDescriptions[kind], properties, {
-    required: ["plugin"],
-    ...(kind === "executor" ? { default: { plugin: "local" } } : {}),
-  });
+  return closed(sectionDescriptions[kind], properties, usual === undefined ? { required: ["plugin"] } : { default: {} });
 }
 
 const llmSettings = {

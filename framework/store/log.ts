@@ -34,6 +34,10 @@ export class KeyedLog<Value> {
     return this.values.size;
   }
 
+  keys(): IterableIterator<string> {
+    return this.values.keys();
+  }
+
   get(key: string): Value | undefined {
     return this.values.get(key);
   }

@@ -38,6 +38,11 @@ const manifestName = "manifest.json";
 const dayMilliseconds = 86_400_000;
 let temporaries = 0;
 
+/** Names a step's result. */
+export function stepKey({ step, version, inputs }: StepIdentity): string {
+  return hashOf({ step, version, inputs });
+}
+
 export const stderrLogger: Logger = {
   info: (message) => void process.stderr.write(`${message}\n`),
   warn: (code, message) => void process.stderr.write(`warning ${code}: ${message}\n`),
@@ -76,12 +81,18 @@ export class Store {
    * @throws RLRF_DISK_FULL, RLRF_FILE_DENIED, and what `make` throws
    */
   step(identity: StepIdentity, make: (folder: string) => Promise<void>): Promise<StepResult> {
-    const key = hashOf({ step: identity.step, version: identity.version, inputs: identity.inputs });
+    const key = stepKey(identity);
     const running = this.making.get(key);
     if (running !== undefined) return running;
     const result = this.findOrMake(identity, key, make).finally(() => this.making.delete(key));
     this.making.set(key, result);
     return result;
+  }
+
+  /** The verified folder of a result that is there; null where it is not (any more). */
+  async find(step: string, key: string): Promise<string | null> {
+    const folder = join(this.root, "steps", checkName(step), checkName(key));
+    return (await this.verifiedOrDiscarded(folder, key)) ? folder : null;
   }
 
   /**

@@ -1,0 +1,66 @@
+/** `rlrf cancel RUN`: ends what a run has started, and nothing else. */
+import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { jsonOption, quietOption, type Register } from "./command.js";
+import { createLogger, print, printJson } from "./terminal.js";
+
+interface CancelOptions {
+  readonly cache: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export const register: Register = (program) => {
+  const command = program
+    .command("cancel")
+    .description("end a run that an executor distributes: its driver, and the jobs that it started; what is done is kept")
+    .argument("<run>", "the run's name, or its folder")
+    .option("--cache <folder>", "the store that the run uses", ".rlrf");
+  jsonOption(quietOption(command)).action(cancelRun);
+};
+
+/** A driver looks every second; its store may be on another machine. */
+const patience = 15_000; // ms
+
+async function cancelRun(run: string, { cache, json = false, quiet = false }: CancelOptions): Promise<void> {
+  const { Store } = await import("../store/store.js");
+  const { UnitStates } = await import("../executor/unit-states.js");
+  const states = await UnitStates.existing(new Store(cache), basename(run));
+  const told = states.driverState !== "dead" && (await tellDriver(states));
+  const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.runId, quiet);
+  if (json) return printJson({ run: states.runId, driver: told, jobs: stopped });
+  if (quiet) return;
+  print(told ? "the driver ends, and its units with it" : "no driver is at work");
+  print(stopped.length === 0 ? "no job of it is left" : `stopped: ${stopped.join(", ")}`);
+}
+
+/** @returns whether it has heard */
+async function tellDriver(states: {
+  cancel(): Promise<void>;
+  clearCancellation(): Promise<void>;
+  readonly isCancelled: boolean;
+}): Promise<boolean> {
+  await states.cancel();
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await sleep(200)) if (!states.isCancelled) return true;
+  await states.clearCancellation(); // it is not distributing: nothing is to be ended when it does
+  return false;
+}
+
+async function stopJobs(reference: { readonly plugin: string }, runId: string, quiet: boolean): Promise<readonly string[]> {
+  const { Registry } = await import("../kernel/registry.js");
+  const { Assembler } = await import("../kernel/assemble.js");
+  const { resolveReference } = await import("../spec/resolve.js");
+  const { createAssets } = await import("../setup/assets.js");
+  const { createProgress } = await import("./progress.js");
+  const registry = await Registry.read();
+  const logger = createLogger({ quiet });
+  const progress = createProgress({ quiet });
+  const assembler = new Assembler(registry, { logger, progress, assets: createAssets({ logger, progress }) });
+  try {
+    const resolved = resolveReference(registry, "executor", reference);
+    const { product } = await assembler.build<import("../contracts/executor.js").Executor>("executor", resolved, 0, "/executor");
+    return (await product.stop?.(`${runId}.`)) ?? [];
+  } finally {
+    await assembler.dispose();
+  }
+}

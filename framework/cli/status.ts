@@ -1,0 +1,46 @@
+/** `rlrf status RUN`: the units of a run that an executor distributes, from any machine that sees the store. */
+import { basename } from "node:path";
+import type { UnitState } from "../contracts/executor.js";
+import { jsonOption, type Register } from "./command.js";
+import { print, printJson, table } from "./terminal.js";
+
+interface StatusOptions {
+  readonly cache: string;
+  readonly json?: boolean;
+}
+
+export const register: Register = (program) => {
+  const command = program
+    .command("status")
+    .description("show the units of work of a run that an executor distributes: waiting, running, done, failed")
+    .argument("<run>", "the run's name, or its folder")
+    .option("--cache <folder>", "the store that the run uses", ".rlrf");
+  jsonOption(command).action(showStatus);
+};
+
+const order: readonly UnitState[] = ["waiting", "running", "done", "failed", "cancelled"];
+
+async function showStatus(run: string, { cache, json = false }: StatusOptions): Promise<void> {
+  const { Store } = await import("../store/store.js");
+  const { UnitStates } = await import("../executor/unit-states.js");
+  const states = await UnitStates.existing(new Store(cache), basename(run));
+  const units = await states.seen();
+  const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
+  const { driver, driverState } = states;
+  const driven = { process: driver?.process.split("-")[0] ?? null, machine: driver?.machine ?? null, state: driverState };
+  if (json) return printJson({ run: states.runId, executor: driver?.executor.plugin ?? null, driver: driven, counts, units });
+  print(`run        ${states.runId}`);
+  print(`executor   ${driver?.executor.plugin ?? "?"}`);
+  print(`driver     process ${driven.process} on ${driven.machine}: ${shownState[driverState]}`);
+  print(`units      ${order.map((state) => `${counts[state]} ${state}`).join(", ")}`);
+  const telling = units.filter(({ state, lost }) => state !== "done" || lost.length > 0);
+  if (telling.length === 0) return;
+  const rows = telling.map(({ label, state, attempt, place, lost }) => [label, state, String(attempt), place ?? "", lost.at(-1) ?? ""]);
+  print(`\n${table([["unit", "state", "attempt", "place", "lost before"], ...rows], [2])}`);
+}
+
+const shownState = {
+  alive: "at work",
+  dead: "gone; the same command goes on from here, unless the run is done",
+  elsewhere: "on another machine",
+} as const;

@@ -1,0 +1,155 @@
+/** The units of a run as whoever sees the store finds them: waiting, running, done or failed, and why an attempt was lost. */
+import { existsSync } from "node:fs";
+import fs from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import type { PluginReference } from "../spec/types.js";
+import type { UnitChange, UnitState } from "../contracts/executor.js";
+import { RlrfError } from "../errors.js";
+import { makeFolder } from "../store/files.js";
+import type { KeyedLog } from "../store/log.js";
+import { processIn, processToken, stateOf } from "../store/process.js";
+import type { Store } from "../store/store.js";
+
+export interface UnitRecord {
+  readonly id: string;
+  /** For people. */
+  readonly label: string;
+  /** The step that it makes. */
+  readonly step: string;
+  readonly key: string;
+  readonly state: UnitState;
+  readonly attempt: number;
+  readonly place: string | null;
+  /** Why each lost attempt was. */
+  readonly lost: readonly string[];
+  /** When it came into this state; ISO 8601. */
+  readonly since: string;
+}
+
+/** Who distributes the units. */
+export interface Driver {
+  readonly process: string;
+  readonly machine: string;
+  readonly executor: PluginReference;
+}
+
+const driverKey = "driver";
+/** Between two looks whether somebody cancels the run. */
+const lookEvery = 1_000; // ms
+
+export class UnitStates {
+  private constructor(
+    private readonly store: Store,
+    readonly runId: string,
+    private readonly log: KeyedLog<UnitRecord | Driver>,
+  ) {}
+
+  static async open(store: Store, runId: string): Promise<UnitStates> {
+    const log = await store.log<UnitRecord | Driver>(logName(runId));
+    return new UnitStates(store, runId, log);
+  }
+
+  /** @throws RLRF_RUN_UNKNOWN when the store knows of no units of this run */
+  static async existing(store: Store, runId: string): Promise<UnitStates> {
+    if (existsSync(join(store.root, "logs", `${logName(runId)}.log`))) return UnitStates.open(store, runId);
+    throw new RlrfError("RLRF_RUN_UNKNOWN", {
+      message: `the store knows of no units of a run "${runId}"`,
+      where: store.root,
+      expected: "the name of a run that an executor distributes, and the store that it uses",
+      hint: "name the store with --cache; a run of the executor local with one process makes its steps itself and has no units",
+    });
+  }
+
+  /** Called by the process that distributes, at its beginning: what was cancelled goes on. */
+  async begin(executor: PluginReference): Promise<void> {
+    await fs.rm(this.cancellation, { force: true });
+    this.log.put(driverKey, { process: processToken, machine: hostname(), executor });
+  }
+
+  get driver(): Driver | undefined {
+    return this.log.get(driverKey) as Driver | undefined;
+  }
+
+  /** "elsewhere": on a machine of which nothing can be known from here. */
+  get driverState(): "alive" | "dead" | "elsewhere" {
+    const owner = processIn(this.driver?.process ?? "");
+    return owner === null ? "dead" : stateOf(owner);
+  }
+
+  expect(id: string, { label, step, key }: Pick<UnitRecord, "label" | "step" | "key">): void {
+    const lost = this.unit(id)?.lost ?? [];
+    this.log.put(id, { id, label, step, key, state: "waiting", attempt: 0, place: null, lost, since: now() });
+  }
+
+  change({ id, state, attempt, place, lost }: UnitChange): void {
+    const before = this.unit(id);
+    if (before === undefined || (state === "waiting" && lost === undefined)) return; // as it is expected
+    const losses = lost === undefined ? before.lost : [...before.lost, lost];
+    this.log.put(id, { ...before, state, attempt, place: place ?? before.place, lost: losses, since: now() });
+  }
+
+  labelOf(id: string): string {
+    return this.unit(id)?.label ?? id;
+  }
+
+  all(): readonly UnitRecord[] {
+    return [...this.log.keys()].flatMap((id) => (id === driverKey ? [] : [this.unit(id) as UnitRecord]));
+  }
+
+  /** As they are now: what the store has is done, whoever made it; what a dead driver on this machine left running waits for the next one. */
+  async seen(): Promise<readonly UnitRecord[]> {
+    const orphaned = this.driverState === "dead" && this.driver?.executor.plugin === "local";
+    return this.all().map((unit) => {
+      if (existsSync(join(this.store.root, "steps", unit.step, unit.key))) return { ...unit, state: "done" };
+      return orphaned && unit.state === "running" ? { ...unit, state: "waiting" } : unit;
+    });
+  }
+
+  /** Asks the process that distributes, on whichever machine, to end. */
+  async cancel(): Promise<void> {
+    await makeFolder(dirname(this.cancellation));
+    await fs.writeFile(this.cancellation, `${processToken} on ${hostname()}\n`);
+  }
+
+  get isCancelled(): boolean {
+    return existsSync(this.cancellation);
+  }
+
+  async clearCancellation(): Promise<void> {
+    await fs.rm(this.cancellation, { force: true });
+  }
+
+  /** Aborted by `signal`, or when somebody cancels the run. */
+  watchCancellation(signal: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+    const controller = new AbortController();
+    const look = setInterval(() => {
+      if (!this.isCancelled) return;
+      void this.clearCancellation();
+      controller.abort(
+        new RlrfError("RLRF_RUN_CANCELLED", {
+          message: `run ${this.runId} was cancelled`,
+          where: this.store.root,
+          hint: "what is done is kept; the same command goes on from here",
+        }),
+      );
+    }, lookEvery).unref();
+    return { signal: AbortSignal.any([signal, controller.signal]), end: () => clearInterval(look) };
+  }
+
+  private unit(id: string): UnitRecord | undefined {
+    return this.log.get(id) as UnitRecord | undefined;
+  }
+
+  private get cancellation(): string {
+    return join(this.store.root, "cancelled", this.runId);
+  }
+}
+
+function logName(runId: string): string {
+  return `units-${runId}`;
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
