@@ -39,6 +39,9 @@ export interface ServeOptions {
   readonly quiet?: boolean;
 }
 
+/** Lists are small: a second thread would cost more than it gains, and the LLM's process has use for it. */
+const threads = 1;
+
 export async function serveModel(name: string, options: ServeOptions): Promise<void> {
   const { host, port, quiet = false } = options;
   const logger = createLogger({ quiet });
@@ -52,7 +55,7 @@ export async function serveModel(name: string, options: ServeOptions): Promise<v
   const server = await Server.listen({ host, port, limits: limitsOf(options) }, metrics, logger);
   let served: ServedModel | undefined;
   try {
-    served = await load(model, registry, await startEngine(engine), logger, quiet);
+    served = await load(model, registry, await startEngine(engine, threads), logger, quiet);
     writer = await writerOf(model, options, logger);
     const texts = new Texts(served, writer, { sources: options.texts, wait: options.llmWait * 1000 }, logger);
     server.serve(await Service.open(served, texts, { history: options.maxHistory, candidates: options.maxCandidates }, version));
@@ -81,7 +84,7 @@ async function load(model: Model, registry: Registry, engine: EngineInfo, logger
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
   const services = { logger, progress, assets: createAssets({ logger, progress }), engine, store: new Store(".rlrf", logger) };
   const served = await ServedModel.load(model, registry, services);
-  const { lists, largest } = await mustScoreAsPromoted(served);
+  const { lists, largest } = await mustScoreAsPromoted(served, 50);
   logger.info(`tried: ${lists} lists score as they did when it was promoted (apart by ${largest.toExponential(1)} at most)`);
   return served;
 }

@@ -130,7 +130,7 @@ export class VectorCache {
  * @returns [texts, aspects, width]; an aspect without an answer is a zero vector
  */
 export async function userVectors(
-  texts: readonly ParsedText[],
+  texts: readonly Pick<ParsedText, "values">[],
   aspects: readonly string[],
   cache: VectorCache,
   progress?: Progress,

@@ -70,19 +70,20 @@ export async function probesOf(served: ServedModel): Promise<readonly Probe[]> {
   return probes;
 }
 
-/** @throws RLRF_MODEL_DIFFERS, RLRF_MODEL_BROKEN */
-export async function mustScoreAsPromoted(served: ServedModel): Promise<Agreement> {
+/** @param passes over the probes; those after the first warm the engine and the compiler @throws RLRF_MODEL_DIFFERS, RLRF_MODEL_BROKEN */
+export async function mustScoreAsPromoted(served: ServedModel, passes = 1): Promise<Agreement> {
   const path = served.model.file(modelFiles.probes);
   if (path === null) throw broken(served.model.folder, `it has no ${modelFiles.probes}`);
   const { value } = parseJson(await readBounded(path, modelLimits.probes), path);
   if (!Array.isArray(value) || !value.every(isProbe)) throw broken(path, "it holds no probes");
   let largest = 0;
-  for (const { history, candidates, scores } of value as unknown as readonly Probe[]) {
+  const probes = value as unknown as readonly Probe[];
+  for (const { history, candidates, scores } of Array.from({ length: passes }, () => probes).flat()) {
     if (candidates.some((id) => !served.catalogue.numbers.has(id))) throw broken(path, "a probe names unknown items");
     largest = Math.max(largest, distance(await probed(served, history, candidates), scores));
   }
   if (!(largest <= tolerance)) throw differs(path, largest, "where it was promoted");
-  return { lists: value.length, largest };
+  return { lists: probes.length, largest };
 }
 
 /** Through everything but the LLM: the text is the template's. */

@@ -13,13 +13,16 @@ export interface RankerParts {
   readonly reranker: Reranker;
 }
 
+/** What a text says to each recommender, after its experts: a text is adapted once, however many lists it meets. */
+export type Voice = readonly { readonly shape: [number, number, number]; readonly values: Float32Array }[];
+
 export interface ListToRank {
   /** Numbers of items, oldest first. */
   readonly history: Int32Array;
   /** Numbers of items. */
   readonly candidates: Int32Array;
-  /** What the user's text says, [aspects * width]; null = nothing. */
-  readonly voice: Float32Array | null;
+  /** Of this ranker; null = the user is silent. */
+  readonly voice: Voice | null;
 }
 
 interface LoadedRecommender {
@@ -30,18 +33,17 @@ interface LoadedRecommender {
 }
 
 export class Ranker {
-  private constructor(
-    private readonly recommenders: readonly LoadedRecommender[],
-    /** Values of a silent user. */
-    private readonly voiceSize: number,
-  ) {}
+  private silence: Voice = [];
+
+  private constructor(private readonly recommenders: readonly LoadedRecommender[]) {}
 
   /** @param history interactions before a list that the sequence encoder sees, at most @throws RLRF_MODEL_BROKEN */
   static async load(model: Model, parts: RankerParts, data: PreparedData, knowledge: Knowledge | null, history: number): Promise<Ranker> {
     const recommenders: LoadedRecommender[] = [];
-    const ranker = new Ranker(recommenders, knowledge === null ? 0 : knowledge.aspects * knowledge.width);
+    const ranker = new Ranker(recommenders);
     try {
       for (const seed of model.description.seeds) recommenders.push(await loadRecommender(model, parts, data, knowledge, history, seed));
+      if (knowledge !== null) ranker.silence = ranker.voiceOf(new Float32Array(knowledge.aspects * knowledge.width));
       return ranker;
     } catch (error) {
       ranker.dispose();
@@ -49,38 +51,41 @@ export class Ranker {
     }
   }
 
-  /** Lists of one length. @returns [lists * length], the mean over the recommenders */
-  rank(lists: readonly ListToRank[]): Float32Array {
-    const length = lists[0]?.candidates.length ?? 0;
-    const candidates = new Int32Array(lists.length * length);
-    for (const [row, list] of lists.entries()) candidates.set(list.candidates, row * length);
-    const others = { histories: sequencesOf(lists), candidates, length };
-    const rows = Int32Array.from(lists.keys());
-    const voices = this.voicesOf(lists);
-    const sum = new Float32Array(candidates.length);
-    for (const { network, items } of this.recommenders)
+  /** @param vectors of one text, [aspects * width] */
+  voiceOf(vectors: Float32Array): Voice {
+    return this.recommenders.flatMap(({ network }) =>
       tf.tidy(() => {
-        const users = items === null ? null : network.adaptUsers(voices);
-        const scores = network.scoresOfOthers(others, rows, users && items && { users, items });
-        for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (scores[i] as number) / this.recommenders.length;
+        const users = network.adaptUsers(vectors);
+        return users === null ? [] : [{ shape: users.shape, values: users.dataSync<"float32">() }];
+      }),
+    );
+  }
+
+  /** @returns [candidates], the mean over the recommenders */
+  rank({ history, candidates, voice }: ListToRank): Float32Array {
+    const histories: Sequences = { items: history, begin: Int32Array.of(0), end: Int32Array.of(history.length) };
+    const list = { histories, candidates, length: candidates.length };
+    const said = voice ?? this.silence;
+    const mean = new Float32Array(candidates.length);
+    for (const [i, { network, items }] of this.recommenders.entries())
+      tf.tidy(() => {
+        const own = said[i];
+        const adapted = own && items && { users: tf.tensor3d(own.values, own.shape), items };
+        const scores = network.scoresOfOthers(list, Int32Array.of(0), adapted ?? null);
+        for (let j = 0; j < mean.length; j++) mean[j] = (mean[j] as number) + (scores[j] as number) / this.recommenders.length;
       });
-    return sum;
+    return mean;
   }
 
   /** Whether it ranks lists of any length: some rerankers know the places of a list. */
   takesLength(length: number): boolean {
     const candidates = new Int32Array(length);
     try {
-      return this.rank([{ history: new Int32Array(), candidates, voice: null }]).every(Number.isFinite);
+      const scores = this.rank({ history: new Int32Array(), candidates, voice: null });
+      return scores.length === length && scores.every(Number.isFinite);
     } catch {
       return false;
     }
-  }
-
-  private voicesOf(lists: readonly ListToRank[]): Float32Array {
-    const voices = new Float32Array(lists.length * this.voiceSize);
-    for (const [row, { voice }] of lists.entries()) if (voice !== null && this.voiceSize > 0) voices.set(voice, row * this.voiceSize);
-    return voices;
   }
 
   dispose(): void {
@@ -90,16 +95,6 @@ export class Ranker {
       encoder.dispose();
     }
   }
-}
-
-function sequencesOf(lists: readonly ListToRank[]): Sequences {
-  const end = new Int32Array(lists.length);
-  let size = 0;
-  for (const [row, { history }] of lists.entries()) end[row] = size += history.length;
-  const items = new Int32Array(size);
-  const begin = end.map((last, row) => last - (lists[row]?.history.length ?? 0));
-  for (const [row, { history }] of lists.entries()) items.set(history, begin[row]);
-  return { items, begin, end };
 }
 
 async function loadRecommender(

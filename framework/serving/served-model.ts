@@ -17,12 +17,13 @@ import { readTensors, valuesOf } from "../store/tensors.js";
 import { type Catalogue, dataOf, readCatalogue } from "./catalogue.js";
 import { loadLlm } from "./llm.js";
 import { broken, type Model, type ModelDescription, modelFiles, modelLimits, readBounded, windowKey } from "./model.js";
-import { Ranker } from "./ranker.js";
+import { Ranker, type Voice } from "./ranker.js";
 import { type Reader, type ReaderScale, readerOf, type Told } from "./reader.js";
 import { KeptTexts } from "./kept-texts.js";
 
-/** Vectors of texts that are kept in memory besides those that the model brings. */
+/** Vectors, and texts as the recommenders hear them, that are kept in memory at most: the oldest are forgotten. */
 const vectorsKept = 20_000;
+const voicesKept = 20_000;
 
 export interface Ranking {
   /** Of each candidate, in the order in which they were asked. */
@@ -43,6 +44,8 @@ export class ServedModel {
     readonly anyLength: boolean,
     private readonly free: () => Promise<void>,
   ) {}
+
+  private readonly voices = new Map<string, Voice>();
 
   /** @param services with a tensor engine that runs @throws RLRF_MODEL_BROKEN, and what the parts of its spec throw */
   static async load(model: Model, registry: Registry, services: Services): Promise<ServedModel> {
@@ -101,18 +104,30 @@ export class ServedModel {
     return this.spec.prompt.aspects.map(({ name }) => name);
   }
 
-  /** What the recommender hears of a text; null where it hears none. @returns [aspects * width] */
-  async voiceOf(parsed: ParsedText): Promise<Float32Array | null> {
-    if (this.vectors === null || Object.keys(parsed.values).length === 0) return null;
-    const voice = await userVectors([parsed], this.aspects, this.vectors);
+  /** What the recommender hears of a text; null where it hears none. */
+  async voiceOf({ values, canonical }: ParsedText): Promise<Voice | null> {
+    if (this.vectors === null || Object.keys(values).length === 0) return null;
+    const known = this.voices.get(canonical);
+    if (known !== undefined) return known;
+    const vectors = await userVectors([{ values }], this.aspects, this.vectors);
     const expected = this.aspects.length * (this.description.textWidth ?? 0);
-    if (voice.length === expected) return voice;
-    throw new RlrfError("RLRF_TEXT_WIDTH", { message: `the text encoder gave vectors of width ${voice.length / this.aspects.length}`, expected: `${this.description.textWidth}, as of the model's items` }); // biome-ignore format: one fault
+    if (vectors.length !== expected)
+      throw new RlrfError("RLRF_TEXT_WIDTH", {
+        message: `the text encoder gave vectors of width ${vectors.length / this.aspects.length}`,
+        expected: `${this.description.textWidth}, as of the model's items`,
+      });
+    const voice = this.ranker.voiceOf(vectors);
+    this.voices.set(canonical, voice);
+    for (const oldest of this.voices.keys()) {
+      if (this.voices.size <= voicesKept) break;
+      this.voices.delete(oldest);
+    }
+    return voice;
   }
 
   /** @param candidates numbers of items */
-  rank({ history }: Pick<Reader, "history">, candidates: Int32Array, voice: Float32Array | null): Ranking {
-    const scores = this.ranker.rank([{ history, candidates, voice }]);
+  rank({ history }: Pick<Reader, "history">, candidates: Int32Array, voice: Voice | null): Ranking {
+    const scores = this.ranker.rank({ history, candidates, voice });
     const order = Array.from(scores.keys()).sort((a, b) => (scores[b] as number) - (scores[a] as number));
     return { scores: [...scores], order };
   }

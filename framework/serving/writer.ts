@@ -97,7 +97,8 @@ export class Writer {
   }
 
   private launch(): Promise<void> {
-    const child = fork(fileURLToPath(new URL("./writer-process.js", import.meta.url)), [this.folder], { stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
+    const { TF_NUM_INTRAOP_THREADS: _, ...env } = process.env; // the server's own
+    const child = fork(fileURLToPath(new URL("./writer-process.js", import.meta.url)), [this.folder], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
     this.child = child;
     return new Promise((resolve, reject) => {
       child.on("spawn", () => humble(child.pid as number)); // it was spawned, so it has one

@@ -28,13 +28,16 @@ export interface EngineInfo {
 const require = createRequire(import.meta.url);
 const started = new Map<EngineName, Omit<EngineInfo, "reason">>();
 let current: EngineInfo | undefined;
+let wantedThreads: string | undefined;
 
 /**
  * Starts the tensor engine and makes it tfjs' current backend. Asking again for "auto" or for the same engine returns what runs already.
  * @param wanted "auto" takes the first that starts; another name forces one. RLRF_ENGINE stands in for "auto".
+ * @param threads of TensorFlow's ops, where RLRF_THREADS says nothing and it has not started yet
  * @throws RLRF_ENGINE_UNKNOWN, RLRF_ENGINE_UNAVAILABLE
  */
-export async function startEngine(wanted: "auto" | EngineName = "auto"): Promise<EngineInfo> {
+export async function startEngine(wanted: "auto" | EngineName = "auto", threads?: number): Promise<EngineInfo> {
+  wantedThreads = process.env.RLRF_THREADS || threads?.toString();
   const fromEnvironment = wanted === "auto" && process.env.RLRF_ENGINE ? process.env.RLRF_ENGINE : undefined;
   const forced = asEngineName(fromEnvironment ?? wanted);
   if (current !== undefined && (forced === null || forced === current.name)) return current;
@@ -97,7 +100,7 @@ async function start(name: EngineName): Promise<Omit<EngineInfo, "reason">> {
 
 async function startTensorFlow(): Promise<Omit<EngineInfo, "reason">> {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2"; // errors only
-  if (process.env.RLRF_THREADS) process.env.TF_NUM_INTRAOP_THREADS = process.env.RLRF_THREADS;
+  if (wantedThreads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = wantedThreads;
   // tfjs-node calls two helpers that Node 23 dropped.
   const helpers = util as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
   helpers.isNullOrUndefined ??= (value) => value === null || value === undefined;

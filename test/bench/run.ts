@@ -19,6 +19,7 @@ import { benchLlamaCpp } from "./llama-cpp.js";
 import { benchPrm } from "./prm.js";
 import { requirements } from "./rival.js";
 import { benchSasRec } from "./sasrec.js";
+import { benchServe } from "./serve.js";
 import { benchFolder, movieLens, templateKnowledge } from "./workload.js";
 
 const { values, positionals } = parseArgs({
@@ -38,6 +39,7 @@ const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>
   },
   generation: (engine) => benchGeneration(engine, rounds),
   "llama-cpp": (engine) => benchLlamaCpp(engine, rounds),
+  serve: benchServe,
 };
 const chosen = positionals.length === 0 ? Object.keys(benches) : positionals;
 const unknown = chosen.filter((name) => !Object.hasOwn(benches, name));

@@ -10,6 +10,7 @@ import type { PreparedData } from "../../framework/contracts/dataset.js";
 import { prepare } from "../../framework/data/prepare.js";
 import { assembleSome } from "../../framework/kernel/assemble.js";
 import { Registry } from "../../framework/kernel/registry.js";
+import { createAssets } from "../../framework/setup/assets.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { readSpec } from "../../framework/spec/read.js";
 import { resolveSpec } from "../../framework/spec/resolve.js";
@@ -120,7 +121,7 @@ export async function evaluatedLists(run: string, arm: string, seed: number): Pr
 async function dataOf(run: string): Promise<PreparedData> {
   const registry = await Registry.read();
   const { spec } = resolveSpec(await readSpec(join(run, "spec.json")), registry);
-  const { dataset, dispose } = await assembleSome(spec, registry, silent, ["dataset"]);
+  const { dataset, dispose } = await assembleSome(spec, registry, { ...silent, assets: createAssets() }, ["dataset"]);
   try {
     return await prepare(dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
   } finally {
