@@ -21,8 +21,13 @@ export interface OptionSchema {
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
   /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
   readonly file?: true | "instead";
+  /** What a value works with, where that depends on it: as the plugin's own `worksWith`, by value. */
+  readonly worksWith?: Readonly<Record<string, Partners>>;
   readonly [keyword: string]: unknown;
 }
+
+/** Plugins of other sections by kind and name, each with schemas of the options that matter. */
+export type Partners = Readonly<Partial<Record<PluginKind, Readonly<Record<string, Readonly<Record<string, OptionSchema>>>>>>>;
 
 /** Everything a plugin says of itself; the decorator carries it, `npm run registry` writes it into registry/plugins.json. */
 export interface PluginIdentity {
@@ -41,13 +46,15 @@ export interface PluginIdentity {
    * The plugins of another section that it works with, by kind and name, each with schemas of those of its options that matter; absent: any.
    * `rlrf check` holds specs to it, before anything is loaded.
    */
-  readonly worksWith?: Readonly<Partial<Record<PluginKind, Readonly<Record<string, Readonly<Record<string, OptionSchema>>>>>>>;
+  readonly worksWith?: Partners;
   /** `rlrf try` can feed it JSON: it is a pure function of its input. */
   readonly pure?: boolean;
   /** What its class says it `needs`, at most: so that `rlrf check` knows without importing it. */
   readonly needs?: readonly string[];
   /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
   readonly rejected?: 0 | 1 | "many";
+  /** An LLM that can be tuned (it has a `policy`). */
+  readonly tunable?: true;
   /** An LLM whose hidden states can be asked for (`hidden`), as a text encoder that needs "hidden" does. */
   readonly hidden?: true;
   /** An LLM that can write with adapters tuned elsewhere (`useAdapter`): always, or when its options have these values. */

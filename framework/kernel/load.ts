@@ -18,6 +18,7 @@ const identityKeys = [
   "pure",
   "needs",
   "rejected",
+  "tunable",
 ] as const satisfies readonly (keyof PluginIdentity)[];
 
 /**

@@ -96,6 +96,7 @@ const optional: readonly [key: keyof PluginIdentity, holds: (value: unknown) => 
   ["pure", (value) => typeof value === "boolean", "true or false"],
   ["needs", (value) => Array.isArray(value) && value.every((need) => typeof need === "string"), "a list of texts"],
   ["rejected", (value) => value === 0 || value === 1 || value === "many", '0, 1 or "many"'],
+  ["tunable", (value) => value === true, "true"],
   ["hidden", (value) => value === true, "true"],
   ["takesAdapters", (value) => value === true || isRecord(value), "true or an object of options"],
 ];

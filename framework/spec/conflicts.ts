@@ -64,9 +64,9 @@ function metricRules({ protocol }: Spec): readonly Rule[] {
   }));
 }
 
-const armNeeds: Readonly<Partial<Record<Arm, readonly ("llm" | "sampling" | "reward")[]>>> = {
+const armNeeds: Readonly<Partial<Record<Arm, readonly ("llm" | "sampling" | "alignment")[]>>> = {
   llm: ["llm", "sampling"],
-  "best-of-N": ["llm", "sampling", "reward"],
+  "best-of-N": ["llm", "sampling", "alignment"],
 };
 
 function armRules(spec: Spec): readonly Rule[] {

@@ -9,7 +9,7 @@ import type { PlainFault } from "./validate.js";
 export type Rejected = 0 | 1 | "many";
 
 export function misfits(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const found = [textMisfit(spec, registry), feedbackMisfit(spec, registry), samplerMisfit(spec, registry)];
+  const found = [textMisfit, tuningMisfit, feedbackMisfit, samplesMisfit, samplerMisfit].map((misfitOf) => misfitOf(spec, registry));
   return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
 }
 
@@ -38,6 +38,37 @@ export function hiddenMisfit(encoder: string, llm: { readonly name: string; read
         ? `${encoder} gives hidden states of the run's language model, and the spec has none`
         : `${encoder} gives hidden states of the run's language model, but ${llm.name} runs elsewhere and gives texts alone`,
     expected: 'an "llm" whose weights this process has (tiny, causal-lm), or another text encoder',
+  };
+}
+
+/** Tuning needs weights that this process can change. */
+function tuningMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | null {
+  if (alignment === undefined || llm === undefined || registry.find("llm", llm.plugin, llm.version).tunable) return null;
+  return {
+    pointer: "/llm/plugin",
+    message: `the llm ${llm.plugin} writes texts but cannot be tuned, and the spec has the section "alignment"`,
+    expected: 'an llm that can (tiny, causal-lm), this one as its "sampler", or no "alignment"',
+  };
+}
+
+/** A preference is between texts that differ: one sample of a user, or samples that are all the likeliest text, make none. */
+function samplesMisfit({ alignment, sampling }: Spec, registry: Registry): Misfit | null {
+  if (alignment === undefined || sampling === undefined) return null;
+  const { plugin, version, options } = sampling;
+  const { rejected, needs = [] } = registry.find("sampling", plugin, version);
+  if (rejected === 0 || rejected === undefined) return null;
+  if (options.samples === 1 && needs.length === 0)
+    return {
+      pointer: "/sampling/options/samples",
+      message: `${plugin} compares the texts of a user with each other, and draws one`,
+      expected: "at least 2 samples, or a strategy that compares with the policy's own text (self-play, reference-anchor)",
+    };
+  const likeliest = options.temperature === 0 ? "temperature" : options.topK === 1 ? "topK" : null;
+  if (likeliest === null) return null;
+  return {
+    pointer: `/sampling/options/${likeliest}`,
+    message: `with ${likeliest} = ${options[likeliest]} all samples of a user are the same text, so ${plugin} has nothing to compare`,
+    expected: likeliest === "temperature" ? "a temperature above 0" : "a topK above 1, or 0 (off)",
   };
 }
 

@@ -4,7 +4,7 @@ import { child } from "./json.js";
 import { isObject } from "./origins.js";
 
 /** The keywords that ajv does not know. */
-export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file"] as const;
+export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "worksWith"] as const;
 
 /** How a section or a nested option names a plugin. */
 export const referenceSchema = {

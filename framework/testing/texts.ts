@@ -161,6 +161,9 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
           await noLeak(generate);
         }),
       ),
+    "says in its decorator that it can be tuned, if it can": prepared(async (llm) => {
+      assert.equal(llm.policy !== undefined, identityOfSubject(subject).tunable === true);
+    }),
     "gives log-probabilities that an attached adapter does not change at first, where it can be tuned": tuned(async (policy) => {
       const values = () => tf.tidy(() => policy.logProbs([example(policy)]).dataSync());
       const before = values();

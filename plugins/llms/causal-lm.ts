@@ -34,6 +34,7 @@ interface CausalLmOptions {
   summary:
     "A published chat model (SmolLM2 by default; Llama, Qwen 2 and 3 from GGUF or safetensors), written with and tuned in this process",
   source: "Llama: Touvron et al. 2023, arXiv 2302.13971; Qwen2: arXiv 2407.10671; Qwen3: arXiv 2505.09388; SmolLM2: arXiv 2502.02737",
+  tunable: true,
   hidden: true,
   options: {
     type: "object",

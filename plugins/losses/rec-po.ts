@@ -26,7 +26,8 @@ const smallestReward = 1e-6;
       margin: {
         enum: ["ratio", "log"],
         default: "ratio",
-        description: "m of rewards w and d: w / d, for positive rewards, or log(1 + w - d).",
+        description: "m of rewards w and d: w / d, for rewards from 0 up, or log(1 + w - d).",
+        worksWith: { ratio: { reward: { ndcg: {}, map: {}, mrr: {}, structure: {}, judge: {} } } },
       },
     },
   },

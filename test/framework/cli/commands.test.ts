@@ -161,6 +161,42 @@ describe("check", function () {
     ]);
   });
 
+  it("refuses parts that cannot work together, each with its reason and its place, before anything loads", async () => {
+    const base = join(packageRoot, "experiments", "quickstart.json");
+    const untuned = { alignment: null, loss: null, tuner: null, arms: ["metadata"] };
+    const plugin = (name: string, options = {}) => ({ plugin: name, options });
+    const many = plugin("multi-negative");
+    const combinations: readonly (readonly [change: object, where: string, why: RegExp])[] = [
+      [{ loss: plugin("s-dpo") }, "/sampling", /several, but the sampling strategy gives one/],
+      [{ loss: plugin("pl-topk"), sampling: plugin("rejection") }, "/sampling", /several, but the sampling strategy gives none/],
+      [{ sampling: many }, "/loss", /several rejected texts, but the loss takes pairs/],
+      [{ sampling: plugin("rejection") }, "/sampling", /with a rejected one, but the sampling strategy gives none/],
+      [{ loss: plugin("mix", { losses: [{ loss: plugin("sft") }, { loss: plugin("dmpo") }] }) }, "/sampling", /compares a chosen text with several/],
+      [{ loss: plugin("rec-po"), sampling: many, reward: null, arms: ["llm"] }, "/alignment", /needs the section "reward"/],
+      [{ loss: plugin("rec-po"), sampling: many, reward: plugin("log-likelihood") }, "/reward/plugin", /margin = "ratio" does not work with the reward "log-likelihood"/],
+      [{ sampling: plugin("best-worst", { samples: 1 }) }, "/sampling/options/samples", /compares the texts of a user with each other, and draws one/],
+      [{ sampling: plugin("best-worst", { temperature: 0 }) }, "/sampling/options/temperature", /the same text/],
+      [{ sampling: plugin("margin", { topK: 1 }) }, "/sampling/options/topK", /the same text/],
+      [{ llm: plugin("replay", { path: "texts.jsonl" }) }, "/llm/plugin", /replay writes texts but cannot be tuned/],
+      [{ llm: plugin("openai", { baseUrl: "http://127.0.0.1:9/v1", model: "m" }) }, "/llm/plugin", /openai writes texts but cannot be tuned/],
+      [{ ...untuned, llm: plugin("openai", { baseUrl: "http://127.0.0.1:9/v1", model: "m" }), textEncoder: plugin("llm-hidden") }, "/textEncoder", /openai runs elsewhere and gives texts alone/],
+      [{ ...untuned, llm: null, reward: null, sampling: null, textEncoder: plugin("llm-hidden") }, "/textEncoder", /the spec has none/],
+      [{ ...untuned, arms: ["best-of-N"] }, "/arms/0", /"best-of-N" needs the section "alignment"/],
+      [{ tuner: plugin("trl"), loss: plugin("sppo", { beta: 0.1 }), sampling: many }, "/loss", /takes pairs/],
+      [{ tuner: plugin("trl"), loss: plugin("s-dpo"), sampling: many }, "/loss/plugin", /tuner "trl" does not work with the loss "s-dpo"/],
+    ]; // biome-ignore format: one line each
+    const paths = await Promise.all(combinations.map(([change], i) => spec({ extends: base, ...change } as never, `pair-${i}.json`)));
+    const { out, status } = await rlrf("check", ...paths, "--json");
+    assert.equal(status, 2);
+    const answers = JSON.parse(out) as { ok: boolean; faults?: { code: string; pointer: string; message: string; expected?: string }[] }[];
+    for (const [i, [change, where, why]] of combinations.entries()) {
+      const what = JSON.stringify([change, answers[i]]);
+      const fault = answers[i]?.faults?.find(({ pointer, message }) => pointer === where && why.test(message));
+      assert.ok(fault?.code === "RLRF_SPEC_CONFLICT" && fault.expected !== undefined, what);
+      assert.equal(answers[i]?.faults?.length, 1, what);
+    }
+  });
+
   it("points at malformed JSON, and takes overrides", async () => {
     fails(await rlrf("check", await spec('{\n  "name": oops\n}', "broken.json")), 2, /RLRF_JSON: .*"oops"\n {2}where {5}broken\.json:2:11/);
     fails(await rlrf("check", "nowhere.json"), 2, /RLRF_SPEC_FILE/);

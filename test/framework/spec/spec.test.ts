@@ -406,7 +406,7 @@ describe("conflicts between sections", () => {
     ["arms without their LLM", { ...baseSpec(), arms: ["llm"] }, ["/arms/0", "/arms/0"]],
     ["alignment without a loss", without("loss"), ["/alignment"]],
     ["alignment without a tuner", without("tuner"), ["/alignment"]],
-    ["a loss and a tuner without alignment", without("alignment"), ["/loss", "/tuner"]],
+    ["best-of-N, a loss and a tuner without alignment", without("alignment"), ["/arms/2", "/loss", "/tuner"]],
     [
       "sampling and reward without an LLM",
       { ...without("llm", "alignment", "loss", "tuner"), arms: ["id-only"] },

@@ -176,7 +176,7 @@ describe("a spec with the tuner trl", () => {
     assert.equal(faults({ plugin: "dpo" }), "");
     assert.match(
       faults({ plugin: "@fixture/margin" }),
-      /RLRF_SPEC_CONFLICT: the tuner "trl" has no loss "@fixture\/margin"[\s\S]*one of: dpo, hinge, ipo/,
+      /RLRF_SPEC_CONFLICT: the tuner "trl" does not work with the loss "@fixture\/margin"[\s\S]*one of: dpo, hinge, ipo/,
     );
     assert.match(
       faults({ plugin: "dpo", options: { labelSmoothing: 0.1 } }),
