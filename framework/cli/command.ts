@@ -10,6 +10,13 @@ export type Register = (program: Command) => void;
 export function setOption(command: Command): Command {
   return command.option("--set <path=value>", "override one value of the spec (repeatable)", collect, []);
 }
+/** Where runs lie: a folder, or an MLflow server. */
+export function sourceOptions(command: Command): Command {
+  return command
+    .option("--runs <folder>", "where runs are kept", "runs")
+    .option("--from <uri>", "an MLflow server instead of the folder")
+    .option("--experiment <name>", "with --from: one MLflow experiment; else all");
+}
 export function jsonOption(command: Command): Command {
   return command.option("--json", "print JSON");
 }

@@ -1,7 +1,7 @@
 /** A comparison of runs, for people. */
 import type { RunComparison } from "../compare/compare.js";
 import { number, probability, signed } from "./result-text.js";
-import { table } from "./terminal.js";
+import { plain, table } from "./terminal.js";
 
 export function compareText(comparison: RunComparison): string {
   const { runs, users, metrics } = comparison;
@@ -56,10 +56,4 @@ function differencesTable({ runs, differences }: RunComparison): string[] {
 function shown(value: unknown): string {
   const text = plain(JSON.stringify(value) ?? "-");
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
-}
-
-/** What stands in files of others may not steer a terminal. */
-function plain(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "?");
 }

@@ -17,6 +17,8 @@ export const commands = [
   "describe",
   "try",
   "lists",
+  "runs",
+  "best",
   "compare",
   "report",
   "promote",

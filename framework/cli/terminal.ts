@@ -34,3 +34,9 @@ export function table(rows: readonly (readonly string[])[], alignRight: readonly
   const pad = (cell: string, i: number) => (alignRight.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0));
   return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
 }
+
+/** What stands in files of others may not steer a terminal. */
+export function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "?");
+}

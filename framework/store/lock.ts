@@ -87,6 +87,12 @@ export class Lock {
   }
 }
 
+/** Who holds the lock of a folder now, without taking it; null where nobody does. */
+export async function holderOf(folder: string): Promise<Holder | null> {
+  const highest = Math.max(0, ...(await generations(folder)));
+  return highest === 0 ? null : livingHolder(join(folder, String(highest)));
+}
+
 async function generations(folder: string): Promise<number[]> {
   return (await fs.readdir(folder).catch(noneIfGone)).filter((name) => /^\d+$/.test(name)).map(Number);
 }

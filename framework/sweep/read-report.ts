@@ -20,13 +20,18 @@ export async function readSweep(folder: string): Promise<SweepReport> {
   const path = join(folder, sweepName);
   const { size } = await stat(path);
   if (size > limitBytes) throw broken(path, `it has ${size} bytes, more than the ${limitBytes} that are read`);
-  const { value } = parseJson(await readFile(path, "utf8"), path);
+  return parseSweep(await readFile(path, "utf8"), path);
+}
+
+/** @param where names the text in messages @throws RLRF_SWEEP_FILE, RLRF_JSON */
+export async function parseSweep(text: string, where: string): Promise<SweepReport> {
+  const { value } = parseJson(text, where);
   const schema = await readJson<object>(join(packageRoot, "registry", "sweep.schema.json"));
   const [fault] = validate(schema, value, "sweep.schema.json");
-  if (fault !== undefined) throw broken(path, `${fault.pointer || "the sweep"}: ${fault.message}`);
+  if (fault !== undefined) throw broken(where, `${fault.pointer || "the sweep"}: ${fault.message}`);
   const report = value as unknown as SweepReport;
   const outside = report.trials.find(({ run }) => !/^trials\/[A-Za-z0-9][A-Za-z0-9._-]*$/.test(run));
-  if (outside !== undefined) throw broken(path, `the trial ${JSON.stringify(outside.id)} lies outside of the sweep's folder`);
+  if (outside !== undefined) throw broken(where, `the trial ${JSON.stringify(outside.id)} lies outside of the sweep's folder`);
   return report;
 }
 

@@ -80,6 +80,13 @@ export function reportOf(sweep: Sweep, rows: readonly TrialRow[]): SweepReport {
   return { ...about, trials: rows, points, best: bestOf(points) };
 }
 
+/** The same sweep, chosen by another metric. @param selectionOf a trial's, by its id */
+export function reselected(report: SweepReport, metric: string, selectionOf: (id: string) => number | null): SweepReport {
+  const trials = report.trials.map((row) => ({ ...row, selection: selectionOf(row.id) }));
+  const points = pointRows(trials.filter(({ state }) => state !== "left out"));
+  return { ...report, metric, trials, points, best: bestOf(points) };
+}
+
 function pointRows(rows: readonly TrialRow[]): PointRow[] {
   const groups = new Map<string, TrialRow[]>();
   for (const row of rows) {

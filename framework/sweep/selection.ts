@@ -2,7 +2,6 @@
  * By what a sweep chooses among its trials: figures that a run has without looking at test users. Test users are reported for every trial and choose
  * none, or the best of many would be the luckiest.
  */
-import type { Result } from "../method/result.js";
 import { overlap } from "../spec/pointer.js";
 import type { SweepSettings } from "../spec/sweep.js";
 import type { Spec } from "../spec/types.js";
@@ -13,11 +12,14 @@ export type SelectionMetric =
   | { readonly kind: "reward" }
   | { readonly kind: "valid"; readonly arm: string | null; readonly metric: string };
 
-/** What `Result` holds that a selection reads. */
-export type SelectionFigures = Pick<Result, "valid" | "llm">;
+/** What a selection reads of a result. */
+export interface SelectionFigures {
+  readonly valid: Readonly<Record<string, Readonly<Record<string, { readonly mean: number }>>>>;
+  readonly llm: Readonly<Record<string, { readonly reward: number }>>;
+}
 
 /** Sections that decide what a reward means: its models learn by them. Trials that differ in one are measured with different rulers. */
-const rulers = {
+export const rulers = {
   reward: [
     "/dataset",
     "/protocol",
@@ -59,14 +61,16 @@ export function selectionText(metric: SelectionMetric): string {
 
 /** The higher the better; null where the run does not have it. */
 export function selectionValue({ valid, llm }: SelectionFigures, metric: SelectionMetric): number | null {
-  const value = metric.kind === "reward" ? Object.values(llm).at(-1)?.reward : valid[metric.arm ?? lastTold(valid)]?.[metric.metric]?.mean;
+  const value = metric.kind === "reward" ? llm[lastTold(llm)]?.reward : valid[metric.arm ?? lastTold(valid)]?.[metric.metric]?.mean;
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
 /** The last policy, or the template where no LLM writes. */
 export function lastTold(arms: Readonly<Record<string, unknown>>): string {
   const names = Object.keys(arms);
-  return names.filter((name) => name.startsWith("llm-")).at(-1) ?? (names.includes("metadata") ? "metadata" : (names[0] ?? ""));
+  const made = (name: string) => (name === "llm-warm" ? 0.5 : Number(/^llm-(\d+)$/.exec(name)?.[1] ?? -1));
+  const [last] = names.filter((name) => made(name) >= 0).sort((a, b) => made(b) - made(a));
+  return last ?? (names.includes("metadata") ? "metadata" : (names[0] ?? ""));
 }
 
 export function metricFaults(settings: SweepSettings, specs: readonly Spec[]): PlainFault[] {

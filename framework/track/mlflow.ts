@@ -48,6 +48,9 @@ export interface Batch {
 /** What a log-batch may hold at most, by the API's documentation. */
 export const batchLimits = { metrics: 1000, params: 100, tags: 100, total: 1000, bytes: 1_000_000 } as const;
 
+/** Of one artifact that is saved, at most. */
+const savedBytes = 4 * 2 ** 30;
+
 export class MlflowClient {
   private readonly connection: Connection;
 
@@ -97,6 +100,25 @@ export class MlflowClient {
       where: this.uri,
       hint: `restore it (mlflow experiments restore -x ${experiment.experiment_id}) or give tracking.experiment another name`,
     });
+  }
+
+  /** All active experiments. */
+  async experiments(): Promise<{ readonly experiment_id: string; readonly name: string }[]> {
+    const found: { experiment_id: string; name: string }[] = [];
+    let token: string | undefined;
+    do {
+      const page: { experiments?: { experiment_id: string; name: string }[]; next_page_token?: string } = await this.post(
+        "experiments/search",
+        {
+          view_type: "ACTIVE_ONLY",
+          max_results: 1000,
+          ...(token === undefined ? {} : { page_token: token }),
+        },
+      );
+      found.push(...(page.experiments ?? []));
+      token = page.next_page_token;
+    } while (token !== undefined && token !== "");
+    return found;
   }
 
   /** All active runs that match, oldest first. */
@@ -184,6 +206,11 @@ export class MlflowClient {
   /** @returns null when there is no such artifact */
   async getArtifact(run: MlflowRun, path: string): Promise<Buffer | null> {
     return (await this.connection.send("GET", runArtifactPath(run, path), { missing: true }))?.body ?? null;
+  }
+
+  /** Writes an artifact to a file. @returns false when there is no such artifact */
+  async saveArtifact(run: MlflowRun, path: string, file: string): Promise<boolean> {
+    return (await this.connection.send("GET", runArtifactPath(run, path), { missing: true, into: file, limit: savedBytes })) !== null;
   }
 
   /** Replaces what is there under that path. */

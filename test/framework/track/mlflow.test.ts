@@ -23,6 +23,7 @@ import { useFaultyProxies } from "../../support/faulty-proxy.js";
 import { useFolder } from "../../support/folder.js";
 import { makeRun as makeReportedRun } from "../../support/made-run.js";
 import { type ReadRun, useMlflow } from "../../support/mlflow.js";
+import { command, start } from "../../support/run.js";
 
 describe("track, with a real MLflow server", function () {
   this.timeout(120_000);
@@ -439,6 +440,64 @@ describe("track, with a real MLflow server", function () {
       assert.equal(run?.params["loss.plugin"], "dpo");
     }
     assert.equal(early.runId, byKey(trials[0]?.key ?? "")?.id);
+  });
+
+  it("has a sweep as it is run, and `rlrf runs`, `best` and `compare` say of it what they say of its folder", async () => {
+    const cli = async (...args: string[]) => {
+      const { status, stdout, stderr } = await start([process.execPath, command, ...args, "--json"]).finished;
+      assert.equal(status, 0, stderr);
+      return JSON.parse(stdout) as unknown;
+    };
+    const spec = path("swept.json");
+    await writeJson(spec, {
+      extends: join(packageRoot, "test", "e2e", "specs", "quick.json"),
+      name: "swept",
+      sweep: { axes: { "/adaptor/options/join": { values: ["aspects", "product"] } }, maxConcurrent: 2 },
+      tracking: { experiment: "swept", uri: server.uri },
+    });
+    await cli("run", spec, "--runs", path("runs"), "--cache", path("store"));
+    const runs = await server.read("swept");
+    const of = (kind: string) => runs.filter(({ tags }) => tags["rlrf.kind"] === kind);
+    const [sweep] = of("sweep");
+    assert.deepEqual(
+      of("trial").map(({ name, status, tags, params }) => [name, status, tags["mlflow.parentRunId"], params["adaptor.options.join"]]),
+      [
+        ["t1", "FINISHED", sweep?.id, "aspects"],
+        ["t2", "FINISHED", sweep?.id, "product"],
+      ],
+    );
+    assert.deepEqual([sweep?.status, "sweep.json" in (sweep?.artifacts ?? {})], ["FINISHED", true]);
+
+    const name = (await fs.promises.readdir(path("runs")))[0] as string;
+    const [here, there] = [
+      ["--runs", path("runs")],
+      ["--from", server.uri, "--experiment", "swept"],
+    ];
+    const places = new Set(["at", "begun", "folder"]);
+    const same = (value: unknown): unknown =>
+      JSON.parse(JSON.stringify(value), (key, item: unknown) =>
+        places.has(key) ? undefined : typeof item === "number" ? Number(item.toPrecision(12)) : item,
+      );
+    type Listed = { id: string; figures: { arms: object } }[];
+    const means = (runs: Listed) =>
+      JSON.parse(JSON.stringify(runs), (key, item: unknown) => (["low", "high"].includes(key) ? undefined : item)) as Listed;
+    const listed = (await cli("runs", "--trials", ...there)) as Listed;
+    assert.deepEqual(
+      listed.map(({ id }) => id),
+      [name, `${name}/t1`, `${name}/t2`],
+    );
+    const onlyMeans = (runs: Listed) => means(runs).map(({ id, figures: { arms } }) => ({ id, arms }));
+    assert.deepEqual(same(onlyMeans(listed)), same(onlyMeans((await cli("runs", "--trials", ...here)) as Listed)));
+    const best = async (at: readonly string[]) => {
+      const { metric, candidates, best } = (await cli("best", name, ...at)) as {
+        metric: string;
+        candidates: { id: string; selection: number }[];
+        best: { id: string };
+      };
+      return { metric, best: best.id, candidates: candidates.map(({ id, selection }) => ({ id, selection })) };
+    };
+    assert.deepEqual(same(await best(there)), same(await best(here)));
+    assert.deepEqual(same(await cli("compare", name, ...there)), same(await cli("compare", name, ...here)));
   });
 
   it("says how to replay when the server does not come back, and that works after its restart on the same port", async function () {

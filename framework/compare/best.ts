@@ -1,0 +1,114 @@
+/** The best of some runs, by a figure that does not look at test users. */
+import { RlrfError } from "../errors.js";
+import type { Json } from "../spec/json.js";
+import { reselected } from "../sweep/report.js";
+import { parseSelection, type SelectionMetric, rulers, selectionValue } from "../sweep/selection.js";
+import { chosenRuns, type ListedRun, type RunSource } from "./listed-run.js";
+import { specDifferences } from "./spec-differences.js";
+import { overlap } from "../spec/pointer.js";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** A run; or a point of a sweep, which is one run a seed. */
+export interface Candidate {
+  readonly id: string;
+  readonly runs: readonly ListedRun[];
+  /** What it has in the sweep's axes; empty for a run by itself. */
+  readonly values: Readonly<Record<string, Json>>;
+  /** The mean over its runs; null where one of them does not have it. */
+  readonly selection: number | null;
+}
+
+export interface Best {
+  /** reward, ndcg@5, ARM/ndcg@5 */
+  readonly metric: string;
+  /** The best first; those without the metric last. */
+  readonly candidates: readonly Candidate[];
+  readonly best: Candidate | null;
+}
+
+const form = /^(?:reward|(?:[A-Za-z0-9-]+\/)?(?:ndcg|map)@[1-9][0-9]*)$/;
+
+/** @param names none: all runs @throws RLRF_METRIC_NAME, RLRF_RUN_UNKNOWN, RLRF_COMPARE_LISTS */
+export async function bestOf(source: RunSource, names: readonly string[], wanted?: string): Promise<Best> {
+  if (wanted !== undefined && !form.test(wanted))
+    throw new RlrfError("RLRF_METRIC_NAME", {
+      message: `runs are not chosen by ${JSON.stringify(wanted)}`,
+      where: "--metric",
+      expected: "reward (of held-out users), or a metric on valid users: ndcg@5, ARM/ndcg@5",
+    });
+  const all = await source.list(names);
+  const chosen = chosenRuns(all, names, source.place).filter(({ kind }) => names.length > 0 || kind !== "trial");
+  const metric = wanted ?? (await metricOf(chosen, source));
+  const selection = parseSelection(metric);
+  const candidates: Candidate[] = [];
+  for (const run of chosen)
+    candidates.push(...(run.kind === "sweep" ? await pointsOf(run, all, source, metric, selection) : [candidateOf(run, selection)]));
+  await mustBeComparable(candidates, selection, source);
+  const value = (candidate: Candidate) => candidate.selection ?? Number.NEGATIVE_INFINITY;
+  candidates.sort((a, b) => (value(a) === value(b) ? 0 : value(b) - value(a)));
+  const [first] = candidates;
+  return { metric, candidates, best: first === undefined || first.selection === null ? null : first };
+}
+
+function candidateOf(run: ListedRun, selection: SelectionMetric): Candidate {
+  return { id: run.id, runs: [run], values: {}, selection: selectionValue(run.figures, selection) };
+}
+
+/** A sweep's own, where only one is asked about; else the first metric of the first run. */
+async function metricOf(chosen: readonly ListedRun[], source: RunSource): Promise<string> {
+  const [first] = chosen;
+  if (first === undefined) throw new RlrfError("RLRF_RUN_UNKNOWN", { message: "there are no runs", where: source.place });
+  const own = first.kind === "sweep" && chosen.length === 1 ? (await source.sweep(first)).metric : null;
+  return own ?? chosen.flatMap(({ metrics }) => metrics)[0] ?? "ndcg@5";
+}
+
+/** Those of the last rung, each the mean over its seeds. */
+async function pointsOf(
+  sweep: ListedRun,
+  all: readonly ListedRun[],
+  source: RunSource,
+  metric: string,
+  selection: SelectionMetric,
+): Promise<Candidate[]> {
+  const trials = new Map(
+    all.flatMap((run) => (run.kind === "trial" && run.id.startsWith(`${sweep.id}/`) ? [[run.id.slice(sweep.id.length + 1), run]] : [])),
+  );
+  const report = reselected(await source.sweep(sweep), metric, (id) => {
+    const run = trials.get(id);
+    return run === undefined ? null : selectionValue(run.figures, selection);
+  });
+  const last = Math.max(...report.points.map(({ rung }) => rung));
+  return report.points
+    .filter(({ rung }) => rung === last)
+    .map(({ trials: ids, values, selection: mean }) => ({
+      id: `${sweep.id}/${ids.join(", ")}`,
+      runs: ids.flatMap((id) => trials.get(id) ?? []),
+      values,
+      selection: mean,
+    }));
+}
+
+/** Figures on different users or lists, or rewards of different models, cannot be ranked. */
+async function mustBeComparable(candidates: readonly Candidate[], selection: SelectionMetric, source: RunSource): Promise<void> {
+  const runs = candidates.flatMap((candidate) => (candidate.selection === null ? [] : candidate.runs));
+  const digests = new Map(runs.map((run) => [run.listsDigest, run.id]));
+  if (digests.size > 1)
+    throw new RlrfError("RLRF_COMPARE_LISTS", {
+      message: `the runs were measured on ${digests.size} different sets of lists, such as those of ${[...digests.values()].slice(0, 3).join(", ")}`,
+      where: source.place,
+      expected: "runs of one data set under one protocol",
+      hint: "name the runs, or the sweep, that are to be ranked",
+    });
+  const sweeps = new Set(candidates.map(({ id }) => id.slice(0, id.lastIndexOf("/"))));
+  if (selection.kind !== "reward" || (sweeps.size === 1 && !sweeps.has(""))) return; // a sweep has seen to that itself
+  const specs: unknown[] = [];
+  for (const run of runs) specs.push(JSON.parse(await readFile(join(await source.folder(run), "spec.json"), "utf8")));
+  const apart = specDifferences(specs).find(({ pointer }) => [...rulers.reward, "/llm"].some((section) => overlap(pointer, section)));
+  if (apart !== undefined)
+    throw new RlrfError("RLRF_COMPARE_LISTS", {
+      message: `the runs differ in ${apart.pointer}, so their rewards are not of the same reward models and users`,
+      where: source.place,
+      expected: "a metric on valid users, or runs with the same reward",
+    });
+}
