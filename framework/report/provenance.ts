@@ -1,7 +1,9 @@
 /** Where a run came from, and what its journal tells: tags, times, and the figures of every tuning step. */
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Result } from "../method/result.js";
+import { parseRunLock, runLockName } from "../sharing/run-lock.js";
 import { hashFile } from "../store/hash.js";
 import { readJson } from "../store/files.js";
 import { journalName, readJournal } from "../track/journal.js";
@@ -80,7 +82,7 @@ export async function factsOf(folder: string, result: Result, { tags, begun, end
     ["engine", [engine.name, engine.version].filter((part) => typeof part === "string").join(" ")],
     ["engine because", String(tags.engineReason ?? "")],
     ["lists digest", await listsDigest(folder, tags)],
-    ["lock", await lockOf(folder)],
+    ...(await lockFacts(folder)),
     ...Object.entries(tags).filter(([name]) => !told.has(name)),
   ];
   return rows.filter(([, value]) => value !== "");
@@ -95,8 +97,15 @@ async function listsDigest(folder: string, tags: Told["tags"]): Promise<string> 
   return typeof digest === "string" ? digest : "";
 }
 
-/** The lock of the plugins that the run was made with, by its digest. */
-async function lockOf(folder: string): Promise<string> {
-  const path = join(folder, "lock.json");
-  return existsSync(path) ? `lock.json, sha256 ${await hashFile(path)}` : "";
+/** What the run's record of its lock says: the framework's version, packages of plugins, and a digest that names it all. */
+async function lockFacts(folder: string): Promise<[string, string][]> {
+  const path = join(folder, runLockName);
+  if (!existsSync(path)) return [];
+  const { framework, packages } = parseRunLock(await readFile(path, "utf8"), path);
+  const names = Object.entries(packages).map(([name, { version, integrity }]) => `${name} ${version} (${integrity})`);
+  return [
+    ["framework", `rlrf4rec ${framework}`],
+    ["packages", names.length === 0 ? "none besides the framework" : names.join(", ")],
+    ["lock", `sha256 ${await hashFile(path)}`],
+  ];
 }

@@ -1,7 +1,8 @@
-/** How the rewards of the N samples are distributed, before and after each iteration. */
+/** The N samples before and after each iteration: how their rewards are distributed, and user by user. */
 import { join } from "node:path";
 import { mean } from "../metrics/aggregate.js";
-import type { RewardView } from "./page/data.js";
+import { thinned } from "../method/thinned.js";
+import type { RewardView, SampleDetails } from "./page/data.js";
 import { namesIn, rowsOf } from "./rows.js";
 
 interface SampleLine {
@@ -10,24 +11,46 @@ interface SampleLine {
   readonly when: RewardView["when"];
   readonly policy: string;
   readonly rewards: readonly (number | null)[];
+  readonly tokens: readonly number[];
+  readonly texts?: readonly string[];
 }
-type SampledSet = Omit<SampleLine, "user" | "rewards"> & { readonly iteration: number; readonly byUser: number[][] };
+type SampledSet = Pick<SampleLine, "users" | "when" | "policy"> & { readonly iteration: number; readonly byUser: number[][] };
 
 const binCount = 40;
 
-export async function rewardViews(folder: string): Promise<RewardView[]> {
+/** Users whose sampled texts are shown, thinned out evenly: ten texts a user and set are most of a large file. */
+const shownUsers = 1_000;
+
+export interface Samples {
+  readonly views: readonly RewardView[];
+  readonly byUser: ReadonlyMap<string, readonly SampleDetails[]>;
+}
+
+export async function readSamples(folder: string): Promise<Samples> {
   const sets = new Map<string, SampledSet>();
+  const byUser = new Map<string, SampleDetails[]>();
   for (const name of await namesIn(folder, "samples"))
-    for await (const { users, when, policy, rewards } of rowsOf<SampleLine>(join(folder, "samples", `${name}.jsonl`), "samples")) {
+    for await (const line of rowsOf<SampleLine>(join(folder, "samples", `${name}.jsonl`), "samples")) {
+      const { users, when, policy } = line;
       const key = JSON.stringify([name, users, when, policy]);
       const set = sets.get(key) ?? { iteration: Number(name), users, when, policy, byUser: [] };
       sets.set(key, set);
-      const known = rewards.filter((reward) => reward !== null);
+      const known = line.rewards.filter((reward) => reward !== null);
       if (known.length > 0) set.byUser.push(known.sort((a, b) => b - a));
+      if (line.texts !== undefined) byUser.set(line.user, [...(byUser.get(line.user) ?? []), detailsOf(line, Number(name))]);
     }
-  const told = [...sets.values()].filter(({ byUser }) => byUser.length > 0);
+  const told = [...sets.values()].filter((set) => set.byUser.length > 0);
   const range = rangeOf(told);
-  return told.map((set) => viewOf(set, range));
+  return { views: told.map((set) => viewOf(set, range)), byUser: new Map(thinned([...byUser], shownUsers)) };
+}
+
+/** The best first. */
+function detailsOf({ users, when, policy, rewards, tokens, texts = [] }: SampleLine, iteration: number): SampleDetails {
+  const order = texts.map((_, i) => i).sort((a, b) => (rewards[b] ?? 0) - (rewards[a] ?? 0) || a - b);
+  return {
+    ...{ iteration, users, when, policy },
+    texts: order.map((i) => ({ text: texts[i] as string, reward: rewards[i] ?? null, tokens: tokens[i] ?? 0 })),
+  };
 }
 
 function rangeOf(sets: readonly SampledSet[]): readonly [number, number] {

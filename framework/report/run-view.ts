@@ -13,7 +13,7 @@ import { leaves } from "../spec/origins.js";
 import type { Chunks } from "./chunks.js";
 import type { ArmView, DifferenceView, RunView } from "./page/data.js";
 import { factsOf, readTold } from "./provenance.js";
-import { rewardViews } from "./rewards.js";
+import { readSamples } from "./rewards.js";
 import { readFitting } from "./rows.js";
 import { readPolicies, structureView } from "./texts.js";
 import { RankedUsers, usersView } from "./users.js";
@@ -40,7 +40,8 @@ export async function readRunView(folder: string, chunks: Chunks, most: number):
   const values = valuesByUser(scored, metrics, Object.keys(result.arms));
   const aspects = aspectsOf(scored);
   const policies = await readPolicies(folder, told.policies, aspects);
-  const users = await usersView(folder, chunks, { ranked, values, policies, most });
+  const samples = await readSamples(folder);
+  const users = await usersView(folder, chunks, { ranked, values, policies, samples: samples.byUser, most });
   const origins = await originsOf(folder);
   const view: RunView = {
     name: basename(folder),
@@ -53,7 +54,7 @@ export async function readRunView(folder: string, chunks: Chunks, most: number):
     hearing: result.hearing,
     llm: result.llm,
     iterations: result.iterations,
-    rewards: await rewardViews(folder),
+    rewards: samples.views,
     curves: told.curves,
     structure: structureView(policies, aspects),
     counts: result.counts,

@@ -4,6 +4,7 @@ import type { ScoreLine } from "../compare/read-run.js";
 import { thinned } from "../method/thinned.js";
 import { type Chunks, float32Text } from "./chunks.js";
 import type { ItemsChunk, ListDetails, PairDetails, UserDetails, UsersIndex, UsersView } from "./page/data.js";
+import type { Samples } from "./rewards.js";
 import { namesIn, rowsOf } from "./rows.js";
 import type { UserValues } from "./run-view.js";
 import type { PolicyRows } from "./texts.js";
@@ -75,11 +76,12 @@ interface Sources {
   readonly ranked: RankedUsers;
   readonly values: UserValues;
   readonly policies: readonly PolicyRows[];
+  readonly samples: Samples["byUser"];
   readonly most: number;
 }
 
 /** @param most users at most, thinned out evenly */
-export async function usersView(folder: string, chunks: Chunks, { ranked, values, policies, most }: Sources): Promise<UsersView> {
+export async function usersView(folder: string, chunks: Chunks, { ranked, values, policies, samples, most }: Sources): Promise<UsersView> {
   const lines = new Map<string, UserLine>();
   for await (const line of rowsOf<UserLine>(join(folder, "users.jsonl"), "users")) lines.set(line.user, line);
   const pairs = await readPairs(folder);
@@ -97,6 +99,7 @@ export async function usersView(folder: string, chunks: Chunks, { ranked, values
         lists: (ranked.byUser.get(user) ?? []).map((list) => listDetails(list, arms, items)),
         texts: policies.map(({ byUser }) => byUser.get(user) ?? null),
         pairs: pairs.get(user) ?? [],
+        samples: samples.get(user) ?? [],
       };
     });
     details.push(await chunks.add(rows));

@@ -154,6 +154,26 @@ describe("a whole run, from a spec to its result", function () {
     assert.equal((JSON.parse(stdout) as { digest: string }).digest, left.digest);
   });
 
+  it("ends with a report, which `rlrf report` writes again from what the run left", async () => {
+    const run = await runFolderIn(undisturbed);
+    const journal = await lines<{ event: string; path?: string }>(join(run, "journal.jsonl"));
+    assert.ok(journal.some(({ event, path }) => event === "artifact" && path === "report.html"));
+    const out = join(undisturbed, "again.html");
+    const asked = [command, "report", run, "--out", out, "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, asked);
+    const { file, bytes, users } = JSON.parse(stdout) as { file: string; bytes: number; users: number };
+    assert.deepEqual([file, users], [out, 60]);
+    assert.equal((await fs.readFile(out)).length, bytes);
+    const data = (html: string) =>
+      /<script type="application\/json" id="report">(.*?)<\/script>/s.exec(html)?.[1]?.replace(/"ended[^\]]*\]/, "");
+    assert.equal(data(await fs.readFile(out, "utf8")), data(await fs.readFile(join(run, "report.html"), "utf8")));
+    const unknown = await promisify(execFile)(process.execPath, [command, "report", "nothing", "--runs", join(undisturbed, "runs")]).then(
+      () => assert.fail("it must fail"),
+      (error: { code: number; stderr: string }) => error,
+    );
+    assert.deepEqual([unknown.code, /RLRF_RUN_UNKNOWN/.test(unknown.stderr)], [2, true]);
+  });
+
   it("makes no pair of a text against itself, and prefers the better reward", async () => {
     const run = await runFolderIn(undisturbed);
     const pairs = await lines<{ chosen: { text: string; reward: number }; rejected: { text: string; reward: number }[] }>(

@@ -87,9 +87,16 @@ export async function makeRun(folder: string, { users, seeds = [1], malice = "",
   );
   const drawn = (shift: number) => Array.from({ length: 8 }, () => Math.min(1, rng.uniform() * 0.8 + shift));
   const set = (of: string, when: string, policy: string, shift: number) =>
-    tuned
-      .slice(0, 200)
-      .map((user) => ({ user, users: of, when, policy, rewards: drawn(shift), tokens: Array(8).fill(12), finished: Array(8).fill(true) }));
+    tuned.slice(0, 200).map((user) => ({
+      user,
+      users: of,
+      when,
+      policy,
+      rewards: drawn(shift),
+      tokens: Array(8).fill(12),
+      finished: Array(8).fill(true),
+      texts: Array(8).fill(text(policy, 1)),
+    }));
   await writeJsonLines(join(folder, "samples", "1.jsonl"), [
     ...set("tuned", "before", "llm-warm", 0.05),
     ...set("held-out", "before", "llm-warm", 0.05),

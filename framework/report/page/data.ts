@@ -203,6 +203,7 @@ export interface UserDetails {
   /** One a policy; null where it wrote none. */
   readonly texts: readonly (string | null)[];
   readonly pairs: readonly PairDetails[];
+  readonly samples: readonly SampleDetails[];
 }
 export interface ListDetails {
   readonly items: readonly number[];
@@ -215,6 +216,10 @@ export interface PairDetails {
   readonly teaches: "reward" | "structure";
   readonly chosen: RewardedText;
   readonly rejected: readonly RewardedText[];
+}
+/** N texts of one policy, the best first. */
+export interface SampleDetails extends Pick<RewardView, "iteration" | "users" | "when" | "policy"> {
+  readonly texts: readonly (Omit<RewardedText, "reward"> & { readonly reward: number | null })[];
 }
 export interface RewardedText {
   readonly text: string;

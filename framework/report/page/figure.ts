@@ -12,6 +12,27 @@ export function restart(): void {
 
 export type Draw = (width: number) => SVGSVGElement | HTMLElement;
 
+const places: WeakRef<Element>[] = [];
+const redraws = new WeakMap<Element, () => void>();
+
+/** Paper has another width than the screen, and no observer hears of it in time: figures are drawn for it, and drawn back. */
+export function drawForPrint(): void {
+  const redrawAll = () => {
+    for (const place of places) {
+      const element = place.deref();
+      if (element?.isConnected === true) redraws.get(element)?.();
+    }
+  };
+  addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("printing");
+    redrawAll();
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("printing");
+    redrawAll();
+  });
+}
+
 /** Draws into an element as wide as its place, in whole steps so that a scrollbar does not start a circle. */
 export function responsive(draw: Draw, label: string): HTMLElement {
   const place = h("div", { class: "plot" });
@@ -26,6 +47,8 @@ export function responsive(draw: Draw, label: string): HTMLElement {
     picture.setAttribute("aria-label", label);
     place.replaceChildren(picture);
   };
+  places.push(new WeakRef(place));
+  redraws.set(place, () => redraw(place.clientWidth));
   new ResizeObserver((entries) => redraw(entries.at(-1)?.contentRect.width ?? 0)).observe(place);
   return place;
 }

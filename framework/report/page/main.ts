@@ -2,7 +2,7 @@
 import { armsSection } from "./arms.js";
 import type { ReportData, RunView } from "./data.js";
 import { type Child, h, replace, select } from "./dom.js";
-import { restart } from "./figure.js";
+import { drawForPrint, restart } from "./figure.js";
 import { comparisonSection, letterOf } from "./compare.js";
 import { curvesSection } from "./curves.js";
 import { count } from "./format.js";
@@ -138,3 +138,4 @@ function subtitle({ name, facts, tested, users }: RunView): string {
 }
 
 page();
+drawForPrint();

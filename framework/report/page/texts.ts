@@ -85,7 +85,7 @@ function bars(rows: readonly Bar[], label: string, text: (value: number) => stri
       draw({
         width,
         height: 24 * rows.length + 12,
-        marginLeft: Math.min(width * 0.45, 12 + 6.3 * Math.max(...rows.map(({ name }) => name.length))),
+        marginLeft: Math.min(width * 0.6, 14 + 5.9 * Math.max(...rows.map(({ name }) => name.length))),
         marginRight: 84,
         marginTop: 4,
         marginBottom: 4,

@@ -1,5 +1,5 @@
 /** One user: history, lists with every arm's ranks, what each policy wrote, and the pairs made of its texts. */
-import type { ItemsChunk, ListDetails, PairDetails, RewardedText, UserDetails, UsersView } from "./data.js";
+import type { ItemsChunk, ListDetails, PairDetails, RewardedText, SampleDetails, UserDetails, UsersView } from "./data.js";
 import { type Child, h } from "./dom.js";
 import { count, fixed } from "./format.js";
 
@@ -15,6 +15,7 @@ export function userElement({ id, part, details }: ShownUser, view: UsersView, i
     ...listElements(details.lists, view, items),
     ...textsElement(details, view),
     ...pairsElement(details.pairs),
+    ...samplesElement(details.samples),
     ...historyElement("Knowledge window: what prompts may show", details.window, items),
     ...historyElement("Later, before the lists", details.later, items),
   ];
@@ -123,6 +124,34 @@ function pairsElement(pairs: readonly PairDetails[]): HTMLElement[] {
       ),
     ),
   ];
+}
+
+function samplesElement(samples: readonly SampleDetails[]): HTMLElement[] {
+  if (samples.length === 0) return [];
+  const sets = samples.map(({ iteration, users, when, policy, texts }) => {
+    const rewards = texts.flatMap(({ reward }) => (reward === null ? [] : [reward]));
+    const range = rewards.length === 0 ? "no reward" : `reward ${fixed(Math.min(...rewards), 3)} to ${fixed(Math.max(...rewards), 3)}`;
+    const title = `${texts.length} by ${policy}, ${when} iteration ${iteration} (${users}): ${range}`;
+    return h(
+      "details",
+      {},
+      h("summary", {}, title),
+      h(
+        "ol",
+        { class: "samples" },
+        ...texts.map(({ text, reward, tokens }) =>
+          h(
+            "li",
+            {},
+            h("span", { class: "figure" }, `${fixed(reward)} `),
+            h("span", { class: "text" }, text.split("\n").join(" / ")),
+            h("span", { class: "rating" }, `${tokens} tokens`),
+          ),
+        ),
+      ),
+    );
+  });
+  return [section("Sampled texts, the best first", ...sets)];
 }
 
 function historyElement(title: string, interactions: readonly (readonly [number, number])[], items: ItemsChunk): HTMLElement[] {

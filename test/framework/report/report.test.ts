@@ -129,6 +129,9 @@ describe("rlrf report", function () {
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("End");
     await page.locator(".user-head", { hasText: "User u40" }).waitFor();
+    await page.locator(".detail summary", { hasText: "8 by llm-1, after iteration 1 (held-out)" }).press("Enter");
+    assert.equal(await page.locator(".detail details[open] li").count(), 8);
+    assert.match((await page.locator(".detail details[open] li").first().textContent()) ?? "", /^0\.\d{4} Genre: \w+ \/ Period: 1990s/);
     assert.equal(await page.locator('[aria-selected="true"] .id').textContent(), "u40");
     await page.locator("#user-search").fill("u7");
     assert.equal(await page.locator(".row").count(), 1);
