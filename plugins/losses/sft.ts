@@ -1,23 +1,40 @@
-import { meanLogProb, type PreferenceBatch, type PreferenceLoss, plugin, tf } from "rlrf4rec";
+import { meanLogProb, options, type PreferenceBatch, type PreferenceLoss, plugin, tf } from "rlrf4rec";
+
+interface SftOptions {
+  readonly each: "text" | "token";
+}
 
 const needs = ["lengths"] as const;
 
 @plugin({
   kind: "loss",
   name: "sft",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "Likelihood of the chosen text alone: rejection-sampling fine-tuning",
   source: "Dong et al. 2023, arXiv 2304.06767 (RAFT)",
   pure: true,
   needs,
   rejected: 0,
+  options: {
+    type: "object",
+    properties: {
+      each: {
+        enum: ["text", "token"],
+        default: "text",
+        description: "What weighs the same: every text of a batch, or every token, as in TRL's sft, where long texts count more.",
+      },
+    },
+  },
 })
 export class Sft implements PreferenceLoss {
   readonly needs = needs;
   readonly rejected = 0;
 
-  /** -lw / |y_w|: every text weighs the same (TRL's sft: every token of the batch). @returns [pairs], nats a token */
+  constructor(@options() private readonly options: SftOptions) {}
+
+  /** -lw / |y_w|; by token -lw over the batch's mean length, so that their mean is that over tokens. @returns [pairs], nats a token */
   loss({ chosen }: PreferenceBatch): tf.Tensor1D {
-    return tf.neg(meanLogProb(chosen));
+    if (this.options.each === "text" || chosen.lengths === undefined) return tf.neg(meanLogProb(chosen));
+    return tf.neg(tf.div(chosen.logProbs, tf.maximum(tf.mean(chosen.lengths), 1)));
   }
 }

@@ -28,7 +28,7 @@ const divergences = { "forward-kl": "forward_kl", js: "js_divergence", alpha: "a
  */
 const translations: Readonly<Record<string, Translation>> = {
   dpo: { only: { labelSmoothing: { const: 0 } }, translate: dpo("sigmoid") },
-  hinge: { translate: dpo("hinge") },
+  hinge: { only: { reference: { const: true } }, translate: dpo("hinge") },
   ipo: { only: { normalise: { const: true } }, translate: dpo("ipo") },
   "robust-dpo": { translate: dpo("robust", smoothed) },
   exo: { translate: dpo("exo_pair", smoothed) },
@@ -63,7 +63,7 @@ const translations: Readonly<Record<string, Translation>> = {
       arguments: { loss_type: "simpo", beta, simpo_gamma: gamma, alpha, cpo_alpha: 0 },
     }),
   },
-  sft: { translate: () => ({ trainer: "SFT by text", arguments: {} }) },
+  sft: { only: { each: { const: "text" } }, translate: () => ({ trainer: "SFT by text", arguments: {} }) },
 };
 
 /** The losses that the tuner takes, and with which options. */

@@ -60,6 +60,7 @@ const byHand: readonly (readonly [name: string, options: Options, pairs: readonl
   ["dpo", { beta: 1 }, one, 0.0485874], // log(1 + e^-3)
   ["robust-dpo", { beta: 1, labelSmoothing: 0.25 }, one, -1.4514126], // (0.75 * 0.0485874 - 0.25 * 3.0485874) / 0.5
   ["hinge", { beta: 0.2 }, one, 0.4], // 1 - 0.6
+  ["hinge", { beta: 0.2, reference: false }, one, 0.6], // 1 - 0.2 (-10 + 12)
   ["ipo", { beta: 1 }, one, 0.04], // 1/5 + 2/4 - 1/2 = 0.2
   ["ipo", { beta: 1, normalise: false }, one, 6.25], // 3 - 1/2
   ["exo", { beta: 1, labelSmoothing: 0.1 }, one, 0.0187008], // q = 0.9525741: q (log q - log 0.9) + (1 - q)(log(1 - q) - log 0.1)
@@ -74,6 +75,7 @@ const byHand: readonly (readonly [name: string, options: Options, pairs: readonl
   ["f-dpo", { beta: 1, divergence: "js" }, one, 0.15105], // log s(1) - log s(-2) = 1.8136663
   ["f-dpo", { beta: 1, divergence: "alpha", alpha: 0.5 }, one, 0.014541], // 2 e - 2 e^-0.5 = 4.2235022
   ["kto", { beta: 1 }, one, 0.3881443], // KL = 0: 1 - s(1) + 1 - s(2)
+  ["kto", { beta: 1, each: "text" }, two, 0.2960479], // (1 - s(1) + 1 - s(2) + 1 - s(0)) / 3
   ["cpo", { beta: 1 }, one, 2.126928], // log(1 + e^-2) + 2
   ["cpo", { beta: 1, normalise: false }, one, 10.126928],
   ["simpo", { beta: 1, gamma: 0.5 }, one, 0.474077], // log(1 + e^-0.5)
@@ -81,6 +83,7 @@ const byHand: readonly (readonly [name: string, options: Options, pairs: readonl
   ["orpo", { beta: 1 }, one, 2.2887508], // 2 + log(1 + e^-1.0943443)
   ["dpo-norm", { beta: 1 }, one, 0.403186], // 1/5 + 2/4 = 0.7
   ["sft", {}, one, 2],
+  ["sft", { each: "token" }, one, 2],
   ["s-dpo", { beta: 1 }, two, 0.3490124], // log(1 + e^-3 + e^-1)
   ["dmpo", { beta: 1 }, two, 0.126928], // 1 - (-2 + 0) / 2 = 2
   ["pl-topk", { beta: 1, top: 2 }, [{ u: 1, v: [0, -2] }], 0.4759404], // log(1 + e^-1 + e^-3) + log(1 + e^-2)
@@ -181,6 +184,19 @@ describe("preference losses", () => {
       [Math.LN2, 0.3132617],
       1e-6,
     );
+  });
+
+  it("sft by token is the mean over the tokens of all texts", async () => {
+    const plugin = plugins.get("sft") as PluginClass<PreferenceLoss>;
+    const chosen = { logProbs: tf.tensor1d([-10, -1]), lengths: tf.tensor1d([9, 1]) };
+    const rejected = { logProbs: tf.zeros<tf.Rank.R2>([2, 0]) };
+    const meanOf = (each: string) =>
+      withPlugin({ plugin, options: { each } }, (loss) =>
+        tf.tidy(() => [tf.mean(loss.loss({ chosen, rejected })).dataSync()[0] as number]),
+      );
+    close(await meanOf("token"), [11 / 10], 1e-6);
+    close(await meanOf("text"), [(10 / 9 + 1) / 2], 1e-6);
+    tf.dispose([chosen, rejected] as never);
   });
 
   it("kto measures from the KL of mismatched texts, from 0 where that is negative", async () => {

@@ -195,7 +195,7 @@ const labelSmoothing = 0.1;
 /** Every loss that TRL has, with options of which none is left out. */
 const variants: readonly (readonly [loss: string, options: Readonly<Record<string, unknown>>])[] = [
   ["dpo", { beta, labelSmoothing: 0 }],
-  ["hinge", { beta }],
+  ["hinge", { beta, reference: true }],
   ["ipo", { beta, normalise: true }],
   ["robust-dpo", { beta, labelSmoothing }],
   ["exo", { beta, labelSmoothing }],
@@ -214,7 +214,7 @@ const variants: readonly (readonly [loss: string, options: Readonly<Record<strin
   ["cpo", { beta, labelSmoothing, alpha: 0, normalise: true }],
   ["simpo", { beta, gamma: 0.4 }],
   ["alphapo", { beta, gamma: 0.4, alpha: 0.2 }],
-  ["sft", {}],
+  ["sft", { each: "text" }],
 ];
 
 /** Built as a run would. */
