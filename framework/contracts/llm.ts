@@ -67,10 +67,19 @@ export interface LlmBackend {
   useAdapter?(files: AdapterFiles | null): Promise<void>;
   /** Present where the model runs in this process: its last hidden states, pooled; of the frozen model, whatever adapter is attached. */
   hidden?(texts: readonly string[], pooling: HiddenPooling): Promise<TextVectors>;
+  /** Present where the backend, sampling in the place of an LLM, writes with that one's frozen weights: given to it after `prepare`. */
+  useModel?(model: ModelFiles): Promise<void>;
   /** Present where servers write the texts: what each has done by now. */
   shares?(): readonly ServerShare[];
   /** Present where the backend can tell how it reads a chat: what two backends are compared by. */
   probe?(messages: readonly ChatMessage[], completion: string): Promise<Probe>;
+}
+
+/** A frozen model as files that other programs read: in Hugging Face's layout (config.json, model.safetensors, tokenizer.json), and as GGUF (model.gguf). */
+export interface ModelFiles {
+  readonly folder: string;
+  /** Names its weights: part of cache keys. */
+  readonly identity: string;
 }
 
 /** What one server of several has done in this process. */

@@ -156,6 +156,9 @@ function mustFit({ alignment }: Spec, { llm, sampler, loss, sampling, textEncode
     throw conflict("/llm", "this LLM writes texts but cannot be tuned", 'one with a policy, or no "alignment"');
   if (alignment !== undefined && sampler !== undefined && sampler.useAdapter === undefined)
     throw conflict("/llm/sampler", "this sampler cannot write with tuned adapters", 'one that takes adapters, or no "alignment"');
+  if (llm?.useModel !== undefined) throw conflict("/llm", "this LLM has no weights of its own", "a model in its options");
+  if (sampler?.useModel !== undefined && llm !== undefined && !("policy" in llm))
+    throw conflict("/llm/sampler", "this sampler takes the weights of the LLM, which has none here", "a model in the sampler's options");
   const unheard =
     textEncoder.useLlm === undefined ? null : hiddenMisfit("the text encoder", llm && { name: "the llm", hidden: "hidden" in llm });
   if (unheard !== null) throw conflict(unheard.pointer, unheard.message, unheard.expected);

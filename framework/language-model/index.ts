@@ -10,6 +10,7 @@ export type { DecoderConfig, RopeConfig, RopeScaling } from "./config.js";
 export { type Batching, contextError } from "./generate.js";
 export { Lane } from "./lane.js";
 export { LanguageModel } from "./model.js";
+export { writeModelGguf } from "./model-gguf.js";
 export { pretrain, type Pretraining, pretrainingSteps } from "./pretrain.js";
 export { checkpointHash, codecOf, loadPublishedModel, modelPath, type PublishedModel } from "./published.js";
 export { BpeTokenizer, type TokenizerState } from "./tokenizer.js";

@@ -2,8 +2,11 @@
  * What samples in the place of the LLM that is tuned: shown to be the same model before anything is written, and again with each adapter, since
  * a text of another model would be rewarded, paired and tuned on in vain.
  */
-import { type AdapterFiles, type ChatMessage, type LlmBackend, type Probe } from "../contracts/llm.js";
+import { join } from "node:path";
+import type { AdapterFiles, ChatMessage, LlmBackend, ModelFiles, Probe } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
+import { openCheckpoint } from "../language-model/checkpoint/open.js";
+import { writeModelGguf } from "../language-model/model-gguf.js";
 import { mean } from "../metrics/aggregate.js";
 import { metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
@@ -36,8 +39,20 @@ export async function prepareSampler(study: Study): Promise<void> {
   const { llm, sampler } = study.parts;
   if (llm === undefined || sampler === undefined) return;
   await sampler.prepare({ dialogues: [] }); // a model of the run's own has learnt already
+  if (sampler.useModel !== undefined) await sampler.useModel(await exportedModel(study, llm));
   study.context.tracker.tags({ sampler: sampler.identity() });
   await mustBeAlike(study, llm, sampler, null);
+}
+
+/** The LLM's frozen weights as files, made once. @param llm without an adapter; the assembly has seen that it has a policy */
+async function exportedModel({ context }: Study, llm: LlmBackend): Promise<ModelFiles> {
+  const identity = llm.identity();
+  const step = await context.store.step({ step: "exported-model", version: 1, inputs: { model: identity } }, async (folder) => {
+    await llm.policy?.exportModel(folder);
+    const checkpoint = await openCheckpoint(folder);
+    await writeModelGguf(join(folder, "model.gguf"), checkpoint).finally(() => checkpoint.close());
+  });
+  return { folder: step.folder, identity };
 }
 
 /** From here on texts are written with this adapter; null: with none. @throws RLRF_LLM_SAMPLER when they would not be */

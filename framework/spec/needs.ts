@@ -19,7 +19,9 @@ export function needsOf(spec: Spec, registry: Registry): Needs {
 
 function needsOfPlugin({ entry, reference, pointer }: NamedPlugin): Needs {
   const found = (keyword: "assets" | "file") =>
-    annotated(entry.options, reference.options, keyword).map((item) => ({ ...item, pointer: `${pointer}/options${item.pointer}` }));
+    annotated(entry.options, reference.options, keyword)
+      .filter(({ value }) => value !== null)
+      .map((item) => ({ ...item, pointer: `${pointer}/options${item.pointer}` }));
   const named = found("file");
   const ids = found("assets").flatMap(({ schema, value, pointer: at }) =>
     (isObject(schema.assets) ? ((schema.assets[String(value)] as readonly string[] | undefined) ?? []) : [String(value)]).map((id) => ({

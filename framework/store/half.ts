@@ -23,6 +23,32 @@ export function decodeHalf(from: Uint8Array, to: Float32Array): void {
   for (let i = 0; i < to.length; i++) to[i] = table[word(from, 2 * i)] as number;
 }
 
+/** The nearest binary16, of two equally near the even one; beyond 65,504 infinity. @returns two bytes a value */
+export function encodeHalf(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const encoded = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const sign = ((bits[i] as number) >>> 16) & 0x8000;
+    const size = Math.abs(values[i] as number);
+    encoded[i] = sign | halfOf(size);
+  }
+  return new Uint8Array(encoded.buffer);
+}
+
+function halfOf(size: number): number {
+  if (!(size < 65_520)) return Number.isNaN(size) ? 0x7e00 : 0x7c00;
+  const exponent = Math.max(-14, Math.floor(Math.log2(size || 2 ** -24)));
+  const units = even(size / 2 ** (exponent - 10)); // 1024 and more where the number is normal
+  // What rounding carries over runs into the exponent, as it should.
+  return units < 1024 ? units : ((exponent + 15) << 10) + (units - 1024);
+}
+
+function even(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
+}
+
 /** bfloat16: the upper half of a float32's bits. */
 export function decodeBrain(from: Uint8Array, to: Float32Array): void {
   const bits = new Uint32Array(to.buffer, to.byteOffset, to.length);

@@ -11,6 +11,7 @@ import {
   type GenerationRequest,
   type LlmBackend,
   lm,
+  type ModelFiles,
   type Logger,
   logger,
   type OnDone,
@@ -34,7 +35,7 @@ import { logProbsOf } from "./llama-cpp/log-probs.js";
 import { candidatesFor, ThreadCount } from "./llama-cpp/threads.js";
 
 interface LlamaCppOptions {
-  readonly model: string;
+  readonly model: string | null;
   readonly device: Device;
   readonly sequences: number;
   readonly threads: number;
@@ -66,11 +67,12 @@ const contextStep = 256;
     type: "object",
     properties: {
       model: {
-        type: "string",
+        type: ["string", "null"],
         minLength: 1,
         default: "smollm2-135m-instruct",
         assets: "value",
-        description: "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with one",
+        description:
+          "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with one; null, for llm.sampler: the LLM's own weights, in 16 bits a number",
       },
       device: {
         enum: ["auto", "cpu", "cuda", "vulkan", "metal"],
@@ -96,6 +98,8 @@ const contextStep = 256;
   },
 })
 export class LlamaCpp implements LlmBackend, Disposable {
+  readonly useModel?: (model: ModelFiles) => Promise<void>;
+  private llama: Llama | undefined;
   private loaded: Loaded | undefined;
   private opened: { readonly context: LlamaContext; readonly length: number } | undefined;
   private readonly threads: ThreadCount;
@@ -107,35 +111,37 @@ export class LlamaCpp implements LlmBackend, Disposable {
     @logger() private readonly logger: Logger,
   ) {
     this.threads = new ThreadCount(options.threads === 0 ? candidatesFor(availableParallelism()) : [options.threads]);
+    if (options.model === null)
+      this.useModel = async ({ folder }) => {
+        if (this.llama === undefined) throw unprepared();
+        this.loaded = await this.load(this.llama, folder, join(folder, "model.gguf"));
+      };
   }
 
   async prepare(): Promise<void> {
     await this.dispose();
-    const llama = await openLlama(this.options.device, this.options.threads, this.logger);
-    try {
-      this.loaded = await this.load(llama);
-    } catch (error) {
-      await llama.dispose();
-      throw error;
-    }
+    this.llama = await openLlama(this.options.device, this.options.threads, this.logger);
+    const { model } = this.options;
+    if (model !== null) this.loaded = await this.load(this.llama, await lm.modelPath(model, this.assets));
   }
 
-  private async load(llama: Llama): Promise<Loaded> {
-    const checkpoint = await lm.openCheckpoint(await lm.modelPath(this.options.model, this.assets));
+  /** @param file of the weights; the checkpoint's own where there is no other @throws RLRF_LLAMA_CPP, RLRF_CHECKPOINT_… */
+  private async load(llama: Llama, path: string, file?: string): Promise<Loaded> {
+    const checkpoint = await lm.openCheckpoint(path);
     try {
-      const [path = ""] = checkpoint.files;
-      if (!path.endsWith(".gguf"))
+      const weights = file ?? checkpoint.files[0] ?? "";
+      if (!weights.endsWith(".gguf"))
         throw new RlrfError("RLRF_CHECKPOINT_UNSUPPORTED", {
           message: "llama.cpp reads GGUF files alone",
           where: checkpoint.path,
           expected: "a .gguf file, or a folder with one",
-          hint: "llama.cpp's convert_hf_to_gguf.py makes one of a folder with safetensors",
+          hint: "as llm.sampler it can take the LLM's own weights: options.model = null; else llama.cpp's convert_hf_to_gguf.py makes a file",
         });
       const codec = lm.codecOf(checkpoint);
       const hash = await lm.checkpointHash(checkpoint);
       const hint = "check options.model; a file of a newer form than the package's llama.cpp knows has to be converted again";
-      const model = await failing(`llama.cpp cannot load ${path}`, hint, () =>
-        llama.loadModel({ modelPath: path, ...(this.options.device === "cpu" && { gpuLayers: 0 }) }),
+      const model = await failing(`llama.cpp cannot load ${weights}`, hint, () =>
+        llama.loadModel({ modelPath: weights, ...(this.options.device === "cpu" && { gpuLayers: 0 }) }),
       );
       return { llama, model, codec, context: checkpoint.config.context, hash };
     } finally {
@@ -230,16 +236,20 @@ export class LlamaCpp implements LlmBackend, Disposable {
   }
 
   private get ready(): Loaded {
-    if (this.loaded === undefined) throw new RlrfError("RLRF_LLM_UNPREPARED", { message: "llama-cpp answers only after `prepare`" });
+    if (this.loaded === undefined) throw unprepared();
     return this.loaded;
   }
 
   async dispose(): Promise<void> {
-    const { loaded, opened, adapter } = this;
-    this.loaded = this.opened = this.adapter = undefined;
+    const { llama, loaded, opened, adapter } = this;
+    this.llama = this.loaded = this.opened = this.adapter = undefined;
     await opened?.context.dispose();
     await adapter?.lora.dispose();
     await loaded?.model.dispose();
-    await loaded?.llama.dispose();
+    await llama?.dispose();
   }
+}
+
+function unprepared(): RlrfError {
+  return new RlrfError("RLRF_LLM_UNPREPARED", { message: "llama-cpp answers only after `prepare`, and `useModel` where it has no model" });
 }

@@ -1,8 +1,11 @@
 /** On small random models, whose float32 weights are the same as causal-lm's: what differs is llama.cpp's arithmetic alone. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { AdapterFiles, ChatMessage, GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
 import type { PluginClass } from "../../../framework/contracts/plugin.js";
+import { openCheckpoint } from "../../../framework/language-model/checkpoint/open.js";
+import { writeModelGguf } from "../../../framework/language-model/model-gguf.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { type EngineInfo, startEngine } from "../../../framework/tensor/engine.js";
 import { CausalLm } from "../../../plugins/llms/causal-lm.js";
@@ -168,6 +171,25 @@ describe("llms/llama-cpp", function () {
         /adapter\.gguf/,
       );
     });
+  });
+
+  it("writes with the weights of another, where it has none of its own", async () => {
+    const model = await writeFolder(folder("hf"), config);
+    const checkpoint = await openCheckpoint(model);
+    await writeModelGguf(join(model, "model.gguf"), checkpoint).finally(() => checkpoint.close());
+    const expected = await using(CausalLm, async (llm) => [await probed(llm), await llm.generate([request()], greedy)] as const, { model });
+    await using(
+      LlamaCpp,
+      async (llm) => {
+        await assertFails("RLRF_LLM_UNPREPARED", () => llm.identity());
+        await llm.useModel?.({ folder: model, identity: "small" });
+        const { tokens, logProbs } = await probed(llm);
+        assert.deepEqual(tokens, expected[0].tokens);
+        assert.ok(meanDifference(logProbs ?? [], expected[0].logProbs ?? []) < 0.01);
+        assert.deepEqual(await llm.generate([request()], greedy), expected[1]);
+      },
+      { model: null },
+    );
   });
 
   it("ends when it is told to, between two steps", () =>
