@@ -61,7 +61,8 @@ export class KeyValueCache {
   private step = 0;
   /** The step of the first sealed column. */
   private base = 0;
-  private masks: { readonly prefix: tf.Tensor; readonly sealed: tf.Tensor | null } | undefined;
+  /** What some slot must not see is masked; null where every slot sees all. */
+  private masks: { readonly prefix: tf.Tensor | null; readonly sealed: tf.Tensor | null } = { prefix: null, sealed: null };
 
   constructor(
     private readonly config: DecoderConfig,
@@ -142,20 +143,24 @@ export class KeyValueCache {
   }
 
   private resetMasks(): void {
-    if (this.masks !== undefined) tf.dispose([this.masks.prefix, ...(this.masks.sealed === null ? [] : [this.masks.sealed])]);
+    this.freeMasks();
     const { kvHeads } = this.config;
     const mask = (columns: number, sees: (slot: number, column: number) => boolean, repeat: number) => {
       const values = new Float32Array(this.slots * repeat * columns);
+      let hidden = false;
       for (let row = 0; row < this.slots * repeat; row++) {
-        for (let column = 0; column < columns; column++)
-          if (!sees(Math.floor(row / repeat), column)) values[row * columns + column] = unseen;
+        for (let column = 0; column < columns; column++) {
+          if (sees(Math.floor(row / repeat), column)) continue;
+          values[row * columns + column] = unseen;
+          hidden = true;
+        }
       }
-      return tf.keep(tf.tensor4d(values, [this.slots * repeat, 1, 1, columns]));
+      return hidden ? tf.keep(tf.tensor4d(values, [this.slots * repeat, 1, 1, columns])) : null;
     };
     const columns = this.step - this.base;
     this.masks = scoped(() => ({
       prefix: mask(Math.max(0, ...this.lengths), (slot, column) => column < (this.lengths[slot] as number), 1),
-      sealed: columns === 0 ? null : mask(columns, (slot, column) => this.base + column >= (this.born[slot] as number), kvHeads),
+      sealed: mask(columns, (slot, column) => this.base + column >= (this.born[slot] as number), kvHeads),
     }));
   }
 
@@ -192,9 +197,12 @@ export class KeyValueCache {
     const { kvHeads, headDim } = this.config;
     const { slots, lanes } = this;
     const together = tf.reshape(queries, [slots, kvHeads, lanes * group, headDim]);
-    const masks = this.masks as NonNullable<typeof this.masks>; // made by the first rearrange
-    const scores = [tf.reshape(tf.add(tf.matMul(together, prefix.key, false, true), masks.prefix), [slots * kvHeads, lanes, group, -1])];
-    if (sealed !== null) scores.push(tf.add(tf.matMul(queries, sealed.key, false, true), masks.sealed as tf.Tensor)); // both or neither
+    const scored = (query: tf.Tensor, key: tf.Tensor, mask: tf.Tensor | null): tf.Tensor => {
+      const plain = tf.matMul(query, key, false, true);
+      return mask === null ? plain : tf.add(plain, mask);
+    };
+    const scores = [tf.reshape(scored(together, prefix.key, this.masks.prefix), [slots * kvHeads, lanes, group, -1])];
+    if (sealed !== null) scores.push(scored(queries, sealed.key, this.masks.sealed));
     scores.push(tf.matMul(queries, open.key, false, true));
     const widths = scores.map(({ shape }) => shape[3] as number);
     const [onPrefix, ...onOwn] = tf.split(tf.softmax(tf.concat(scores, 3)), widths, 3) as [tf.Tensor, ...tf.Tensor[]];
@@ -204,6 +212,11 @@ export class KeyValueCache {
     return fromOwn.reduce((sum, part) => tf.add(sum, part), tf.reshape(fromPrefix, [slots * kvHeads, lanes, group, headDim]));
   }
 
+  private freeMasks(): void {
+    tf.dispose([this.masks.prefix, this.masks.sealed].filter((mask) => mask !== null));
+    this.masks = { prefix: null, sealed: null };
+  }
+
   /** A step is over: every lane's token is in the open block of every layer. */
   advance(): void {
     this.step++;
@@ -211,9 +224,8 @@ export class KeyValueCache {
 
   dispose(): void {
     for (const { prefix, sealed, open } of this.layers) for (const pair of [prefix, sealed, open]) freed(pair);
-    if (this.masks !== undefined) tf.dispose([this.masks.prefix, ...(this.masks.sealed === null ? [] : [this.masks.sealed])]);
+    this.freeMasks();
     this.layers = [];
-    this.masks = undefined;
     this.lengths = [];
   }
 }

@@ -47,6 +47,11 @@ export function qkvWidth({ heads, kvHeads, headDim }: DecoderConfig): number {
   return (heads + 2 * kvHeads) * headDim;
 }
 
+/** What one token's keys and values take in all layers. */
+export function tokenBytes({ layers, kvHeads, headDim }: DecoderConfig): number {
+  return 4 * 2 * layers * kvHeads * headDim;
+}
+
 /** Trainable numbers of a decoder, for estimates. */
 export function parameterCount(config: DecoderConfig): number {
   const { hidden, intermediate, layers, vocabulary, heads, headDim, tiedHead } = config;

@@ -5,7 +5,7 @@ import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { KeyValueCache, type Prefixes } from "./cache.js";
 import { type ChatCodec, stopBytes } from "./chat.js";
-import type { DecoderConfig } from "./config.js";
+import { type DecoderConfig, tokenBytes } from "./config.js";
 import { type Attend, decode, logits } from "./decoder.js";
 import { Lane } from "./lane.js";
 import { attendWithin } from "./attention.js";
@@ -23,8 +23,10 @@ export interface Writer {
 
 /** How work is cut; it changes speed and memory, not what is written. */
 export interface Batching {
-  /** Samples written at once. */
+  /** Samples written at once, at most. */
   readonly rows: number;
+  /** Bytes that their keys and values may take: fewer are written at once where prompts are long. */
+  readonly keys: number;
   /** Tokens between two looks at which prompts are finished. */
   readonly block: number;
   /** Prompt tokens computed at once. */
@@ -53,7 +55,9 @@ export async function generate(
   const groups = requests.map((request, index) => groupsOf(writer, request, index, parameters, lanes));
   // Longest prompts first: what is admitted later fits where a longer prompt was, and neighbours need little padding.
   const waiting = groups.flat().sort((a, b) => b.prompt.length - a.prompt.length || a.request - b.request);
-  const batch = new GenerationBatch(writer, parameters, lanes, batching);
+  const longest = Math.max(0, ...waiting.map(({ prompt }) => prompt.length));
+  const slots = slotsAtOnce(writer.config, batching, lanes, longest, parameters.maxTokens);
+  const batch = new GenerationBatch(writer, parameters, lanes, slots, batching.prefill);
   const left = groups.map((own) => own.length);
   const textsOf = (own: readonly Group[]) => own.flatMap((group) => group.lanes.map((lane) => lane.result()));
   try {
@@ -70,6 +74,12 @@ export async function generate(
     batch.dispose();
   }
   return groups.map(textsOf);
+}
+
+/** Prompts written for at once: a slot keeps its prompt's keys once, and those of `lanes` texts. */
+function slotsAtOnce(config: DecoderConfig, { rows, keys }: Batching, lanes: number, prompt: number, completion: number): number {
+  const slot = tokenBytes(config) * (prompt + lanes * completion);
+  return Math.max(1, Math.min(Math.floor(rows / lanes), Math.floor(keys / slot)));
 }
 
 function groupsOf(
@@ -107,17 +117,18 @@ export function contextError(prompt: number, completion: number, context: number
 class GenerationBatch {
   private slots: Group[] = [];
   private readonly cache: KeyValueCache;
-  private readonly capacity: number;
   private readonly sampler: TokenSampler;
 
   constructor(
     private readonly writer: Writer,
     private readonly parameters: GenerationParameters,
     private readonly lanes: number,
-    private readonly batching: Batching,
+    /** Slots at most. */
+    private readonly capacity: number,
+    /** Prompt tokens computed at once. */
+    private readonly atOnce: number,
   ) {
     this.cache = new KeyValueCache(writer.config, lanes);
-    this.capacity = Math.max(1, Math.floor(batching.rows / lanes));
     this.sampler = new TokenSampler(writer.config.vocabulary, parameters);
   }
 
@@ -143,7 +154,7 @@ class GenerationBatch {
   /** Computes the prompts of new groups, each once, and draws the first token of their lanes. */
   private prefill(groups: readonly Group[]): Prefixes {
     const length = Math.max(...groups.map(({ prompt }) => prompt.length));
-    const atOnce = Math.max(1, Math.floor(this.batching.prefill / length));
+    const atOnce = Math.max(1, Math.floor(this.atOnce / length));
     const parts: Prefixes["layers"][] = [];
     for (let from = 0; from < groups.length; from += atOnce) {
       const some = groups.slice(from, from + atOnce);

@@ -25,7 +25,7 @@ import { type DecoderConfig, parameterCount } from "./config.js";
 import { type Batching, contextError, generate } from "./generate.js";
 import { hiddenVectors } from "./hidden.js";
 import { LoraAdapter } from "./lora.js";
-import { keptBytes, type TuningBatch, tuningBytes } from "./memory.js";
+import { keptBytes, loadingBytes, type TuningBatch, tuningBytes } from "./memory.js";
 import { writeModel } from "./model-files.js";
 import { pack, packedLogProbs } from "./packed.js";
 import { Rotary } from "./rotary.js";
@@ -33,6 +33,7 @@ import type { DecoderWeights } from "./weights.js";
 
 /** A decoder with a language: generates, and is tuned through a LoRA adapter on its frozen weights. What `tiny` and real checkpoints share. */
 export class LanguageModel implements TunablePolicy {
+  private readonly batching: Batching;
   private readonly rotary: Rotary;
   private lora: { readonly adapter: LoraAdapter; readonly options: LoraOptions } | undefined;
 
@@ -40,9 +41,10 @@ export class LanguageModel implements TunablePolicy {
     readonly config: DecoderConfig,
     readonly weights: DecoderWeights,
     readonly codec: ChatCodec,
-    private readonly batching: Batching = defaultBatching(config),
+    batching?: Batching,
     private readonly limits: TuningLimits = { checkpointing: "auto", engine: null },
   ) {
+    this.batching = batching ?? defaultBatching(config, limits.engine);
     this.rotary = new Rotary(config);
   }
 
@@ -182,8 +184,10 @@ export interface TuningLimits {
   readonly engine: EngineInfo | null;
 }
 
-/** Many rows hide what an operation costs by itself; few keep a large model's keys in memory. */
-function defaultBatching(config: DecoderConfig): Batching {
+/** Many rows hide what an operation costs by itself; of the memory that weights leave to an engine without much, keys get a third. */
+function defaultBatching(config: DecoderConfig, engine: EngineInfo | null): Batching {
   const large = parameterCount(config) > 2e7;
-  return { rows: large ? 64 : 640, block: 16, prefill: large ? 2048 : 8192 };
+  const memory = engine?.memory ?? null;
+  const keys = memory === null ? 2e9 : Math.max(0, memory - loadingBytes(config)) / 3;
+  return { rows: large ? 128 : 640, keys, block: 16, prefill: large ? 2048 : 8192 };
 }

@@ -8,7 +8,7 @@ export interface Pair {
 /** One line of the table, and one entry of the JSON. */
 export interface Figure {
   readonly name: string;
-  readonly unit: "s" | "NDCG@10";
+  readonly unit: "s" | "GB" | "NDCG@10";
   readonly ours: number;
   readonly rival: number;
   /** Of times: the rival's by ours; of qualities: ours by the rival's. Above 1 is better than the rival. */
@@ -38,6 +38,17 @@ export function timeFigure(
   return { name, unit: "s", ours, rival, ratio, ratios, mark: mark.text, met: mark.met(ours, ratio), note };
 }
 
+/** @param peaks in bytes */
+export function memoryFigure(
+  name: string,
+  peaks: { readonly ours: number; readonly rival: number },
+  mark: { readonly text: string; readonly met: (bytes: number) => boolean },
+  note: string,
+): Figure {
+  const [ours, rival] = [peaks.ours / 1e9, peaks.rival / 1e9];
+  return { name, unit: "GB", ours, rival, ratio: rival / ours, ratios: [rival / ours], mark: mark.text, met: mark.met(peaks.ours), note };
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -48,7 +59,7 @@ export function median(values: readonly number[]): number {
 
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, unit, ours, rival, ratio, ratios, mark, met, note }) => {
-    const digits = unit === "s" ? 2 : 4;
+    const digits = unit === "NDCG@10" ? 4 : 2;
     const range = ratios.length > 1 ? ` (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})` : "";
     return [
       name,

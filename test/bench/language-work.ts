@@ -25,14 +25,19 @@ export const promptTokens = 200;
 
 const genres = [" drama", " comedy", " action", " horror", " romance", " war", " mystery", " crime"];
 
+/** So many words, each one token, drawn by name. */
+export function wordsOf(name: string, count: number): string {
+  const rng = createRng("bench words", name);
+  return Array.from({ length: count }, () => genres[rng.below(genres.length)]).join("");
+}
+
 /** A chat of exactly `promptTokens` tokens: each word is one. */
 export function chatOf(codec: Pick<ChatCodec, "prompt">, index: number): GenerationRequest["messages"] {
   const begin = "Which films would a viewer like who saw these kinds:";
-  const rng = createRng("bench prompt", index);
   const written = (words: number) => [
     {
       role: "user" as const,
-      content: begin + Array.from({ length: words }, () => genres[rng.below(genres.length)]).join(""),
+      content: begin + wordsOf(`prompt ${index}`, words),
     },
   ];
   const messages = written(promptTokens - codec.prompt(written(0)).length);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { pythonEnvironment } from "../../framework/setup/python.js";
+import { trlPython } from "../support/python.js";
 import { transformersRequirements } from "../support/transformers-serve.js";
 
 /** What the recommender's rivals are measured with; the versions are part of the figures. */
@@ -17,6 +18,8 @@ const rivals = {
   "sasrec.py": recommender,
   "prm.py": recommender,
   "generation.py": languageModel,
+  "loading.py": languageModel,
+  "tuning.py": trlPython,
 } as const;
 
 export interface Timed {
@@ -38,11 +41,19 @@ export class Rival {
   static async start(script: keyof typeof rivals, data: string, options: object): Promise<Rival> {
     const python = await rivals[script]();
     const path = join(packageRoot, "test", "bench", "rivals", script);
-    const env = { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error" };
-    const child = spawn(python, [path, data, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"], env });
+    const env = { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_VERBOSITY: "error", TQDM_DISABLE: "1" };
+    return Rival.begin(script, spawn(python, [path, data, JSON.stringify(options)], { stdio: ["pipe", "pipe", "pipe"], env }));
+  }
+
+  /** One of our own sides, where it needs a process of its own. */
+  static ofNode(path: string): Promise<Rival> {
+    return Rival.begin(path, spawn(process.execPath, [path], { stdio: ["pipe", "pipe", "pipe"] }));
+  }
+
+  private static async begin(script: string, child: ChildProcessWithoutNullStreams): Promise<Rival> {
     child.stderr.pipe(process.stderr);
     const rival = new Rival(script, child);
-    await rival.answer(); // versions: it is ready
+    await rival.answer(); // it is ready
     return rival;
   }
 

@@ -16,10 +16,12 @@ import { benchData } from "./data.js";
 import { type Figure, table } from "./figures.js";
 import { benchGeneration } from "./generation.js";
 import { benchLlamaCpp } from "./llama-cpp.js";
+import { benchLoading } from "./loading.js";
 import { benchPrm } from "./prm.js";
 import { requirements } from "./rival.js";
 import { benchSasRec } from "./sasrec.js";
 import { benchServe } from "./serve.js";
+import { benchTuning } from "./tuning.js";
 import { benchFolder, movieLens, templateKnowledge } from "./workload.js";
 
 const { values, positionals } = parseArgs({
@@ -40,6 +42,8 @@ const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>
   generation: (engine) => benchGeneration(engine, rounds),
   "llama-cpp": (engine) => benchLlamaCpp(engine, rounds),
   serve: benchServe,
+  tuning: (engine) => benchTuning(engine, rounds),
+  loading: (engine) => benchLoading(engine, rounds),
 };
 const chosen = positionals.length === 0 ? Object.keys(benches) : positionals;
 const unknown = chosen.filter((name) => !Object.hasOwn(benches, name));

@@ -55,7 +55,7 @@ describe("generation", () => {
   ] satisfies Partial<DecoderConfig>[]) {
     it(`with memory equals generation by whole passes: ${JSON.stringify(changes)}`, () =>
       assertNoLeak(async () => {
-        const { model, tokenizer, dispose } = testModel(changes, 2, { rows: 3, block: 4, prefill: 64 });
+        const { model, tokenizer, dispose } = testModel(changes, 2, { rows: 3, keys: 1e9, block: 4, prefill: 64 });
         const prompts = ["a", "What does a viewer like?", "drama and horror", "zz top", "x y z x y z"];
         const texts = await model.generate(
           prompts.map((content) => request(content, 1, 1)),
@@ -78,17 +78,17 @@ describe("generation", () => {
       dispose();
       return texts;
     };
-    const whole = await generated({ rows: 64, block: 16, prefill: 4096 }, requests);
+    const whole = await generated({ rows: 64, keys: 1e9, block: 16, prefill: 4096 }, requests);
     assert.ok(new Set(whole.flat().map(({ text }) => text)).size > 20, "samples differ");
-    for (const batching of [{ rows: 1, block: 1, prefill: 1 }, { rows: 5, block: 3, prefill: 50 }, { rows: 64, block: 64, prefill: 4096 }]) // biome-ignore format: one table
+    for (const batching of [{ rows: 1, keys: 1e9, block: 1, prefill: 1 }, { rows: 64, keys: 1, block: 3, prefill: 50 }, { rows: 5, keys: 1e9, block: 3, prefill: 50 }, { rows: 64, keys: 1e9, block: 64, prefill: 4096 }]) // biome-ignore format: one table
       assert.deepEqual(await generated(batching, requests), whole);
-    assert.deepEqual(await generated({ rows: 8, block: 4, prefill: 100 }, [requests[7] as GenerationRequest]), [whole[7]]);
-    const more = await generated({ rows: 8, block: 4, prefill: 100 }, [{ ...(requests[3] as GenerationRequest), samples: 40 }]);
+    assert.deepEqual(await generated({ rows: 8, keys: 1e9, block: 4, prefill: 100 }, [requests[7] as GenerationRequest]), [whole[7]]);
+    const more = await generated({ rows: 8, keys: 1e9, block: 4, prefill: 100 }, [{ ...(requests[3] as GenerationRequest), samples: 40 }]);
     assert.deepEqual(more[0]?.slice(0, whole[3]?.length), whole[3], "further samples do not change the first ones");
   });
 
   it("ends at the end token, at a stop string, or at the limit, and says which", async () => {
-    const { model, dispose } = testModel({}, 1, { rows: 32, block: 8, prefill: 4096 });
+    const { model, dispose } = testModel({}, 1, { rows: 32, keys: 1e9, block: 8, prefill: 4096 });
     const long = (await model.generate([request("drama", 30, 5)], { ...sampled, maxTokens: 40 })).flat();
     assert.ok(long.every(({ finish, tokens }) => (finish === "length" ? tokens === 40 : tokens < 40)));
     // Two plain characters: what a random model spells is seldom UTF-8.
@@ -103,7 +103,7 @@ describe("generation", () => {
   });
 
   it("hears of each finished request once", async () => {
-    const { model, dispose } = testModel({}, 1, { rows: 4, block: 2, prefill: 100 });
+    const { model, dispose } = testModel({}, 1, { rows: 4, keys: 1e9, block: 2, prefill: 100 });
     const done: number[] = [];
     await model.generate(
       [0, 1, 2, 3].map((i) => request(`${i}`, i === 2 ? 40 : 2, i)),

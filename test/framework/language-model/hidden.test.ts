@@ -30,7 +30,7 @@ describe("hidden states as vectors of texts, which llm-hidden gives", () => {
 
   it("is the mean over a text's tokens, or its last token's state, whatever it is batched with", async () => {
     const test = testModel();
-    for (const batching of [undefined, { rows: 4, block: 4, prefill: 1 }]) {
+    for (const batching of [undefined, { rows: 4, keys: 1e9, block: 4, prefill: 1 }]) {
       const own = batching === undefined ? test : testModel({}, 1, batching);
       await own.model.hidden(texts, "mean"); // tables of positions are kept from the first time on
       await assertNoLeak(async () => {

@@ -1,0 +1,22 @@
+"""transformers' own loading of a GGUF file.
+
+Usage: loading.py MODEL.gguf OPTIONS_JSON
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from serve import serve
+from transformers import AutoModelForCausalLM
+
+path = Path(sys.argv[1])
+
+
+def load() -> dict:
+    """The model alone; its tokenizer would take as long again."""
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+
+
+serve({"load": load})
