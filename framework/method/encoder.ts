@@ -9,7 +9,7 @@ import type { NamedArrays } from "../tensor/optimiser.js";
 import { Parameters } from "../tensor/parameters.js";
 import { bucketedBatches, chunks } from "./batches.js";
 import { breath, type FitReport, train } from "./fit.js";
-import { type NextItems, nextItemNdcg } from "./next-item.js";
+import { type NextItems, nextItemNdcg, type Seen } from "./next-item.js";
 import { leaveLastOut, listHistories, paddedBatch, type Sequences, trainingRows } from "./sequences.js";
 
 export interface EncoderParts {
@@ -53,6 +53,8 @@ export interface SequenceFit extends Pick<EncoderRequest, "encoder" | "history" 
   readonly items: number;
   readonly rows: Sequences;
   readonly valid: NextItems;
+  /** Whether valid items are ranked among what their user has met; "out" by default, as in a run. */
+  readonly seen?: Seen;
 }
 
 /** The fit itself, on sequences from anywhere. The caller disposes the parameters. */
@@ -75,7 +77,7 @@ export async function fitSequences(
       schedule: "constant",
       batches: (epoch) => bucketedBatches(lengths, options.batchSize, rng.derive("order", epoch)),
       loss: (batch) => network.loss(paddedBatch(rows, batch, history + 1), mode),
-      evaluate: async () => nextItemNdcg(network, valid, history, 10),
+      evaluate: async () => nextItemNdcg(network, valid, history, 10, request.seen),
       progress: request.progress,
       signal: request.signal,
     });

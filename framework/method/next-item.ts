@@ -11,12 +11,14 @@ export interface NextItems {
   readonly targets: Int32Array;
 }
 
+/** Items of the whole history: "out" of a ranking, or "in" it, as some libraries rank. */
+export type Seen = "out" | "in";
+
 const batchSize = 256;
 
 /**
  * NDCG@k of the one next item under full ranking: 1 / log2(rank + 1) up to rank k; a target tied with others has the rank in their middle.
  * @param width of the history that the network takes
- * @param seen the items of the whole history: "out" of the ranking, or "in" it, as some libraries rank
  * @returns the mean over rows
  */
 export function nextItemNdcg(
@@ -24,7 +26,7 @@ export function nextItemNdcg(
   { histories, targets }: NextItems,
   width: number,
   k: number,
-  seen: "out" | "in" = "out",
+  seen: Seen = "out",
 ): number {
   const values = new Float64Array(targets.length);
   for (const rows of chunks(Int32Array.from(targets.keys()), batchSize)) {

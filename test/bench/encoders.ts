@@ -1,8 +1,9 @@
 /**
  * What each encoder ranks like on MovieLens-100K, leave-one-out, full ranking, with its own defaults; one process an encoder and seed.
  *   node dist/test/bench/encoders.js gru4rec --seed 2 --set epochs=50 --set objective='"bce"'
+ *   node dist/test/bench/encoders.js gru4rec --seen in    stopped by valid items ranked among those their users have met, as RecBole ranks
  *   node dist/test/bench/encoders.js gru4rec --epoch      only the seconds of an epoch
- * Writes .rlrf/bench/encoders/NAME-SEED.json, and prints it.
+ * Writes .rlrf/bench/encoders/NAME-SEED-SEEN.json, and prints it.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,11 +21,13 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     set: { type: "string", multiple: true, default: [] },
+    seen: { type: "string", default: "out" },
     epoch: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
 const seed = Number(values.seed);
+const seen = values.seen === "in" ? "in" : "out";
 const changes = Object.fromEntries(
   values.set.map((each) => {
     const [name = "", value = ""] = each.split("=");
@@ -40,8 +43,8 @@ for (const name of positionals) {
   const options = values.epoch ? { ...changes, epochs: 3, patience: 3 } : changes;
   await withPlugin({ plugin, options }, async (encoder) => {
     if (values.epoch) return console.log(`${name}: ${(await epochSeconds(data, encoder, seed)).toFixed(2)} s an epoch, ${engine}`);
-    const result = { encoder: name, seed, changes, engine, ...(await leaveOneOut(data, encoder, seed)) };
-    await writeJson(join(benchFolder, "encoders", `${name}-${seed}.json`), result);
+    const result = { encoder: name, seed, seen, changes, engine, ...(await leaveOneOut(data, encoder, seed, seen)) };
+    await writeJson(join(benchFolder, "encoders", `${name}-${seed}-${seen}.json`), result);
     console.log(JSON.stringify(result));
   });
 }

@@ -2,7 +2,7 @@
 import type { PreparedData } from "../../framework/contracts/dataset.js";
 import type { SequenceEncoder } from "../../framework/contracts/recommender.js";
 import { fitSequences } from "../../framework/method/encoder.js";
-import { type NextItems, nextItemNdcg } from "../../framework/method/next-item.js";
+import { type NextItems, nextItemNdcg, type Seen } from "../../framework/method/next-item.js";
 import { trainingRows } from "../../framework/method/sequences.js";
 import { median } from "./figures.js";
 
@@ -12,7 +12,7 @@ export const history = 50;
 export interface Quality {
   readonly epochs: number;
   readonly seconds: number;
-  /** NDCG@10 of the last item but one. */
+  /** NDCG@10 of the last item but one: what stopped the fit. */
   readonly valid: number;
   /** NDCG@10 of the last item, what the user has seen left out of the ranking, and left in it as RecBole does. */
   readonly test: number;
@@ -20,9 +20,9 @@ export interface Quality {
 }
 
 /** Fitted until its valid items stop it, then tested once. */
-export async function leaveOneOut(data: PreparedData, encoder: SequenceEncoder, seed: number): Promise<Quality> {
+export async function leaveOneOut(data: PreparedData, encoder: SequenceEncoder, seed: number, seen?: Seen): Promise<Quality> {
   const begun = performance.now();
-  const { network, parameters, report } = await fitTo(data, encoder, lastItem(data, 2), seed);
+  const { network, parameters, report } = await fitTo(data, encoder, lastItem(data, 2), seed, seen);
   const seconds = (performance.now() - begun) / 1000;
   const last = lastItem(data, 1);
   const [test, unmasked] = [nextItemNdcg(network, last, history, 10), nextItemNdcg(network, last, history, 10, "in")];
@@ -41,9 +41,9 @@ export async function epochSeconds(data: PreparedData, encoder: SequenceEncoder,
   return median((report?.history ?? []).map(({ seconds }) => seconds));
 }
 
-function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number) {
+function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number, seen?: Seen) {
   const rows = trainingRows(withoutLast(data, 2), Int32Array.from(data.users.keys()), history);
-  return fitSequences({ encoder, items: data.items.length - 1, rows, valid, history, seed });
+  return fitSequences({ encoder, items: data.items.length - 1, rows, valid, history, seed, ...(seen && { seen }) });
 }
 
 /** Each user's n-th item from the end, and what came before it. */
