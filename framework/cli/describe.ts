@@ -11,11 +11,11 @@ export const register: Register = (program) => {
     const { Registry, splitId } = await import("../kernel/registry.js");
     const entry = (await Registry.read()).find(...splitId(id));
     if (json) printJson(entry);
-    else print(await describe(entry));
+    else print(await describeText(entry));
   });
 };
 
-async function describe(entry: PluginEntry): Promise<string> {
+export async function describeText(entry: PluginEntry): Promise<string> {
   const [{ expectation }, { optionLines }] = await Promise.all([import("../spec/expectation.js"), import("../spec/option-text.js")]);
   const options = optionLines(entry.options).flatMap(({ name, takes, state, description }) => [
     `  ${name}: ${takes}; ${state}`,

@@ -15,15 +15,15 @@ export class Form {
     readonly hint: string,
   ) {}
 
-  /** @returns null when there is no such file */
-  async read(): Promise<Json | null> {
+  /** @returns undefined when there is no such file */
+  async read(): Promise<Json | undefined> {
     try {
       const { size } = await stat(this.file);
       if (size > maxBytes) throw this.fault("", `it has ${size} bytes`, `at most ${maxBytes} bytes`);
       return this.parse(await readFile(this.file, "utf8"));
     } catch (cause) {
       if (cause instanceof RlrfError) throw cause;
-      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw this.fault("", `it cannot be read: ${(cause as Error).message}`, "a JSON file");
     }
   }

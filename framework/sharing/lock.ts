@@ -50,7 +50,7 @@ const keys = ["version", "from", "registry", "resolved", "integrity", "contents"
 export async function readLock(path: string): Promise<LockFile> {
   const form = lockForm(path);
   const value = await form.read();
-  return value === null ? emptyLock : lockOf(value, form);
+  return value === undefined ? emptyLock : lockOf(value, form);
 }
 
 export function parseLock(text: string, path: string): LockFile {

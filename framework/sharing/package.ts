@@ -26,7 +26,7 @@ export interface PackageFacts {
 export async function readPackage(folder: string): Promise<PackageFacts & { readonly fields: Fields }> {
   const form = new Form("RLRF_PACKAGE_FORM", join(folder, "package.json"), "docs/sharing.md shows the form; `rlrf new plugin` writes it");
   const value = await form.read();
-  if (value === null) throw form.fault("", "there is no package.json", "a package");
+  if (value === undefined) throw form.fault("", "there is no package.json", "a package");
   const fields = form.object(value, "");
   const name = form.text(fields, "name", "", packageName);
   const version = form.text(fields, "version", "", packageVersion);

@@ -72,7 +72,7 @@ export function isSignedBy(publicKey: string, { signature }: Signature, name: st
 export async function readSignature(folder: string): Promise<Signature | null> {
   const form = new Form("RLRF_PACKAGE_SIGNATURE", join(folder, signatureFile), "ask its publisher for a package that is signed anew");
   const value = await form.read();
-  if (value === null) return null;
+  if (value === undefined) return null;
   const fields = form.object(value, "", ["key", "signature"]);
   return { key: form.text(fields, "key", "", publicKeyForm), signature: form.text(fields, "signature", "", signatureForm) };
 }

@@ -26,7 +26,7 @@ const scope = /^@[a-z0-9][a-z0-9._-]{0,100}\/\*$/;
 export async function readTrust(path: string): Promise<Trust> {
   const form = new Form("RLRF_TRUST_FILE", path, "docs/security.md shows its form; `rlrf plugin trust` writes it");
   const value = await form.read();
-  if (value === null) return { trustVersion: 1, keys: {}, packages: {} };
+  if (value === undefined) return { trustVersion: 1, keys: {}, packages: {} };
   const file = form.object(value, "", ["trustVersion", "keys", "packages"]);
   if (file.trustVersion !== 1) throw form.fault("/trustVersion", `trustVersion is ${JSON.stringify(file.trustVersion ?? null)}`, "1");
   const keys = form.object(file.keys ?? {}, "/keys");

@@ -17,7 +17,7 @@ export async function readSpec(file: string, overrides: readonly string[] = []):
 
 /** A spec that is not a file's: of a test or a program. */
 export function specFromValue(value: Json, name = "spec"): SpecSource {
-  return fromText(JSON.stringify(value), name);
+  return specFromText(JSON.stringify(value), name);
 }
 
 async function readWithBases(file: string, above: readonly string[]): Promise<SpecSource> {
@@ -28,7 +28,7 @@ async function readWithBases(file: string, above: readonly string[]): Promise<Sp
       where: shown(file),
     });
   }
-  const own = fromText(await readText(file, above.at(-1)), shown(file));
+  const own = specFromText(await readText(file, above.at(-1)), shown(file));
   if (!isObject(own.value) || !("extends" in own.value)) return own;
   const { extends: base, ...rest } = own.value;
   const origin = own.origins.get("/extends");
@@ -64,7 +64,7 @@ async function readText(file: string, extendedBy: string | undefined): Promise<s
   }
 }
 
-function fromText(text: string, name: string): SpecSource {
+export function specFromText(text: string, name: string): SpecSource {
   const { value, positions } = parseJson(text, name);
   const origins = new Map<string, Origin>();
   for (const [pointer, position] of positions) origins.set(pointer, { kind: "file", file: name, ...position });
