@@ -23,6 +23,7 @@ import { useFaultyProxies } from "../../support/faulty-proxy.js";
 import { useFolder } from "../../support/folder.js";
 import { makeRun as makeReportedRun } from "../../support/made-run.js";
 import { type ReadRun, useMlflow } from "../../support/mlflow.js";
+import { recordedRun } from "../../support/recorded-run.js";
 import { command, start } from "../../support/run.js";
 
 describe("track, with a real MLflow server", function () {
@@ -299,6 +300,51 @@ describe("track, with a real MLflow server", function () {
     await assertFails("RLRF_RUN_BUSY", () => sync(folder), /followed live/);
     await open.close();
     client.close();
+  });
+
+  it("gives back all that a run is reproduced from, its package's tarball included", async () => {
+    const home = process.env.RLRF_HOME;
+    process.env.RLRF_HOME = path("home");
+    try {
+      const run = await recordedRun(path());
+      const { tracker, journal } = openTracker(run.folder, { name: "recorded", experiment: "reproduced" });
+      for (const artifact of [join(run.folder, "spec.json"), ...run.artifacts]) tracker.artifact(artifact);
+      tracker.finish("FINISHED");
+      journal.close();
+      const client = new MlflowClient(server.uri);
+      const sync = await Sync.open(run.folder, client, createListener());
+      const { runId } = await sync.pass();
+      await sync.close();
+      client.close();
+      for (const gone of ["home", "maker", "losses.tgz", "runs"]) fs.rmSync(path(gone), { recursive: true, force: true });
+      fs.mkdirSync(path("own", "registry"), { recursive: true });
+      await writeJson(path("own", "registry", "trust.json"), { trustVersion: 1, packages: { "@team-a/*": {} } });
+      const reproduce = (id: string) =>
+        start([
+          "bash",
+          "-c",
+          'cd "$0" && exec "$@"',
+          path("own"),
+          process.execPath,
+          command,
+          "reproduce",
+          id,
+          "--from",
+          server.uri,
+          "--no-fetch",
+        ]).finished;
+      const { status, stdout, stderr } = await reproduce(runId ?? "");
+      assert.equal(status, 1, stderr);
+      assert.match(stdout, /^here +package +@team-a\/losses 1\.0\.0$/m);
+      assert.match(stdout, /^missing +asset +movielens-100k +RLRF_ASSET_UNAVAILABLE/m);
+      assert.match(stdout, /^1 of \d+ are not as they were: cd reproduced\/[0-9a-f]{32} && rlrf run spec\.json --frozen$/m);
+      const unknown = await reproduce("0".repeat(32));
+      assert.equal(unknown.status, 2);
+      assert.match(unknown.stderr, /^RLRF_RUN_UNKNOWN: MLflow has no run/);
+    } finally {
+      if (home === undefined) delete process.env.RLRF_HOME;
+      else process.env.RLRF_HOME = home;
+    }
   });
 
   it("warns of artifacts that are gone, and sends the rest", async () => {
