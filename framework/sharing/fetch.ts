@@ -102,8 +102,13 @@ export async function withTemporary<Result>({ packages }: Project, use: (folder:
       await fs.rm(folder, { recursive: true, force: true });
     }
   } catch (cause) {
-    throw fileError(cause, packages, "write");
+    throw diskError(cause, packages);
   }
+}
+
+/** What the operating system says, coded; anything else as it is. */
+export function diskError(cause: unknown, path: string): unknown {
+  return (cause as NodeJS.ErrnoException | null)?.syscall === undefined ? cause : fileError(cause, path, "write");
 }
 
 /** Tarballs by their digest, for all projects of this machine: what was had once can be had again without a network. */

@@ -3,7 +3,7 @@ import fs from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { withLock } from "../store/with-lock.js";
-import { type Fetched, type FetchOptions, fetchPackage, keepTarball, keptTarball, withTemporary } from "./fetch.js";
+import { diskError, type Fetched, type FetchOptions, fetchPackage, keepTarball, keptTarball, withTemporary } from "./fetch.js";
 import { InstalledPackage, lockedPlugin, packageFolder } from "./installed.js";
 import { emptyLock, type LockedPackage, lockedPackage, type LockFile, readLock, writeLock } from "./lock.js";
 import { mustBeSound, mustFitFramework, readPackage } from "./package.js";
@@ -174,10 +174,13 @@ async function place(project: Project, { name, folder, locked }: Unpacked): Prom
 
 /** One at a time; what a killed process left behind is swept away. */
 async function exclusively<Result>(project: Project, work: () => Promise<Result>): Promise<Result> {
-  return await withLock(join(project.packages, ".lock"), async () => {
+  const locked = withLock(join(project.packages, ".lock"), async () => {
     for (const name of await fs.readdir(project.packages))
       if (name.startsWith(".new-")) await fs.rm(join(project.packages, name), { recursive: true, force: true });
     return await work();
+  });
+  return await locked.catch((cause: unknown) => {
+    throw diskError(cause, project.packages);
   });
 }
 

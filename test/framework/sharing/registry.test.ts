@@ -1,0 +1,119 @@
+/** Static registries: built, served from a folder and over HTTP, and what is refused of them. */
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buildRegistry } from "../../../framework/sharing/build-registry.js";
+import { addPackage, installLocked, updatePackages } from "../../../framework/sharing/install.js";
+import { projectAt } from "../../../framework/sharing/project.js";
+import { readLock } from "../../../framework/sharing/lock.js";
+import { byVersion, type RegistryIndex, splitSpec } from "../../../framework/sharing/static-registry.js";
+import { addTrust } from "../../../framework/sharing/trust.js";
+import { useEnvironment } from "../../support/environment.js";
+import { assertFails } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
+import { lossPackage, type PackageOptions, tarballOf } from "../../support/packages.js";
+
+describe("static registries", () => {
+  const folder = useFolder();
+  useEnvironment(() => ({ RLRF_HOME: folder("home") }));
+  const project = () => projectAt(folder());
+  const shelf = (...parts: readonly string[]) => folder("shelf", ...parts);
+  const packed = async (options: PackageOptions = {}): Promise<string> => {
+    const path = folder(`${options.name?.replace("/", "+") ?? "a"}-${options.version ?? "1.0.0"}-${options.factor ?? 1}.tgz`);
+    await writeFile(path, tarballOf(lossPackage(options)));
+    return path;
+  };
+  const build = async (...of: readonly PackageOptions[]): Promise<RegistryIndex> =>
+    buildRegistry("shelf", await Promise.all(of.map(packed)), project(), {});
+  const add = (spec: string, registry = "shelf") => addPackage(project(), spec, { registry });
+
+  let server: Server | undefined;
+  afterEach(() => new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve()))));
+  /** @returns its address; it serves the folder as any web server would */
+  async function serve(): Promise<string> {
+    const serving = createServer((request, response) => {
+      readFile(shelf(decodeURIComponent(request.url?.slice(1) ?? ""))).then(
+        (data) => response.end(data),
+        () => response.writeHead(404).end("not found"),
+      );
+    });
+    server = serving;
+    await new Promise<void>((resolve) => serving.listen(0, "127.0.0.1", () => resolve()));
+    return `http://127.0.0.1:${(serving.address() as AddressInfo).port}`;
+  }
+
+  it("hold tarballs, an index and a page, and give the highest version of a range", async () => {
+    await addTrust(project().trust, "@team-a/*");
+    await build({}, { version: "1.2.0" }, { version: "1.10.0" }, { version: "2.0.0", framework: "^9.0.0" });
+    assert.deepEqual((await readdir(shelf())).sort(), ["index.html", "index.json", "packages"]);
+    assert.equal((await add("@team-a/losses@^1.0")).locked.version, "1.10.0");
+    assert.equal((await add("@team-a/losses@1.2.0")).locked.version, "1.2.0");
+    await assertFails("RLRF_PACKAGE_FRAMEWORK", () => add("@team-a/losses"), /made for rlrf4rec \^9/);
+    await assertFails("RLRF_PACKAGE_UNKNOWN", () => add("@team-a/losses@^3.0"), /1\.0\.0, 1\.2\.0, 1\.10\.0, 2\.0\.0/);
+    await assertFails("RLRF_PACKAGE_UNKNOWN", () => add("@team-a/other"), /one of: @team-a\/losses/);
+    await build({ version: "1.11.0" });
+    await add("@team-a/losses@^1.0");
+    await build({ version: "1.12.0" });
+    assert.equal((await updatePackages(project(), ["@team-a/losses"]))[0]?.locked.version, "1.12.0");
+    assert.equal((await readLock(project().lock)).packages["@team-a/losses"]?.registry, "shelf");
+  });
+
+  it("are served by any web server", async () => {
+    await addTrust(project().trust, "@team-a/*");
+    await build({});
+    const url = await serve();
+    const { locked } = await add("@team-a/losses@^1", `${url}/`);
+    assert.deepEqual([locked.registry, locked.resolved], [`${url}/`, "@team-a/losses@1.0.0"]);
+    await writeFile(shelf("packages", "team-a-losses-1.0.0.tgz"), tarballOf(lossPackage({ factor: 2 })));
+    await assertFails("RLRF_PACKAGE_INTEGRITY", () => add("@team-a/losses", url), /not the one that the registry's index names/);
+    await assertFails("RLRF_PACKAGE_FETCH", () => add("@team-a/losses", "http://127.0.0.1:1"), /cannot be read/);
+    assert.deepEqual(await installLocked(project()), [], "what is here needs no registry");
+  });
+
+  it("never replace a version by other contents", async () => {
+    await build({});
+    await build({});
+    await assertFails("RLRF_PACKAGE_INTEGRITY", () => build({ factor: 2 }), /is there already, with other contents/);
+  });
+
+  it("hold the packages of the project's lock when none is named", async () => {
+    await addTrust(project().trust, "@team-a/*");
+    await addPackage(project(), await packed({ version: "1.5.0" }));
+    const { packages } = await buildRegistry("shelf", [], project(), {});
+    assert.deepEqual(Object.keys(packages["@team-a/losses"] ?? {}), ["1.5.0"]);
+  });
+
+  it("show what anyone wrote as text", async () => {
+    await build({ entry: { summary: '<script>alert("x")</script>', source: "a & b" } });
+    const page = await readFile(shelf("index.html"), "utf8");
+    assert.ok(!page.includes("<script") && page.includes("&lt;script&gt;alert(&quot;x&quot;)") && page.includes("a &amp; b"));
+  });
+
+  it("are refused when their index is broken or leads elsewhere", async () => {
+    await build({});
+    const index = await readFile(shelf("index.json"), "utf8");
+    for (const [change, said] of [
+      [(text: string) => text.slice(0, 100), /malformed JSON/],
+      [(text: string) => text.replace('"registryVersion": 1', '"registryVersion": 2'), /another form of registry/],
+      [(text: string) => text.replace("packages/team", "packages/../../team"), /"tarball" is/],
+      [(text: string) => text.replace("packages/team-a", "https://example.org/a"), /"tarball" is/],
+    ] as const) {
+      await writeFile(shelf("index.json"), change(index));
+      await assertFails("RLRF_PACKAGE_FORM", () => add("@team-a/losses"), said);
+    }
+    await assertFails("RLRF_PACKAGE_FETCH", () => add("@team-a/losses", "nowhere"), /nowhere/);
+  });
+
+  it("read names with ranges, and order versions as numbers", () => {
+    assert.deepEqual(splitSpec("@team/losses@^1.2"), { name: "@team/losses", range: "^1.2" });
+    assert.deepEqual(splitSpec("losses"), { name: "losses", range: "*" });
+    assert.deepEqual(["1.10.0", "1.9.0", "2.0.0", "1.0.0-beta.1"].sort(byVersion), ["1.0.0-beta.1", "1.9.0", "1.10.0", "2.0.0"]);
+  });
+
+  it("names that would lead npm to the network are no names", async () => {
+    for (const spec of ["team/losses", "github:team/losses", "x@npm:y", "x@git+ssh://y", "-g", "", "--registry=x"])
+      await assertFails("RLRF_USAGE", () => addPackage(project(), spec));
+    await assertFails("RLRF_FILE_MISSING", () => addPackage(project(), "dist/none.tgz"));
+  });
+});
