@@ -36,6 +36,7 @@ export async function describeText(entry: PluginEntry): Promise<string> {
     entry.summary,
     `source   ${entry.source}`,
     `module   ${entry.module}`,
+    ...(entry.package === undefined ? [] : [`package  ${entry.package.name} ${entry.package.locked.version}`]),
     ...partners.map((line) => `takes    ${line}`),
     ...adaptersLine(entry),
     "",

@@ -8,6 +8,7 @@ import { InstalledPackage, lockedPlugin, packageFolder } from "./installed.js";
 import { emptyLock, type LockedPackage, lockedPackage, type LockFile, readLock, writeLock } from "./lock.js";
 import { mustBeSound, mustFitFramework, readPackage } from "./package.js";
 import type { Project } from "./project.js";
+import { splitSpec } from "./static-registry.js";
 import { unpackTarball } from "./tar.js";
 import { addTrust, mustBeTrusted, readTrust, ruleFor, type Trust } from "./trust.js";
 import { digestOf, integrityOf, treeOf } from "./tree.js";
@@ -107,15 +108,16 @@ async function fetchLocked(project: Project, name: string, locked: LockedPackage
   await keepTarball(tarball);
 }
 
-async function enter(project: Project, lock: LockFile, fetched: Fetched, trust: boolean, expected?: string): Promise<Added> {
+/** @param expected the package's name, where it was asked for by name: a registry may not answer with another one */
+async function enter(project: Project, lock: LockFile, fetched: Fetched, trust: boolean, expected = nameIn(fetched.from)): Promise<Added> {
   const { from, registry, tarball } = fetched;
   const added = await withTemporary(project, async (temporary) => {
     const unpacked = await unpack(project, tarball, temporary, from, trust);
     const { name, signer, locked } = unpacked;
     if (expected !== undefined && name !== expected)
-      throw new RlrfError("RLRF_PACKAGE_NAME", { message: `what was ${expected} is now ${name}`, where: from, expected });
+      throw new RlrfError("RLRF_PACKAGE_NAME", { message: `${expected} was asked for, and ${name} came`, where: from, expected });
     // A name with a range stands for one version from now on.
-    const resolved = fetched.resolved === from && !/^(file:|git\+|https?:)/.test(from) ? `${name}@${locked.version}` : fetched.resolved;
+    const resolved = fetched.resolved === from && nameIn(from) !== undefined ? `${name}@${locked.version}` : fetched.resolved;
     const entry: LockedPackage = {
       version: locked.version,
       from,
@@ -130,8 +132,14 @@ async function enter(project: Project, lock: LockFile, fetched: Fetched, trust: 
     return { name, locked: entry, before: lock.packages[name]?.version ?? null, signer };
   });
   await keepTarball(tarball);
+  if (trust && ruleFor(await readTrust(project.trust), added.name) === undefined) await addTrust(project.trust, added.name);
   await writeLock(project.lock, { ...emptyLock, packages: { ...lock.packages, [added.name]: added.locked } });
   return added;
+}
+
+/** undefined for paths and addresses. */
+function nameIn(from: string): string | undefined {
+  return /^(file:|git\+|https?:)/.test(from) ? undefined : splitSpec(from).name;
 }
 
 interface Unpacked {
@@ -154,7 +162,6 @@ async function unpack(project: Project, tarball: Buffer, temporary: string, sour
   const entries = await mustBeSound(facts);
   const plugins: Record<string, Awaited<ReturnType<typeof lockedPlugin>>> = {};
   for (const entry of entries) plugins[`${entry.kind}/${entry.name}`] = await lockedPlugin(entry);
-  if (trust && ruleFor(await readTrust(project.trust), name) === undefined) await addTrust(project.trust, name);
   return { name, folder, signer, locked: { version, integrity: integrityOf(tarball), contents: digestOf(tree), framework, plugins } };
 }
 

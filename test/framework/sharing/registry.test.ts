@@ -3,10 +3,14 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
 import { buildRegistry } from "../../../framework/sharing/build-registry.js";
 import { addPackage, installLocked, updatePackages } from "../../../framework/sharing/install.js";
 import { projectAt } from "../../../framework/sharing/project.js";
 import { readLock } from "../../../framework/sharing/lock.js";
+import { createKey } from "../../../framework/sharing/signature.js";
 import { byVersion, type RegistryIndex, splitSpec } from "../../../framework/sharing/static-registry.js";
 import { addTrust } from "../../../framework/sharing/trust.js";
 import { useEnvironment } from "../../support/environment.js";
@@ -59,6 +63,22 @@ describe("static registries", () => {
     assert.equal((await readLock(project().lock)).packages["@team-a/losses"]?.registry, "shelf");
   });
 
+  it("are, as locks and trust files, in the form of their schemas", async () => {
+    await addTrust(project().trust, "@team-a/*", { name: "team-a", publicKey: createKey().publicKey });
+    await addTrust(project().trust, "@team-a/losses");
+    await build({});
+    await add("@team-a/losses");
+    for (const [name, path] of [
+      ["lock", project().lock],
+      ["trust", project().trust],
+      ["registry-index", shelf("index.json")],
+    ] as const) {
+      const schema = JSON.parse(await readFile(join(packageRoot, "registry", `${name}.schema.json`), "utf8")) as object;
+      const valid = new Ajv2020({ allErrors: true }).compile(schema);
+      assert.ok(valid(JSON.parse(await readFile(path, "utf8"))), JSON.stringify(valid.errors));
+    }
+  });
+
   it("are served by any web server", async () => {
     await addTrust(project().trust, "@team-a/*");
     await build({});
@@ -69,6 +89,17 @@ describe("static registries", () => {
     await assertFails("RLRF_PACKAGE_INTEGRITY", () => add("@team-a/losses", url), /not the one that the registry's index names/);
     await assertFails("RLRF_PACKAGE_FETCH", () => add("@team-a/losses", "http://127.0.0.1:1"), /cannot be read/);
     assert.deepEqual(await installLocked(project()), [], "what is here needs no registry");
+  });
+
+  it("may not answer with another package than the one that was asked for", async () => {
+    await addTrust(project().trust, "@team-a/*");
+    await addTrust(project().trust, "@team-b/*");
+    await build({}, { name: "@team-b/losses" });
+    const index = await readFile(shelf("index.json"), "utf8");
+    const swapped = JSON.parse(index) as { packages: Record<string, unknown> };
+    swapped.packages["@team-a/losses"] = swapped.packages["@team-b/losses"];
+    await writeFile(shelf("index.json"), JSON.stringify(swapped));
+    await assertFails("RLRF_PACKAGE_NAME", () => add("@team-a/losses"), /was asked for, and @team-b\/losses came/);
   });
 
   it("never replace a version by other contents", async () => {

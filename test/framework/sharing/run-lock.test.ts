@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { Registry } from "../../../framework/kernel/registry.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { addPackage } from "../../../framework/sharing/install.js";
@@ -89,6 +90,9 @@ describe("the lock of a run", () => {
     const [path = "", tarball = ""] = await recordLock(run, spec, registry);
     await run.close();
     const lock: RunLock = parseRunLock(await readFile(path, "utf8"), path);
+    const schema = JSON.parse(await readFile(join(packageRoot, "registry", "lock.schema.json"), "utf8")) as object;
+    const valid = new Ajv2020({ allErrors: true }).compile(schema);
+    assert.ok(valid(lock), JSON.stringify(valid.errors));
     const { version } = JSON.parse(await readFile(join(packageRoot, "package.json"), "utf8")) as { version: string };
     assert.equal(lock.framework, version);
     assert.deepEqual(Object.keys(lock.packages), ["@team-a/losses"]);
