@@ -6,6 +6,7 @@ import type { Result } from "../method/result.js";
 import { parseRunLock, runLockName } from "../sharing/run-lock.js";
 import { hashFile } from "../store/hash.js";
 import { readJson } from "../store/files.js";
+import type { JournalEvent } from "../track/events.js";
 import { journalName, readJournal } from "../track/journal.js";
 import type { CurveView } from "./page/data.js";
 
@@ -28,39 +29,47 @@ export async function readTold(folder: string): Promise<Told> {
   const path = join(folder, journalName);
   const events = existsSync(path) ? await readJournal(path) : [];
   const [root] = events;
-  const tags: Record<string, string> = Object.create(null) as Record<string, string>;
+  const own = events.filter(({ key }) => key === root?.key);
+  const policies = events.flatMap((event) =>
+    event.event === "artifact" ? (/^texts\/(.+)\.jsonl$/.exec(String(event.path))?.slice(1) ?? []) : [],
+  );
+  return {
+    tags: Object.fromEntries(own.flatMap((event) => (event.event === "tags" ? Object.entries(event.tags) : []))),
+    begun: root?.time ?? null,
+    ended: events.at(-1)?.time ?? null,
+    status: statusOf(own),
+    resumed: own.filter(({ event }) => event === "resume").length,
+    curves: curvesOf(events),
+    policies: [...new Set(policies)],
+  };
+}
+
+/** A run that has a result has come to its end, though its journal may not say so yet. */
+function statusOf(events: readonly JournalEvent[]): string {
+  const last = events.filter(({ event }) => event === "finish" || event === "resume").at(-1);
+  return last?.event === "finish" ? String(last.status).toLowerCase() : "finished";
+}
+
+type Steps = Map<string, Map<number, number>>;
+
+/** Of the runs below that are tunings; step 0 holds what an iteration came to. */
+function curvesOf(events: readonly JournalEvent[]): CurveView[] {
   const names = new Map<string, string>();
-  const points = new Map<string, Map<string, Map<number, number>>>();
-  const policies: string[] = [];
-  let status = "finished"; // a run that has a result has come to its end, though its journal may not say so yet
+  const told = new Map<string, Steps>();
   for (const event of events) {
     if (event.event === "run" && event.parent !== null && event.kind === "iteration") names.set(event.key, String(event.name));
-    if (event.event === "tags" && event.key === root?.key) Object.assign(tags, event.tags);
-    if (event.event === "finish" && event.key === root?.key) status = String(event.status).toLowerCase();
-    if (event.event === "resume") status = "finished";
-    if (event.event === "artifact") policies.push(...(/^texts\/(.+)\.jsonl$/.exec(String(event.path))?.slice(1) ?? []));
-    if (event.event !== "metrics" || !names.has(event.key)) continue;
-    const own = points.get(event.key) ?? new Map<string, Map<number, number>>();
-    points.set(event.key, own);
+    if (event.event !== "metrics" || !names.has(event.key) || event.step < 1) continue;
+    const figures: Steps = told.get(event.key) ?? new Map();
+    told.set(event.key, figures);
     for (const [figure, value] of Object.entries(event.metrics)) {
-      if (typeof value !== "number" || event.step < 1) continue; // step 0: what the iteration came to
-      const steps = own.get(figure) ?? new Map<number, number>();
-      own.set(figure, steps.set(event.step, value)); // told again after a kill: the later one holds
+      if (typeof value !== "number") continue;
+      figures.set(figure, (figures.get(figure) ?? new Map()).set(event.step, value)); // told again after a kill: the later one holds
     }
   }
-  const curves = [...points].map(([key, figures]) => ({
+  return [...told].map(([key, figures]) => ({
     name: names.get(key) as string,
     figures: Object.fromEntries([...figures].map(([figure, steps]) => [figure, everyNth([...steps].sort(([a], [b]) => a - b))])),
   }));
-  return {
-    tags,
-    begun: root?.time ?? null,
-    ended: events.at(-1)?.time ?? null,
-    status,
-    resumed: events.filter(({ event }) => event === "resume").length,
-    curves: curves.filter(({ figures }) => Object.keys(figures).length > 0),
-    policies: [...new Set(policies)],
-  };
 }
 
 function everyNth<Row>(rows: readonly Row[]): readonly Row[] {

@@ -40,6 +40,7 @@ export function useBrowser(): TestBrowser {
     },
     async open(url, { allowed, ...options } = {}) {
       const context = await running().newContext(options);
+      context.setDefaultTimeout(120_000); // others may be at work on this machine
       const page = await context.newPage();
       const requests: string[] = [];
       const faults: string[] = [];

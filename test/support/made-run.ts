@@ -21,89 +21,93 @@ export interface MadeRunOptions {
 }
 
 /** Half of the users are tested, half tuned on. The figures of the result are those of its scores. */
-export async function makeRun(folder: string, { users, seeds = [1], malice = "", name = "made", lead = 0 }: MadeRunOptions): Promise<void> {
+export async function makeRun(folder: string, options: MadeRunOptions): Promise<void> {
+  const { users, seeds = [1], malice = "", name = "made" } = options;
   const rng = createRng("made run", users);
-  const item = (number: number) => `i${number}`;
-  const titleOf = (number: number) => `The Made Film ${number}${malice}`;
-  const interactions = (count: number) => Array.from({ length: count }, () => [item(rng.seed() % 500), 1 + (rng.seed() % 5)]);
   const ids = Array.from({ length: users }, (_, user) => `u${user + 1}${malice}`);
   const tested = ids.filter((_, user) => user % 2 === 0);
   const tuned = ids.filter((_, user) => user % 2 === 1);
-  const text = (policy: string, user: number) =>
-    `Genre: ${["Drama", "Comedy", "Horror"][(user + policy.length) % 3]}${malice}\nPeriod: 1990s\nAvoids: War`;
-  const spec = {
-    name: `${name}${malice}`,
-    seeds,
-    protocol: { seed: 7, ties: "expected", listLength: length, metrics },
-    prompt: { aspects: [{ name: "Genre" }, { name: "Period" }, { name: "Avoids" }] },
-    odd: malice,
-  };
-  await writeJson(join(folder, "spec.json"), spec);
+  const title = `${name}${malice}`;
+  const protocol = { seed: 7, ties: "expected", listLength: length, metrics };
+  const prompt = { aspects: [{ name: "Genre" }, { name: "Period" }, { name: "Avoids" }] };
+  await writeJson(join(folder, "spec.json"), { name: title, seeds, protocol, prompt, odd: malice });
   await writeJson(join(folder, "origins.json"), { "/name": `file${malice}:1:2` });
   await writeJson(join(folder, "lists.json"), { digest: "d1gest", counts: {} });
-  await writeJsonLines(
-    join(folder, "users.jsonl"),
-    ids.map((user, i) => ({ user, part: i % 2 === 0 ? "test" : "align", fold: null, window: interactions(12), later: interactions(20) })),
-  );
-  await writeJsonLines(
-    join(folder, "items.jsonl"),
-    Array.from({ length: 500 }, (_, i) => ({ item: item(i), title: titleOf(i) })),
-  );
+  await writeUsers(folder, ids, malice, rng);
+  const byMetric = await writeScores(folder, tested, { ...options, seeds }, rng);
+  await writeTexts(folder, ids, tuned, malice, rng);
+  await writeJournal(folder, title);
+  await writeJson(join(folder, "result.json"), resultOf(title, seeds, byMetric, malice));
+}
+
+type Rng = ReturnType<typeof createRng>;
+const item = (number: number) => `i${number}`;
+
+async function writeUsers(folder: string, ids: readonly string[], malice: string, rng: Rng): Promise<void> {
+  const interactions = (count: number) => Array.from({ length: count }, () => [item(rng.below(500)), 1 + rng.below(5)]);
+  const rows = ids.map((user, i) => {
+    const part = i % 2 === 0 ? "test" : "align";
+    return { user, part, fold: null, window: interactions(12), later: interactions(20) };
+  });
+  await writeJsonLines(join(folder, "users.jsonl"), rows);
+  const items = Array.from({ length: 500 }, (_, i) => ({ item: item(i), title: `The Made Film ${i}${malice}` }));
+  await writeJsonLines(join(folder, "items.jsonl"), items);
+}
+
+/** Arms rank better one after the other. @returns metric -> arm -> values of the users */
+async function writeScores(
+  folder: string,
+  tested: readonly string[],
+  { seeds = [], lead = 0 }: MadeRunOptions,
+  rng: Rng,
+): Promise<ReadonlyMap<string, Map<string, Float64Array>>> {
+  const labels = Array.from({ length }, (_, slot) => Number(slot < 3));
   const lists = tested.map((user) => {
-    const first = rng.seed() % 490;
-    return {
-      user,
-      candidates: Array.from({ length }, (_, slot) => item(first + slot)),
-      labels: Array.from({ length }, (_, slot) => Number(slot < 3)),
-    };
+    const first = rng.below(490);
+    return { user, candidates: Array.from({ length }, (_, slot) => item(first + slot)), labels };
   });
   const byMetric = new Map(metrics.map((metric) => [metric as string, new Map<string, Float64Array>()]));
+  const users = lists.map((_, row) => row);
+  const allLabels = Uint8Array.from(lists.flatMap(() => labels));
   for (const [quality, arm] of arms.entries()) {
-    const parts = seeds.map((seed) => {
-      const scores = Float32Array.from(
-        { length: lists.length * length },
-        (_, at) => rng.uniform() + (at % length < 3 ? 0.05 * quality + lead : 0),
-      );
-      return { seed, scores };
+    const score = (at: number) => rng.uniform() + (at % length < 3 ? 0.05 * quality + lead : 0);
+    const ranked = seeds.map((seed) => {
+      return { seed, users, labels: allLabels, scores: Float32Array.from({ length: lists.length * length }, (_, at) => score(at)) };
     });
-    const rows = parts.flatMap(({ seed, scores }) =>
+    const rows = ranked.flatMap(({ seed, scores }) =>
       lists.map((list, row) => ({ seed, split: "test", ...list, scores: [...scores.subarray(row * length, (row + 1) * length)] })),
     );
     await writeJsonLines(join(folder, "scores", `${arm}.jsonl`), rows);
-    const labels = Uint8Array.from(lists.flatMap((list) => list.labels));
-    const ranked = parts.map(({ seed, scores }) => ({ seed, scores, labels, users: lists.map((_, row) => row) }));
     for (const metric of metrics)
-      byMetric.get(metric)?.set(arm, userMeans(ranked, { metric, length, ties: "expected", users: lists.length }));
+      byMetric.get(metric)?.set(arm, userMeans(ranked, { metric, length, ties: "expected", users: users.length }));
   }
-  for (const policy of policies)
-    await writeJsonLines(
-      join(folder, "texts", `${policy}.jsonl`),
-      ids.map((user, i) => ({ user, text: text(policy, i), parsed: {}, structureRate: 1 })),
-    );
+  return byMetric;
+}
+
+async function writeTexts(folder: string, ids: readonly string[], tuned: readonly string[], malice: string, rng: Rng): Promise<void> {
+  const genres = ["Drama", "Comedy", "Horror"];
+  const text = (policy: string, user: number) => `Genre: ${genres[(user + policy.length) % 3]}${malice}\nPeriod: 1990s\nAvoids: War`;
+  for (const policy of policies) {
+    const rows = ids.map((user, i) => ({ user, text: text(policy, i), parsed: {}, structureRate: 1 }));
+    await writeJsonLines(join(folder, "texts", `${policy}.jsonl`), rows);
+  }
   const side = (user: number, reward: number) => ({ text: text("pair", user), reward, tokens: 12 });
-  await writeJsonLines(
-    join(folder, "pairs", "1.jsonl"),
-    tuned.map((user, i) => ({ user, teaches: i % 5 === 0 ? "structure" : "reward", chosen: side(i, 0.8), rejected: [side(i + 1, 0.3)] })),
-  );
-  const drawn = (shift: number) => Array.from({ length: 8 }, () => Math.min(1, rng.uniform() * 0.8 + shift));
-  const set = (of: string, when: string, policy: string, shift: number) =>
-    tuned.slice(0, 200).map((user) => ({
-      user,
-      users: of,
-      when,
-      policy,
-      rewards: drawn(shift),
-      tokens: Array(8).fill(12),
-      finished: Array(8).fill(true),
-      texts: Array(8).fill(text(policy, 1)),
-    }));
-  await writeJsonLines(join(folder, "samples", "1.jsonl"), [
+  const pairs = tuned.map((user, i) => {
+    return { user, teaches: i % 5 === 0 ? "structure" : "reward", chosen: side(i, 0.8), rejected: [side(i + 1, 0.3)] };
+  });
+  await writeJsonLines(join(folder, "pairs", "1.jsonl"), pairs);
+  const set = (users: string, when: string, policy: string, shift: number) =>
+    tuned.slice(0, 200).map((user) => {
+      const rewards = Array.from({ length: 8 }, () => Math.min(1, rng.uniform() * 0.8 + shift));
+      const texts = rewards.map((_, i) => text(policy, i));
+      return { user, users, when, policy, rewards, tokens: rewards.map(() => 12), finished: rewards.map(() => true), texts };
+    });
+  const samples = [
     ...set("tuned", "before", "llm-warm", 0.05),
     ...set("held-out", "before", "llm-warm", 0.05),
     ...set("held-out", "after", "llm-1", 0.2),
-  ]);
-  await writeJournal(folder, `${name}${malice}`);
-  await writeJson(join(folder, "result.json"), resultOf(spec.name, seeds, byMetric, malice));
+  ];
+  await writeJsonLines(join(folder, "samples", "1.jsonl"), samples);
 }
 
 async function writeJournal(folder: string, name: string): Promise<void> {

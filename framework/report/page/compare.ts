@@ -1,9 +1,10 @@
 /** Several runs side by side: arms on the users whom all of them tested, paired tests between the runs, and where their specs differ. */
-import type { ComparisonView, Interval, ReportData, RunTest } from "./data.js";
+import type { ComparisonView, ReportData, RunTest } from "./data.js";
 import { h, replace, select } from "./dom.js";
-import { figure, panel, responsive, tableFigure } from "./figure.js";
-import { count, counted, fixed, metricName, probability, signed } from "./format.js";
-import { draw, plot, rule, series } from "./plot.js";
+import { figure, panel, tableFigure } from "./figure.js";
+import { type GroupedRow, groupedForest } from "./forest.js";
+import { count, counted, metricName, probability, signed } from "./format.js";
+import { series } from "./plot.js";
 import { table } from "./table.js";
 
 /** A run's letter in figures: A, B, … */
@@ -26,24 +27,17 @@ export function comparisonSection({ runs, comparison, notCompared }: ReportData)
   return [keys, ...armsOf(comparison, order), testsOf(comparison), ...differencesOf(comparison)];
 }
 
-interface Row {
-  readonly arm: string;
-  readonly run: string;
-  readonly interval: Interval;
-  readonly color: string;
-}
-
 /** @param order of the arms */
 function armsOf(comparison: ComparisonView, order: readonly string[]): HTMLElement[] {
   let metric = comparison.metrics[0] ?? "";
   const place = panel("", "");
   const show = () => {
     const rows = order.flatMap((arm) =>
-      (comparison.arms[metric]?.[arm] ?? []).flatMap((interval, run): Row[] =>
+      (comparison.arms[metric]?.[arm] ?? []).flatMap((interval, run): GroupedRow[] =>
         interval === null ? [] : [{ arm, run: letterOf(run), interval, color: colorOf(run) }],
       ),
     );
-    replace(place, grouped(rows, `${metricName(metric)} of each arm in each run with 95% intervals`));
+    replace(place, groupedForest(rows, `${metricName(metric)} of each arm in each run with 95% intervals`));
   };
   show();
   const choose = (value: string) => {
@@ -53,52 +47,6 @@ function armsOf(comparison: ComparisonView, order: readonly string[]): HTMLEleme
   const options = comparison.metrics.map((value) => [value, metricName(value)] as const);
   const caption = `Means over the ${count(comparison.users)} users whom all runs tested, on the same lists, with 95% bootstrap intervals over users.`;
   return [h("div", { class: "controls" }, select("Metric", options, metric, choose)), figure("Arms, run by run.", caption, place)];
-}
-
-/** A band an arm, a row in it a run. */
-function grouped(rows: readonly Row[], label: string): HTMLElement {
-  return responsive((width) => {
-    const arms = [...new Set(rows.map(({ arm }) => arm))];
-    const runs = [...new Set(rows.map(({ run }) => run))];
-    const narrow = width < 520;
-    return draw({
-      width,
-      height: arms.length * (runs.length * 19 + 12) + 30,
-      marginLeft: Math.min(150, 14 + 6.6 * Math.max(...arms.map((arm) => arm.length))),
-      marginRight: narrow ? 62 : 172,
-      marginTop: 24,
-      marginBottom: 4,
-      fy: { domain: arms, label: null, axis: "left", padding: 0.16 },
-      y: { domain: runs, axis: null, padding: 0.6 },
-      x: {
-        label: null,
-        axis: "top",
-        tickSize: 0,
-        nice: true,
-        ticks: narrow ? 3 : 6,
-        insetLeft: 8,
-        insetRight: 8,
-      },
-      color: { type: "identity" },
-      marks: [
-        plot.gridX({ stroke: rule, strokeOpacity: 1, ticks: narrow ? 3 : 6 }),
-        plot.ruleY(rows, {
-          fy: "arm",
-          y: "run",
-          x1: (row: Row) => row.interval.low,
-          x2: (row: Row) => row.interval.high,
-          stroke: "color",
-          strokeWidth: 2,
-        }),
-        plot.dot(rows, { fy: "arm", y: "run", x: (row: Row) => row.interval.mean, r: 4, fill: "color" }),
-        plot.text(rows, {
-          ...{ fy: "arm", y: "run", frameAnchor: "right", textAnchor: "start", dx: 10, fill: "currentColor" },
-          text: ({ run, interval: { mean, low, high } }: Row) =>
-            narrow ? `${run} ${fixed(mean)}` : `${run}  ${fixed(mean)} [${fixed(low, 3)}, ${fixed(high, 3)}]`,
-        }),
-      ],
-    });
-  }, label);
 }
 
 function testsOf({ tests }: ComparisonView): HTMLElement {

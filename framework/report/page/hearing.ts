@@ -1,7 +1,8 @@
 /** The hearing test: the recommender's ranking with right texts, with swapped ones, and what is between them. */
 import type { HearingView, RunView } from "./data.js";
-import { forest } from "./arms.js";
+import { axisNames } from "./axis-names.js";
 import { figure, panel, responsive } from "./figure.js";
+import { forest } from "./forest.js";
 import { count, fixed, metricName, signed } from "./format.js";
 import { blue, draw, muted, plot, rule, vermilion } from "./plot.js";
 
@@ -37,28 +38,26 @@ export function hearingSection(run: RunView): HTMLElement[] {
 type Named = HearingView & { readonly name: string };
 
 function dumbbell(tests: readonly Named[], metric: string): HTMLElement {
-  return responsive(
-    (width) =>
-      draw({
-        width,
-        height: 26 * tests.length + 26,
-        marginLeft: Math.min(150, 14 + 6.6 * Math.max(...tests.map(({ name }) => name.length))),
-        marginRight: 100,
-        marginTop: 20,
-        marginBottom: 6,
-        x: { label: null, axis: "top", tickSize: 0, ticks: 3, nice: true, insetLeft: 8, insetRight: 8 },
-        y: { domain: tests.map(({ name }) => name), label: null, tickSize: 0 },
-        marks: [
-          plot.gridX({ stroke: rule, strokeOpacity: 1, ticks: 3 }),
-          plot.ruleY(tests, { y: "name", x1: "swapped", x2: "right", stroke: muted, strokeWidth: 1.5 }),
-          plot.dot(tests, { y: "name", x: "swapped", r: 4.5, stroke: vermilion, fill: "var(--paper)", strokeWidth: 2 }),
-          plot.dot(tests, { y: "name", x: "right", r: 4.5, fill: blue }),
-          plot.text(tests, {
-            ...{ y: "name", frameAnchor: "right", textAnchor: "start", dx: 10, fill: "currentColor" },
-            text: (test: Named) => `${fixed(test.right, 3)} / ${fixed(test.swapped, 3)}`,
-          }),
-        ],
-      }),
-    `${metric} with right and with swapped texts`,
-  );
+  return responsive((width) => {
+    const domain = tests.map(({ name }) => name);
+    const names = axisNames(domain, width);
+    const text = (test: Named) => `${fixed(test.right, 3)} / ${fixed(test.swapped, 3)}`;
+    return draw({
+      width,
+      height: 26 * tests.length + 26,
+      marginLeft: names.margin,
+      marginRight: 100,
+      marginTop: 20,
+      marginBottom: 6,
+      x: { label: null, axis: "top", tickSize: 0, ticks: 3, nice: true, insetLeft: 8, insetRight: 8 },
+      y: { domain, label: null, tickSize: 0, tickFormat: names.text },
+      marks: [
+        plot.gridX({ stroke: rule, strokeOpacity: 1, ticks: 3 }),
+        plot.ruleY(tests, { y: "name", x1: "swapped", x2: "right", stroke: muted, strokeWidth: 1.5 }),
+        plot.dot(tests, { y: "name", x: "swapped", r: 4.5, stroke: vermilion, fill: "var(--paper)", strokeWidth: 2 }),
+        plot.dot(tests, { y: "name", x: "right", r: 4.5, fill: blue }),
+        plot.text(tests, { y: "name", frameAnchor: "right", textAnchor: "start", dx: 10, fill: "currentColor", text }),
+      ],
+    });
+  }, `${metric} with right and with swapped texts`);
 }

@@ -1,4 +1,5 @@
 /** How the texts keep the asked structure, and what became of the pairs. */
+import { axisNames } from "./axis-names.js";
 import type { RunView } from "./data.js";
 import { h } from "./dom.js";
 import { figure, panel, responsive, tableFigure } from "./figure.js";
@@ -80,30 +81,24 @@ interface Bar {
 }
 
 function bars(rows: readonly Bar[], label: string, text: (value: number) => string = count): HTMLElement {
-  return responsive(
-    (width) =>
-      draw({
-        width,
-        height: 24 * rows.length + 12,
-        marginLeft: Math.min(width * 0.6, 14 + 5.9 * Math.max(...rows.map(({ name }) => name.length))),
-        marginRight: 84,
-        marginTop: 4,
-        marginBottom: 4,
-        x: { axis: null },
-        y: {
-          domain: rows.map(({ name }) => name),
-          label: null,
-          tickSize: 0,
-          padding: 0.35,
-          tickFormat: (name: string) => (name.length > 44 ? `${name.slice(0, 43)}…` : name),
-        },
-        color: { type: "identity" },
-        marks: [
-          plot.ruleX([0], { stroke: rule }),
-          plot.barX(rows, { x: "count", y: "name", fill: "color", fillOpacity: 0.85 }),
-          plot.text(rows, { x: "count", y: "name", text: (row: Bar) => text(row.count), textAnchor: "start", dx: 6, fill: "currentColor" }),
-        ],
-      }),
-    label,
-  );
+  return responsive((width) => {
+    const domain = rows.map(({ name }) => name);
+    const names = axisNames(domain, width, 0.6);
+    return draw({
+      width,
+      height: 24 * rows.length + 12,
+      marginLeft: names.margin,
+      marginRight: 84,
+      marginTop: 4,
+      marginBottom: 4,
+      x: { axis: null },
+      y: { domain, label: null, tickSize: 0, padding: 0.35, tickFormat: names.text },
+      color: { type: "identity" },
+      marks: [
+        plot.ruleX([0], { stroke: rule }),
+        plot.barX(rows, { x: "count", y: "name", fill: "color", fillOpacity: 0.85 }),
+        plot.text(rows, { x: "count", y: "name", text: (row: Bar) => text(row.count), textAnchor: "start", dx: 6, fill: "currentColor" }),
+      ],
+    });
+  }, label);
 }
