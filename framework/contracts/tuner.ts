@@ -1,6 +1,6 @@
 /** Tuners: what makes a policy's next adapter of dialogues or preference examples, in this process or in another program. */
 import type { PreferenceLoss } from "./feedback.js";
-import type { ChatMessage, CorpusTexts, LoraOptions, TunablePolicy } from "./llm.js";
+import type { ChatMessage, CorpusTexts, LoraOptions, TokenizedExample, TunablePolicy } from "./llm.js";
 
 /** The hyperparameters that every tuner shares; they stand in the spec's section `alignment`. */
 export interface TuningSettings {
@@ -78,6 +78,11 @@ export interface NamedLoss {
 export interface Tuner {
   /** Called before anything is computed: what a tuner needs from outside (another program, a network) fails now, not after hours. */
   prepare?(): Promise<void>;
+  /**
+   * Present where the policy's gradients are computed in this process. Asked before anything is written, with the longest example of the run.
+   * @throws RLRF_ENGINE_MEMORY when `batchSize` of it at once would not fit the engine
+   */
+  requireMemory?(policy: TunablePolicy, longest: TokenizedExample, batchSize: number): void;
   /** Mean NLL of a completion token, end token included: the warm-up. */
   supervise(task: TuningTask, dialogues: CorpusTexts["dialogues"]): Promise<void>;
   /** The preference loss; its reference is the policy as it is when this is called, adapter included. */

@@ -12,6 +12,7 @@ import { hearOnValidUsers, mustHear } from "./hearing.js";
 import { type PolicyTexts, templateTexts } from "./infer.js";
 import { divergence, type Judgement, judgeIteration, judgePolicies } from "./judge.js";
 import { loadLanguageModel } from "./language-model.js";
+import { requireMemoryOfRun } from "./memory.js";
 import { pairTexts } from "./pairs.js";
 import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
 import { writePairs, writeResult, writeTexts, writeUsers } from "./record.js";
@@ -69,6 +70,7 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
 async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rewards: RewardModels[]): Promise<Written> {
   await study.timed("language model", () => loadLanguageModel(study, llm));
   const { tuning } = study; // a policy can be asked for only now
+  requireMemoryOfRun(study);
   const users = alignUsers(study);
   const write = (name: string, adapter: AdapterFiles | null) =>
     study.timed("infer", () => writePolicy(study, name, adapter, users.heldOut)); // 1

@@ -1,4 +1,14 @@
-import { type AlignmentExample, type CorpusTexts, type NamedLoss, plugin, type Tuner, type TuningTask, tuning } from "rlrf4rec";
+import {
+  type AlignmentExample,
+  type CorpusTexts,
+  type NamedLoss,
+  plugin,
+  type TokenizedExample,
+  type TunablePolicy,
+  type Tuner,
+  type TuningTask,
+  tuning,
+} from "rlrf4rec";
 
 @plugin({
   kind: "tuner",
@@ -8,6 +18,13 @@ import { type AlignmentExample, type CorpusTexts, type NamedLoss, plugin, type T
   source: "Hu et al. 2021, arXiv 2106.09685; Loshchilov & Hutter 2019, arXiv 1711.05101",
 })
 export class Lora implements Tuner {
+  requireMemory(policy: TunablePolicy, longest: TokenizedExample, batchSize: number): void {
+    policy.requireMemory?.(
+      Array.from({ length: batchSize }, () => longest),
+      batchSize,
+    );
+  }
+
   supervise(task: TuningTask, dialogues: CorpusTexts["dialogues"]): Promise<void> {
     return checkpointed(task, (local) => tuning.tuneOnDialogues(local, dialogues));
   }
