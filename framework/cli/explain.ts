@@ -1,4 +1,7 @@
+import type { Registry } from "../kernel/registry.js";
 import type { Needs } from "../spec/needs.js";
+import type { SpecSource } from "../spec/origins.js";
+import type { Spec } from "../spec/types.js";
 import type { ResolvedSpec } from "../spec/resolve.js";
 import { jsonOption, type Register, setOption } from "./command.js";
 import type { Estimate } from "../plan/estimate.js";
@@ -21,28 +24,47 @@ interface Explanation {
 export const register: Register = (program) => {
   const command = program
     .command("explain")
-    .description("show a spec with every default, where each value comes from, what it needs and how much it will do")
+    .description(
+      "show a spec with every default, where each value comes from, what it needs and how much it will do; of a sweep its trials",
+    )
     .argument("<spec>");
   setOption(jsonOption(command)).action(async (file: string, { json, set }: { json?: boolean; set: readonly string[] }) => {
-    const explanation = await explain(file, set);
+    const { readSpec } = await import("../spec/read.js");
+    const { Registry } = await import("../kernel/registry.js");
+    const { expandSweep } = await import("../sweep/expand.js");
+    const source = await readSpec(file, set);
+    const registry = await Registry.read();
+    const sweep = expandSweep(source, registry);
+    if (sweep !== null) {
+      const { explainSweep } = await import("./explain-sweep.js");
+      return explainSweep(sweep, await usersBySpec(registry), json === true);
+    }
+    const explanation = await explain(source, registry);
     if (json) await printAsJson(explanation);
     else await printAsText(explanation);
   });
 };
 
-async function explain(file: string, set: readonly string[]): Promise<Explanation> {
-  const { readSpec } = await import("../spec/read.js");
+/** Users of a spec's data set, where its options or the asset that it needs tell. */
+async function usersBySpec(registry: Registry): Promise<(spec: Spec) => number | undefined> {
+  const { needsOf } = await import("../spec/needs.js");
+  const { readCatalogue } = await import("../setup/asset-catalogue.js");
+  const catalogue = await readCatalogue();
+  return (spec) => {
+    const { users } = spec.dataset.options;
+    const asset = needsOf(spec, registry).assets.find(({ pointer }) => pointer.startsWith("/dataset/"));
+    return typeof users === "number" ? users : catalogue.assets[asset?.id ?? ""]?.counts?.users;
+  };
+}
+
+async function explain(source: SpecSource, registry: Registry): Promise<Explanation> {
   const { resolveSpec } = await import("../spec/resolve.js");
-  const { Registry } = await import("../kernel/registry.js");
   const { needsOf } = await import("../spec/needs.js");
   const { createAssets } = await import("../setup/assets.js");
-  const { readCatalogue } = await import("../setup/asset-catalogue.js");
   const { estimate } = await import("../plan/estimate.js");
-  const registry = await Registry.read();
-  const resolved = resolveSpec(await readSpec(file, set), registry);
+  const resolved = resolveSpec(source, registry);
   const needs = needsOf(resolved.spec, registry);
   const assets = createAssets();
-  const catalogue = await readCatalogue();
   const sizes = new Map((await assets.list()).map(({ id, bytes }) => [id, bytes]));
   const states = needs.assets.map(async ({ id, pointer }) => ({
     id,
@@ -50,9 +72,7 @@ async function explain(file: string, set: readonly string[]): Promise<Explanatio
     state: (await assets.status(id)).state,
     bytes: sizes.get(id) ?? 0,
   }));
-  const ofDataset = needs.assets.find(({ pointer }) => pointer.startsWith("/dataset/"));
-  const { users } = resolved.spec.dataset.options;
-  const counted = typeof users === "number" ? users : catalogue.assets[ofDataset?.id ?? ""]?.counts?.users;
+  const counted = (await usersBySpec(registry))(resolved.spec);
   return { resolved, assets: await Promise.all(states), files: needs.files, estimate: estimate(resolved.spec, counted) };
 }
 

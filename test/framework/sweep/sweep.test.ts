@@ -8,6 +8,7 @@ import { pointerKeys } from "../../../framework/spec/pointer.js";
 import { specFromValue } from "../../../framework/spec/read.js";
 import { resolveSpec } from "../../../framework/spec/resolve.js";
 import { expandSweep, type Sweep, valuesText } from "../../../framework/sweep/expand.js";
+import { sweepCost } from "../../../framework/plan/sweep-cost.js";
 import { rungsOf, survivors } from "../../../framework/sweep/halving.js";
 import { parseSelection, selectionValue } from "../../../framework/sweep/selection.js";
 import type { SweepSettings } from "../../../framework/spec/sweep.js";
@@ -300,6 +301,43 @@ describe("sweep: halving", () => {
       ],
     );
     assert.deepEqual(sweep.metric, { kind: "reward" });
+  });
+});
+
+describe("sweep: cost", () => {
+  const alignment = { iterations: 2, heldOut: 0.2 };
+  const spec = { ...tunedSpec(), alignment, protocol: { split: [0.5, 0.25, 0.25] }, seeds: [1, 2], arms: ["id-only", "llm", "swapped"] };
+
+  it("adds up what the trials do, and says which texts are written once for several of them", () => {
+    const cost = sweepCost(swept({ axes: { [beta]: { values: [1, 2, 3] } } }, spec), () => 100);
+    // Of 100 users 50 are aligned, 10 of them held out, 4 samples each: every policy writes 100 + 40 texts, and each iteration 40 * 4.
+    const [untuned, all] = [140 + 160, 3 * 140 + 2 * 160];
+    assert.deepEqual(
+      { ...cost, promptTokens: 0, completionTokens: 0 },
+      // id-only and llm-0 to llm-2 for two seeds, and 2 * 2 reward models of two seeds
+      {
+        trials: 3,
+        fits: 3 * (2 * 4 + 2 * 2 * 2),
+        texts: 3 * all,
+        shared: 2 * untuned,
+        promptTokens: 0,
+        completionTokens: 0,
+        pairs: 3 * 80,
+        unknown: 0,
+      },
+    );
+    assert.deepEqual(sweepCost(swept({ axes: { "/llm/seed": { values: [1, 2] } }, metric: "ndcg@5" }, spec), () => 100).shared, 0);
+    assert.deepEqual(sweepCost(swept({ axes: { [beta]: { values: [1, 2] } } }, spec), () => undefined).unknown, 2);
+  });
+
+  it("counts the trials of a rung that go on, at their budget", () => {
+    const halving = {
+      strategy: "halving",
+      axes: { [beta]: { values: [1, 2, 3, 4] } },
+      budget: { pointer: "/alignment/iterations", from: 1, to: 2, factor: 2 },
+    };
+    const { trials, texts } = sweepCost(swept(halving, spec), () => 100);
+    assert.deepEqual([trials, texts], [6, 4 * (2 * 140 + 160) + 2 * (3 * 140 + 2 * 160)]);
   });
 });
 
