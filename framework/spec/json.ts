@@ -1,6 +1,6 @@
 /**
  * JSON (RFC 8259) with what a spec's messages need and JSON.parse does not tell: line and column of every value and of the
- * first fault, duplicate keys, a bound on depth. Keys that could reach a prototype are refused.
+ * first fault, duplicate keys, a bound on depth. Keys that could reach a prototype or stand in for a method are refused.
  */
 import { RlrfError } from "../errors.js";
 
@@ -18,7 +18,8 @@ export interface JsonDocument {
 }
 
 export const maxDepth = 64;
-export const forbiddenKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+/** The last two: comparing two objects, as ajv does it, calls them. */
+export const forbiddenKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype", "toString", "valueOf"]);
 
 /** One more step of a JSON pointer (RFC 6901). */
 export function child(pointer: string, key: string | number): string {

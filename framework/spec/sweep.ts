@@ -33,8 +33,7 @@ export interface SweepSettings {
 
 const pointer = { type: "string", pattern: "^/" } as const;
 const interval = { type: "array", items: { type: "number", unit: "as the value" }, minItems: 2, maxItems: 2 } as const;
-/** That no entry stands twice is seen to where they are used: ajv's comparison fails on an object with a key `toString`. */
-const values = { type: "array", minItems: 1, maxItems: 1000 } as const;
+const values = { type: "array", minItems: 1, maxItems: 1000, uniqueItems: true } as const;
 
 const axis = {
   type: "object",

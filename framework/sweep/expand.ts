@@ -10,7 +10,7 @@ import { type SweepSettings, sweepSchema } from "../spec/sweep.js";
 import { type PlainFault, validate } from "../spec/validate.js";
 import { hashOf } from "../store/hash.js";
 import { budgetFaults, rungsOf } from "./halving.js";
-import { type Choice, mostTrials, type Point, pointsOf, repeated, tooMany } from "./points.js";
+import { type Choice, mostTrials, type Point, pointsOf, tooMany } from "./points.js";
 import { metricFaults, type SelectionMetric, selectionMetric } from "./selection.js";
 
 /** One run of a sweep. */
@@ -60,7 +60,7 @@ export function expandSweep(source: SpecSource, registry: Registry): Sweep | nul
       );
   };
   stop(validate(sweepSchema, settings, "the sweep", "/sweep"));
-  stop([...pointerFaults(settings), ...seedFaults(settings), ...budgetFaults(settings)]);
+  stop([...pointerFaults(settings), ...budgetFaults(settings)]);
   const { points, faults } = pointsOf(settings);
   stop(faults);
   const rungs = rungsOf(settings, points.length);
@@ -121,21 +121,6 @@ function pointerFaults({ axes, seeds, budget }: SweepSettings): PlainFault[] {
     const [message = "", expected = ""] = broken ?? [];
     return broken === undefined ? [] : [{ code: "RLRF_SPEC_CONFLICT" as const, pointer: at, message, expected }];
   });
-}
-
-function seedFaults({ seeds }: SweepSettings): PlainFault[] {
-  return Object.entries(seeds).flatMap(([pointer, values]) =>
-    repeated(values)
-      ? [
-          {
-            code: "RLRF_SPEC_CONFLICT" as const,
-            pointer: child("/sweep/seeds", pointer),
-            message: "a seed stands twice",
-            expected: "each seed once",
-          },
-        ]
-      : [],
-  );
 }
 
 /** Every combination of the seeds: one empty one where there are none. */

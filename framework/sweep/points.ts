@@ -42,7 +42,6 @@ function axisFaults(settings: SweepSettings, pointer: string, axis: Axis): Plain
   const rules: readonly [broken: boolean, where: string, message: string, expected: string][] = [
     [forms.length !== 1, at, `an axis has ${forms.length === 0 ? "nothing to vary" : forms.join(" and ")}`, "one of: values, range, log"],
     [!(low < high), at, `the range from ${low} to ${high} is empty`, "a lower and a higher end"],
-    [axis.values !== undefined && repeated(axis.values), child(at, "values"), "a value stands twice", "each value once"],
     [axis.integer && Math.ceil(low) > Math.floor(high), at, `no whole number lies from ${low} to ${high}`, "a wider range"],
     [axis.log !== undefined && low <= 0, child(at, "log"), `a logarithmic range from ${low}`, "ends above 0"],
     [
@@ -62,10 +61,6 @@ function axisFaults(settings: SweepSettings, pointer: string, axis: Axis): Plain
   return rules
     .filter(([broken]) => broken)
     .map(([, where, message, expected]) => ({ code: "RLRF_SPEC_CONFLICT", pointer: where, message, expected }));
-}
-
-export function repeated(values: readonly Json[]): boolean {
-  return new Set(values.map(canonicalJson)).size < values.length;
 }
 
 /** The last axis varies fastest. */
