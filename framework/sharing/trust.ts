@@ -50,7 +50,10 @@ export function isPattern(text: string): boolean {
   return packageName.test(text) || scope.test(text);
 }
 
-/** Lets the project load these packages. @throws RLRF_TRUST_FILE, RLRF_USAGE */
+/**
+ * Lets the project load these packages. What is asked for already is never asked for less: that is for whoever edits the file to decide.
+ * @throws RLRF_TRUST_FILE, RLRF_USAGE
+ */
 export async function addTrust(path: string, pattern: string, key?: { readonly name: string; readonly publicKey: string }): Promise<Trust> {
   if (!isPattern(pattern)) throw new RlrfError("RLRF_USAGE", { message: `"${pattern}" names no packages`, expected: patternForm });
   if (key !== undefined && !(keyName.test(key.name) && publicKeyForm.test(key.publicKey)))
@@ -59,6 +62,7 @@ export async function addTrust(path: string, pattern: string, key?: { readonly n
       expected: "NAME=ed25519:BASE64, of 32 bytes",
     });
   const trust = await readTrust(path);
+  mustNotWeaken(trust, path, pattern, key);
   const before = trust.packages[pattern]?.signedBy ?? [];
   const changed: Trust = {
     trustVersion: 1,
@@ -67,6 +71,17 @@ export async function addTrust(path: string, pattern: string, key?: { readonly n
   };
   await writeJson(path, changed);
   return changed;
+}
+
+function mustNotWeaken(trust: Trust, path: string, pattern: string, key?: { readonly name: string; readonly publicKey: string }): void {
+  const refuse = (message: string): never => {
+    throw new RlrfError("RLRF_USAGE", { message, where: path, hint: "if that is what you want, say so in the file itself" });
+  };
+  const { signedBy = [] } = ruleFor(trust, pattern) ?? {};
+  if (key === undefined && signedBy.length > 0)
+    refuse(`packages of ${pattern} have to be signed by ${signedBy.join(" or ")}: a rule without a key would take unsigned ones`);
+  const known = key !== undefined && Object.hasOwn(trust.keys, key.name) ? trust.keys[key.name] : undefined;
+  if (known !== undefined && known !== key?.publicKey) refuse(`the keyring has another key of the name "${key?.name}": ${known}`);
 }
 
 export interface Trusted {

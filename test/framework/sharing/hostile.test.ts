@@ -1,6 +1,7 @@
 /** 100,000 mutated specs, manifests and locks: each is taken, or refused with a coded error and status 2; nothing is half done. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describeText } from "../../../framework/cli/describe.js";
 import { RlrfError } from "../../../framework/errors.js";
 import { parseManifest } from "../../../framework/kernel/manifest-file.js";
@@ -10,6 +11,7 @@ import { addPackage, installLocked, removePackage } from "../../../framework/sha
 import { installedPackages } from "../../../framework/sharing/installed.js";
 import { parseLock } from "../../../framework/sharing/lock.js";
 import { projectAt } from "../../../framework/sharing/project.js";
+import { readTarball } from "../../../framework/sharing/tar.js";
 import { readTrust } from "../../../framework/sharing/trust.js";
 import { treeOf } from "../../../framework/sharing/tree.js";
 import type { Json } from "../../../framework/spec/json.js";
@@ -175,6 +177,26 @@ describe("100,000 mutations", function () {
       await writeFile(path, text);
       await readTrust(path);
     });
+  });
+
+  it("of archives (1,000 besides), in the tar and in the gzip", async () => {
+    const sound = gunzipSync(tarballOf(lossPackage()));
+    const rng = createRng("hostile", "archive");
+    let refused = 0;
+    for (let i = 0; i < 1000; i++) {
+      const bytes = Buffer.from(sound);
+      // Headers decide most, and are few: half of the changes are in the first.
+      for (let n = 1 + rng.below(4); n > 0; n--) bytes[rng.below(rng.below(2) === 0 ? 512 : bytes.length)] = rng.below(256);
+      const archive = gzipSync(bytes, { level: 1 });
+      if (rng.below(10) === 0) archive[rng.below(archive.length)] = rng.below(256);
+      try {
+        readTarball(archive, "a.tgz");
+      } catch (error) {
+        assert.ok(error instanceof RlrfError && error.exit === 2, (error as Error).stack);
+        refused++;
+      }
+    }
+    assert.ok(refused > 300, `${refused} refused`);
   });
 
   it("and what is done with a broken lock is done whole, or not at all", async () => {

@@ -10,7 +10,7 @@ import { installedPackages } from "../../../framework/sharing/installed.js";
 import { readLock } from "../../../framework/sharing/lock.js";
 import { type Project, projectAt } from "../../../framework/sharing/project.js";
 import { createKey, readPrivateKey, signPackage, signatureFile } from "../../../framework/sharing/signature.js";
-import { addTrust } from "../../../framework/sharing/trust.js";
+import { addTrust, readTrust } from "../../../framework/sharing/trust.js";
 import { type Tree, treeOf } from "../../../framework/sharing/tree.js";
 import { useEnvironment } from "../../support/environment.js";
 import { assertFails } from "../../support/faults.js";
@@ -95,6 +95,12 @@ describe("packages of plugins, installed", () => {
         [],
       );
       await assertFails("RLRF_PACKAGE_UNKNOWN", () => removePackage(project, "@team-a/losses"));
+    });
+
+    it("two at once are both locked", async () => {
+      const names = ["@team-a/losses", "@team-b/losses", "@team-c/losses"];
+      await Promise.all(names.map(async (name) => addPackage(project, await packed(lossPackage({ name })), { trust: true })));
+      assert.deepEqual(Object.keys((await readLock(project.lock)).packages), names);
     });
 
     it("updates what it was added as", async () => {
@@ -280,6 +286,17 @@ describe("packages of plugins, installed", () => {
     it("--trust does not weaken a rule that is there", async () => {
       await addTrust(project.trust, "@team-a/*", { name: "team-a", publicKey: createKey().publicKey });
       await assertFails("RLRF_PACKAGE_SIGNATURE", () => add(lossPackage()));
+    });
+
+    it("no command takes a signature back that is asked for, or puts another key under a name", async () => {
+      const { publicKey } = createKey();
+      await addTrust(project.trust, "@team-a/*", { name: "team-a", publicKey });
+      for (const pattern of ["@team-a/*", "@team-a/losses"])
+        await assertFails("RLRF_USAGE", () => addTrust(project.trust, pattern), /have to be signed by team-a/);
+      const other = { name: "team-a", publicKey: createKey().publicKey };
+      await assertFails("RLRF_USAGE", () => addTrust(project.trust, "@team-a/losses", other), /another key of the name "team-a"/);
+      await addTrust(project.trust, "@team-a/*", { name: "team-a-new", publicKey: other.publicKey });
+      assert.deepEqual((await readTrust(project.trust)).packages, { "@team-a/*": { signedBy: ["team-a", "team-a-new"] } });
     });
 
     it("refuses keys and rules that are none", async () => {

@@ -64,7 +64,7 @@ describe("static registries", () => {
   });
 
   it("are, as locks and trust files, in the form of their schemas", async () => {
-    await addTrust(project().trust, "@team-a/*", { name: "team-a", publicKey: createKey().publicKey });
+    await addTrust(project().trust, "@team-b/*", { name: "team-b", publicKey: createKey().publicKey });
     await addTrust(project().trust, "@team-a/losses");
     await build({});
     await add("@team-a/losses");
