@@ -4,11 +4,12 @@ import os from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Ajv2020 } from "ajv/dist/2020.js";
+import type { RunComparison } from "../../framework/compare/compare.js";
 import type { Result } from "../../framework/method/result.js";
 import { createRng } from "../../framework/rng.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import type { SweepReport } from "../../framework/sweep/report.js";
-import { runFolderIn, startRun } from "../support/run.js";
+import { command, runFolderIn, start, startRun } from "../support/run.js";
 
 const spec = join(packageRoot, "test", "e2e", "specs", "sweep.json");
 
@@ -100,6 +101,37 @@ describe("a sweep", function () {
     const { status, stdout, stderr } = await startRun(spec, undisturbed).finished;
     assert.deepEqual([status, stdout], [0, printed]);
     assert.doesNotMatch(stderr, /process \d+/, "a trial ran again");
+  });
+
+  it("is listed, ranked and compared, by its name and by those of its trials", async () => {
+    const runs = join(undisturbed, "runs");
+    const [name = ""] = await fs.readdir(runs);
+    const cli = (...args: string[]) => start([process.execPath, command, ...args, "--runs", runs]).finished;
+    const report = await reportIn(undisturbed);
+    const listed = await cli("runs", "--trials");
+    assert.match(listed.stdout, new RegExp(`^${name} +grid +${report.specHash.slice(0, 12)} +sweep +done .+12 of 12`, "m"));
+    for (const { id, specHash, arms } of report.trials) {
+      const value = arms.metadata?.["ndcg@5"]?.mean.toFixed(4);
+      assert.match(
+        listed.stdout,
+        new RegExp(`^${name}/${id} +grid +${specHash.slice(0, 12)} +trial +done .+ndcg@5 of metadata ${value}$`, "m"),
+      );
+    }
+    const best = await cli("best", name);
+    assert.match(
+      best.stdout,
+      new RegExp(
+        `best  ${name}/${report.best?.trials.join(", ")}\n.+${report.trials.find(({ id }) => id === report.best?.trials[0])?.run}`,
+      ),
+    );
+    const compared = await cli("compare", name, "--arms", "metadata", "--json");
+    const { runs: all, tests } = JSON.parse(compared.stdout) as RunComparison;
+    assert.deepEqual([all.length, tests.length], [12, 66]);
+    assert.ok(tests.every(({ p, pHolm }) => p <= pHolm && pHolm <= 1));
+    const two = await cli("compare", `${name}/t1-s1`, `${name}/t3-s1`);
+    assert.match(two.stdout, /\/reranker\/options\/learningRate +0\.0001 +0\.001/);
+    const unknown = await cli("compare", name, `${name}/t9`);
+    assert.deepEqual([unknown.status, /RLRF_RUN_UNKNOWN: there is no run/.test(unknown.stderr)], [2, true], unknown.stderr);
   });
 
   it("reports a trial that fails, and goes on with the others", async () => {
