@@ -35,15 +35,22 @@ export function listHistories({ sequence, lists }: PreparedData): Sequences {
 /**
  * The users' whole sequences, cut into rows of `width` + 1 items from their ends, one item shared by neighbours: every
  * interaction but a user's first is learnt as a next item exactly once.
+ * @param stride items from a row's end to the next one's; with fewer than `width` rows overlap, and items are learnt several times, after more history
  */
-export function trainingRows({ items, offsets }: PreparedData["sequence"], users: Int32Array, width: number): Sequences {
+export function trainingRows(
+  { items, offsets }: PreparedData["sequence"],
+  users: Int32Array,
+  width: number,
+  stride: number = width,
+): Sequences {
   const begin: number[] = [];
   const end: number[] = [];
   for (const user of users) {
     const first = offsets[user] as number;
-    for (let until = offsets[user + 1] as number; until - first > 1; until = Math.max(first, until - width)) {
+    for (let until = offsets[user + 1] as number; until - first > 1; until -= stride) {
       begin.push(Math.max(first, until - width - 1));
       end.push(until);
+      if (until - width - 1 <= first) break; // the row began with the user's first
     }
   }
   return { items, begin: Int32Array.from(begin), end: Int32Array.from(end) };

@@ -9,6 +9,13 @@ import { median } from "./figures.js";
 /** Items a row at most, the protocol's own: with 200 SASRec and its PyTorch rival both rank worse (test NDCG@10 .08 against .10). */
 export const history = 50;
 
+export interface HowFitted {
+  /** Whether the valid items that stop the fit are ranked among what their users have met. */
+  readonly seen?: Seen;
+  /** Of the training rows (`trainingRows`). */
+  readonly stride?: number;
+}
+
 export interface Quality {
   readonly epochs: number;
   readonly seconds: number;
@@ -20,9 +27,9 @@ export interface Quality {
 }
 
 /** Fitted until its valid items stop it, then tested once. */
-export async function leaveOneOut(data: PreparedData, encoder: SequenceEncoder, seed: number, seen?: Seen): Promise<Quality> {
+export async function leaveOneOut(data: PreparedData, encoder: SequenceEncoder, seed: number, how: HowFitted = {}): Promise<Quality> {
   const begun = performance.now();
-  const { network, parameters, report } = await fitTo(data, encoder, lastItem(data, 2), seed, seen);
+  const { network, parameters, report } = await fitTo(data, encoder, lastItem(data, 2), seed, how);
   const seconds = (performance.now() - begun) / 1000;
   const last = lastItem(data, 1);
   const [test, unmasked] = [nextItemNdcg(network, last, history, 10), nextItemNdcg(network, last, history, 10, "in")];
@@ -41,8 +48,8 @@ export async function epochSeconds(data: PreparedData, encoder: SequenceEncoder,
   return median((report?.history ?? []).map(({ seconds }) => seconds));
 }
 
-function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number, seen?: Seen) {
-  const rows = trainingRows(withoutLast(data, 2), Int32Array.from(data.users.keys()), history);
+function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number, { seen, stride }: HowFitted = {}) {
+  const rows = trainingRows(withoutLast(data, 2), Int32Array.from(data.users.keys()), history, stride);
   return fitSequences({ encoder, items: data.items.length - 1, rows, valid, history, seed, ...(seen && { seen }) });
 }
 

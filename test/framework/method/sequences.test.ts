@@ -39,6 +39,14 @@ describe("sequences", () => {
       [1, 2, 3],
       [5, 6],
     ]);
+    assert.deepEqual(
+      rowsOf(trainingRows(movies.sequence, Int32Array.of(0), 3, 2)),
+      [
+        [3, 4, 5, 6],
+        [1, 2, 3, 4],
+      ],
+      "overlapping",
+    );
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 5 }),
