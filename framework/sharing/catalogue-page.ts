@@ -9,7 +9,7 @@ section { border-top: 1px solid var(--line); padding: .5rem 0 1.5rem; }
 h2 { margin: .8rem 0 .2rem; font-size: 1.2rem; overflow-wrap: anywhere; }
 p { margin: .2rem 0 .6rem; color: var(--soft); }
 code { font: .9em ui-monospace, monospace; background: var(--code); padding: .1em .3em; border-radius: 4px; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; min-width: 48rem; } td code { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 `;
 

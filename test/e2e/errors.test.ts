@@ -148,7 +148,9 @@ describe("a run with bad data or parts", function () {
 
   it("refuses a text encoder whose vectors change their width", async () => {
     const args = [process.execPath, command, "run", quick, "--runs", folder("runs"), "--cache", folder("store")];
-    const { finished } = start([...args, ...sets("textEncoder.plugin=@fixture/widening")], { RLRF_PLUGINS: await fixtureManifest() });
+    const { finished } = start([...args, ...sets("textEncoder.plugin=@fixture/widening"), "--no-frozen"], {
+      RLRF_PLUGINS: await fixtureManifest(),
+    });
     fails(await finished, 2, /^RLRF_TEXT_WIDTH: /m);
   });
 
