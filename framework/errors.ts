@@ -46,6 +46,10 @@ export const errorCodes = {
   RLRF_SERVE_ITEM: { exit: 2, summary: "Over HTTP, status 422: candidates that the model does not know, or as many as it cannot rank." },
   RLRF_SERVE_BUSY: { exit: 1, summary: "Over HTTP, status 503: as many requests are being answered as the server takes at once." },
   RLRF_SERVE_UNREADY: { exit: 1, summary: "Over HTTP, status 503: the model is being loaded, or the server is ending." },
+  RLRF_SERVE_LATE: {
+    exit: 1,
+    summary: "Over HTTP, status 504: a request was not answered in time, as when a text encoder elsewhere does not answer.",
+  },
   RLRF_SERVE_LLM: {
     exit: 1,
     summary: "The process in which a served model's LLM writes ended or was too slow; requests go on with the next source of texts.",

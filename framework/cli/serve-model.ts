@@ -35,6 +35,7 @@ export interface ServeOptions {
   readonly maxCandidates: number;
   readonly maxPending: number;
   readonly receiveTimeout: number;
+  readonly answerTimeout: number;
   readonly drain: number;
   readonly quiet?: boolean;
 }
@@ -70,8 +71,8 @@ export async function serveModel(name: string, options: ServeOptions): Promise<v
   }
 }
 
-function limitsOf({ maxBody, maxPending, receiveTimeout, drain }: ServeOptions): ServerLimits {
-  return { body: maxBody, pending: maxPending, receive: receiveTimeout * 1000, drain: drain * 1000 };
+function limitsOf({ maxBody, maxPending, receiveTimeout, answerTimeout, drain }: ServeOptions): ServerLimits {
+  return { body: maxBody, pending: maxPending, receive: receiveTimeout * 1000, answer: answerTimeout * 1000, drain: drain * 1000 };
 }
 
 async function writerOf(model: Model, { texts, llmQueue, llmTimeout }: ServeOptions, logger: Logger): Promise<Writer | null> {

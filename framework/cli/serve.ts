@@ -20,6 +20,7 @@ export const register: Register = (program) => {
     .option("--max-candidates <count>", "candidates of a request", whole(1, 10_000), 500)
     .option("--max-pending <count>", "requests that are answered at once", whole(1, 100_000), 256)
     .option("--receive-timeout <seconds>", "until a request has arrived", whole(1, 600), 10)
+    .option("--answer-timeout <seconds>", "until a request is answered", whole(1, 3600), 30)
     .option("--drain <seconds>", "at the end: for how long it still takes requests after /ready says no", whole(0, 3600), 1);
   quietOption(command).action(async (model, options) => {
     const { serveModel } = await import("./serve-model.js");

@@ -43,9 +43,14 @@ export async function fitEncoder(request: EncoderRequest): Promise<FittedEncoder
 
 export function restoreEncoder(parts: EncoderParts, state: NamedArrays): FittedEncoder {
   const parameters = new Parameters(createRng("restored"));
-  const network = parts.encoder.build(parameters, { items: parts.data.items.length - 1, history: parts.history });
-  parameters.restore(state);
-  return new FittedEncoder(parts, network, parameters);
+  try {
+    const network = parts.encoder.build(parameters, { items: parts.data.items.length - 1, history: parts.history });
+    parameters.restore(state);
+    return new FittedEncoder(parts, network, parameters);
+  } catch (error) {
+    parameters.dispose();
+    throw error;
+  }
 }
 
 export interface SequenceFit extends Pick<EncoderRequest, "encoder" | "history" | "seed" | "progress" | "signal"> {

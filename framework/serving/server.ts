@@ -14,6 +14,8 @@ export interface ServerLimits {
   readonly pending: number;
   /** Milliseconds until a request has arrived whole. */
   readonly receive: number;
+  /** Milliseconds until a request is answered. */
+  readonly answer: number;
   /** Milliseconds between saying that it ends (/ready) and taking no more requests: whoever sends them has to hear of it. */
   readonly drain: number;
 }
@@ -32,6 +34,7 @@ const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   RLRF_SERVE_ITEM: 422,
   RLRF_SERVE_BUSY: 503,
   RLRF_SERVE_UNREADY: 503,
+  RLRF_SERVE_LATE: 504,
 };
 
 export class Server {
@@ -51,6 +54,8 @@ export class Server {
     const app = Fastify({
       bodyLimit: limits.body,
       requestTimeout: limits.receive,
+      // Node takes the larger of the two for the whole request; the interval is how often it looks whose time is up.
+      http: { headersTimeout: limits.receive, connectionsCheckingInterval: Math.min(1000, limits.receive) },
       keepAliveTimeout: 72_000,
       forceCloseConnections: "idle",
       return503OnClosing: false, // what has arrived is answered
@@ -86,6 +91,7 @@ export class Server {
   private route(): void {
     const { app } = this;
     app.removeContentTypeParser("text/plain");
+    app.setReplySerializer((body) => `${JSON.stringify(body)}\n`); // a line, for those who read it in a terminal
     app.addHook("onSend", async (_, reply) => {
       if (this.ending) reply.header("connection", "close");
     });
@@ -113,13 +119,10 @@ export class Server {
     if (this.pending >= this.limits.pending)
       throw new RlrfError("RLRF_SERVE_BUSY", { message: `${this.pending} requests are being answered`, hint: "ask again in a second" });
     this.pending++;
-    try {
-      const response = await this.service.rerank(body);
-      this.metrics.heard(response.text.from);
-      return response;
-    } finally {
-      this.pending--;
-    }
+    const answering = this.service.rerank(body).finally(() => this.pending--);
+    const response = await inTime(answering, this.limits.answer);
+    this.metrics.heard(response.text.from);
+    return response;
   }
 
   private fail(error: RlrfError, request: FastifyRequest, reply: FastifyReply) {
@@ -132,6 +135,17 @@ export class Server {
     const fault = status === 500 ? { message: "the server failed; its log says why" } : error.fault;
     return reply.send({ error: { code: error.code, ...fault } });
   }
+}
+
+/** @throws RLRF_SERVE_LATE; what is under way goes on, and counts as pending until it ends */
+async function inTime<Answer>(answering: Promise<Answer>, milliseconds: number): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `no answer within ${milliseconds / 1000} s`;
+    timer = setTimeout(() => reject(new RlrfError("RLRF_SERVE_LATE", { message })), milliseconds);
+  });
+  answering.catch(() => undefined); // its failure after that is nobody's any more
+  return Promise.race([answering, late]).finally(() => clearTimeout(timer));
 }
 
 /** What the HTTP library refuses, in codes of ours. */

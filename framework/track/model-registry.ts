@@ -8,7 +8,7 @@ export interface ModelVersion {
   readonly name: string;
   readonly version: string;
   readonly source: string;
-  readonly status?: string;
+  readonly run_id?: string;
   readonly tags?: readonly MlflowTag[];
 }
 export interface NewVersion {

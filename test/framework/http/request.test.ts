@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import net, { type AddressInfo } from "node:net";
 import { request } from "../../../framework/http/index.js";
+import { useFolder } from "../../support/folder.js";
 import { useFaultyProxies } from "../../support/faulty-proxy.js";
 
 describe("http/request", () => {
   const open = useFaultyProxies();
+  const path = useFolder();
   const get = { method: "GET" } as const;
 
   it("gives status, headers and body, whatever the status", async () => {
@@ -50,6 +53,18 @@ describe("http/request", () => {
     server.fault = () => ({ status: 200, body: Buffer.alloc(1 << 20) });
     await assert.rejects(request(new URL(server.uri), { ...get, limit: 1000 }), /an answer of more than 1000 bytes/);
     assert.equal((await request(new URL(server.uri), { ...get, limit: 1 << 20 })).body.length, 1 << 20);
+  });
+
+  it("writes a good answer into a file, no more than it was told to, and keeps a bad one", async () => {
+    const server = await open();
+    const file = path("answer");
+    server.fault = () => ({ status: 200, body: Buffer.alloc(1 << 20, 7) });
+    const answer = await request(new URL(server.uri), { ...get, into: file, limit: 1 << 20 });
+    assert.deepEqual([answer.body.length, fs.statSync(file).size], [0, 1 << 20]);
+    await assert.rejects(request(new URL(server.uri), { ...get, into: file, limit: 1000 }), /an answer of more than 1000 bytes/);
+    assert.ok(fs.statSync(file).size <= 1000);
+    server.fault = () => ({ status: 404, body: "nowhere" });
+    assert.equal((await request(new URL(server.uri), { ...get, into: file })).body.toString(), "nowhere");
   });
 
   it("fails on a cut answer, and ends with the signal's reason", async () => {

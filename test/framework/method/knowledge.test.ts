@@ -76,6 +76,16 @@ describe("knowledge", () => {
     );
   };
 
+  it("forgets the oldest vectors beyond its limit, after each call", async () => {
+    const encoder = new Lengths();
+    const cache = new VectorCache(encoder, { get: () => undefined, put: () => {}, refresh: async () => {}, close: () => {} }, undefined, 2);
+    assert.equal((await cache.encode(["a", "bb", "ccc"])).vectors.length, 6);
+    await cache.encode(["bb", "ccc"]);
+    assert.equal(encoder.asked.length, 3);
+    await cache.encode(["a"]);
+    assert.equal(encoder.asked.length, 4);
+  });
+
   it("refuses vectors of two widths, or of another width than it says", async () => {
     const two = [
       { width: 2, vectors: Float32Array.of(1, 2) },
