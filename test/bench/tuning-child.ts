@@ -1,6 +1,6 @@
 /**
  * Tunes on DPO pairs in a process of its own, whose memory is the tuning's alone. Speaks as the rivals do (rivals/serve.py):
- * `{"do": "tune", "pairs": 4}` on standard input is answered by `{"seconds", "bytes"}`.
+ * `{"do": "tune", "pairs": 4}` on standard input is answered by `{"seconds", "processor", "bytes"}`.
  */
 import { createInterface } from "node:readline";
 import { startEngine } from "../../framework/tensor/engine.js";
@@ -15,8 +15,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { pairs } = JSON.parse(line) as { readonly pairs: number };
   const examples = preferencePairs(model.codec, pairs);
   model.restore({}); // a new adapter each time
-  const begun = performance.now();
+  const [begun, spent] = [performance.now(), process.cpuUsage()];
   await tuneOnPreferences({ policy: model, lora, settings, seed: 1 }, examples, new Dpo({ beta, labelSmoothing: 0 }));
   const seconds = (performance.now() - begun) / 1000;
-  console.log(JSON.stringify({ seconds, bytes: process.resourceUsage().maxRSS * 1024 }));
+  const { user, system } = process.cpuUsage(spent);
+  console.log(JSON.stringify({ seconds, processor: (user + system) / 1e6, bytes: process.resourceUsage().maxRSS * 1024 }));
 }

@@ -2,8 +2,9 @@
 
     python adapter.py FOLDER
 
-FOLDER/model and FOLDER/ours were exported by us; FOLDER/input.json has token ids, and texts. Writes FOLDER/theirs (an adapter made by PEFT)
-and FOLDER/output.json: logits of the last row of tokens without an adapter, with ours and with theirs, and the texts' token ids.
+FOLDER/model and FOLDER/ours were exported by us, and so was FOLDER/published, from a GGUF file; FOLDER/input.json has token ids, and texts.
+Writes FOLDER/theirs (an adapter made by PEFT) and FOLDER/output.json: logits of the last row of tokens without an adapter, with ours and with
+theirs, and the texts' token ids, by the model's tokenizer and by the published one's.
 """
 
 import json
@@ -33,6 +34,9 @@ def main(folder: Path) -> None:
         "decoded": [tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in given["texts"]],
         "chat": tokenizer.apply_chat_template(given["messages"], add_generation_prompt=True)["input_ids"],
     }
+    published = AutoTokenizer.from_pretrained(folder / "published")
+    result["published"] = [published(text, add_special_tokens=False)["input_ids"] for text in given["texts"]]
+    result["publishedChat"] = published.apply_chat_template(given["messages"], add_generation_prompt=True)["input_ids"]
     ours = PeftModel.from_pretrained(model, folder / "ours").eval()
     result["ours"] = logits(ours, tokens)
     model = ours.unload()

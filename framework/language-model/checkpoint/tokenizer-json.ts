@@ -67,11 +67,14 @@ export function tokenizerOfGguf(where: string, metadata: ReadonlyMap<string, Ggu
   if (!(types instanceof Int32Array) || types.length !== tokens.length)
     throw brokenCheckpoint(where, "tokenizer.ggml.token_type does not tell of each token", `${tokens.length} int32`);
   const vocab = vocabularyOf(where, tokens);
+  const added = tokens.flatMap((content, id): AddedToken[] => {
+    if (types[id] !== control && types[id] !== userDefined) return [];
+    // Where the file is read by others, none of these may be missing.
+    return [{ id, content, special: types[id] === control, single_word: false, lstrip: false, rstrip: false, normalized: false }];
+  });
   return {
     version: "1.0",
-    added_tokens: tokens.flatMap((content, id) =>
-      types[id] === control || types[id] === userDefined ? [{ id, content, special: types[id] === control, normalized: false }] : [],
-    ),
+    added_tokens: added,
     normalizer: known.normalizer ?? null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [...known.cuts, toBytes] },
     post_processor: null,

@@ -12,12 +12,15 @@ import type { DecoderConfig } from "../../../framework/language-model/config.js"
 import { decode, logits } from "../../../framework/language-model/decoder.js";
 import { LoraAdapter } from "../../../framework/language-model/lora.js";
 import type { LanguageModel } from "../../../framework/language-model/model.js";
+import { loadPublishedModel } from "../../../framework/language-model/published.js";
 import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { weightsFromCheckpoint } from "../../../framework/language-model/weights.js";
 import { createRng } from "../../../framework/rng.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { floatTensors, readTensors, type StoredTensor, writeTensors } from "../../../framework/store/tensors.js";
+import { startEngine } from "../../../framework/tensor/engine.js";
+import { writeGguf } from "../../support/checkpoint.js";
 import { allProjections, testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { useFolder } from "../../support/folder.js";
@@ -231,6 +234,18 @@ describe("adapters as files", () => {
   }
 });
 
+/** A small GGUF file in Hugging Face's layout, in FOLDER/published; and what we make of texts with it. */
+async function exportedGguf(folder: string) {
+  const silent = { start: () => ({ advance() {}, end() {} }) };
+  const path = writeGguf(join(folder, "published.gguf"));
+  const { model, dispose } = await loadPublishedModel(path, { engine: await startEngine(), progress: silent, checkpointing: "auto" });
+  await fs.mkdir(join(folder, "published"));
+  await model.exportModel(join(folder, "published"));
+  dispose();
+  const { codec } = model;
+  return { completion: (text: string) => [...codec.completion(text, false)], chat: [...codec.prompt(messages)] };
+}
+
 describe("models as files", () => {
   useEngine();
   const folder = useFolder();
@@ -272,6 +287,7 @@ describe("models as files", () => {
     );
     for (const name of ["model", "ours"]) await fs.mkdir(join(folder(), name));
     await model.exportModel(join(folder(), "model"));
+    const published = await exportedGguf(folder());
     const bare = await logitsOf(model);
     shake(model);
     await model.exportAdapter(join(folder(), "ours"));
@@ -283,6 +299,8 @@ describe("models as files", () => {
       ids: number[][];
       decoded: string[];
       chat: number[];
+      published: number[][];
+      publishedChat: number[];
       logits: number[][];
       ours: number[][];
       theirs: number[][];
@@ -293,6 +311,8 @@ describe("models as files", () => {
     for (const [i, text] of texts.entries()) assert.deepEqual(theirs.ids[i], [...tokenizer.encode(text)], JSON.stringify(text));
     assert.deepEqual(theirs.decoded, texts);
     assert.deepEqual(theirs.chat, [...model.codec.prompt(messages)]);
+    for (const [i, text] of texts.entries()) assert.deepEqual(theirs.published[i], published.completion(text), JSON.stringify(text));
+    assert.deepEqual(theirs.publishedChat, published.chat);
     close(bare, theirs.logits.flat(), 1e-4);
     close(await logitsOf(model, lora), theirs.ours.flat(), 1e-4);
     for (const [name, expected] of [
