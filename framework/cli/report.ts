@@ -25,10 +25,8 @@ async function report(names: readonly string[], { runs: root, out, json = false 
   const { reportName, writeReport } = await import("../report/write.js");
   const folders = [...new Set((await findRuns(root, names, "result.json", sweepName)).map((folder) => resolve(folder)))];
   const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));
-  const { bytes, users } = await writeReport(folders, file);
-  if (json) printJson({ file, bytes, runs: folders, users });
-  else
-    print(
-      `${file}: ${folders.length === 1 ? "one run" : `${folders.length} runs`}, ${users.toLocaleString("en-US")} users, ${(bytes / 1e6).toFixed(1)} MB`,
-    );
+  const { bytes, users, runs } = await writeReport(folders, file);
+  if (json) return printJson({ file, bytes, runs, users });
+  const number = (count: number, what: string) => `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
+  print(`${file}: ${number(runs.length, "run")}, ${number(users, "user")}, ${(bytes / 1e6).toFixed(1)} MB`);
 }

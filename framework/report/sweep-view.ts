@@ -32,12 +32,14 @@ export async function readSweep(folder: string): Promise<ReadSweep | null> {
   return { view, runs: runs.filter((run) => existsSync(join(run, "result.json"))).slice(0, wholeTrials) };
 }
 
-/** The best point's first, then the others that are done, by what the sweep chooses by. */
-function ranked({ trials, best }: SweepReport): SweepReport["trials"] {
-  const done = trials.filter(({ state }) => state === "done");
-  const chosen = (id: string) => Number(best?.trials.includes(id) ?? false);
-  const value = ({ selection }: (typeof done)[number]) => selection ?? Number.NEGATIVE_INFINITY;
-  return done.sort((a, b) => chosen(b.id) - chosen(a.id) || b.rung - a.rung || (value(a) === value(b) ? 0 : value(b) - value(a)));
+/** The trials of the best point first, then those of the others as they stand; without a metric, in their order. */
+function ranked({ trials, points, best }: SweepReport): SweepReport["trials"] {
+  const standing = (id: string) => {
+    const [point] = points.filter((row) => row.trials.includes(id)).sort((a, b) => b.rung - a.rung);
+    return { chosen: Number(best?.trials.includes(id) ?? false), rung: point?.rung ?? 0, selection: point?.selection ?? -Number.MAX_VALUE };
+  };
+  const done = trials.filter(({ state }) => state === "done").map((trial) => ({ trial, ...standing(trial.id) }));
+  return done.sort((a, b) => b.chosen - a.chosen || b.rung - a.rung || b.selection - a.selection).map(({ trial }) => trial);
 }
 
 function runFolder(folder: string, run: string, path: string): string {

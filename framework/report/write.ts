@@ -16,6 +16,8 @@ const mostUsers = 10_000;
 export interface WrittenReport {
   readonly bytes: number;
   readonly users: number;
+  /** Shown whole: of a sweep its best trials. */
+  readonly runs: readonly string[];
 }
 
 /**
@@ -44,7 +46,7 @@ export async function writeReport(folders: readonly string[], path: string): Pro
     }
   };
   await writeAtomic(path, counted());
-  return { bytes, users: data.runs.reduce((sum, { users }) => sum + users.count, 0) };
+  return { bytes, users: data.runs.reduce((sum, { users }) => sum + users.count, 0), runs: shown };
 }
 
 /** Runs that did not score the same lists stand side by side without tests. */

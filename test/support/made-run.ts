@@ -204,6 +204,9 @@ export async function makeSweep(folder: string): Promise<void> {
       error: failed ? { code: "RLRF_ALIGN_NAN", message: "it diverged" } : null,
     });
   }
+  const points = [0.5, 0.51, null, 0.53].map((selection, i) => {
+    return { point: i + 1, rung: 1, budget: null, values: {}, trials: [`trial-${i + 1}`], selection };
+  });
   const best = { point: 4, rung: 1, values: {}, trials: ["trial-4"], selection: 0.53 };
   const about = {
     name: "made sweep",
@@ -212,5 +215,5 @@ export async function makeSweep(folder: string): Promise<void> {
     metric: "reward",
     axes: ["/alignment/learningRate", "/loss/plugin"],
   };
-  await writeJson(join(folder, "sweep.json"), { ...about, ended: true, trials, points: [], best });
+  await writeJson(join(folder, "sweep.json"), { ...about, ended: true, trials, points, best });
 }

@@ -77,7 +77,7 @@ function captionOf({ strategy, metric, trials }: SweepView): string {
     metric === null
       ? "No metric chooses among them."
       : `Chosen by ${metricName(metric)} on users that are not tested; figures of test users are reported alone.`;
-  return `${strategy}; ${counted("done")} of ${trials.length} trials done${failed}. ${chosen} The stronger the blue, the better; vermilion: the best point; the trial of the row under the pointer or the focus is set in bold.`;
+  return `By ${strategy}: ${counted("done")} of ${trials.length} trials done${failed}. ${chosen} The stronger the blue, the better; vermilion: the best point; the trial of the row under the pointer or the focus is set in bold.`;
 }
 
 function columnsOf({ trials, axes, best }: SweepView, arm: string, metric: string): Column<TrialView>[] {
