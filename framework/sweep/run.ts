@@ -38,6 +38,7 @@ export async function runTrials(sweep: Sweep, context: SweepContext): Promise<Sw
 class RunningSweep {
   private readonly rows: Map<string, TrialRow>;
   private saving: Promise<void> = Promise.resolve();
+  private next: Promise<void> | null = null;
 
   constructor(
     private readonly sweep: Sweep,
@@ -50,11 +51,15 @@ class RunningSweep {
     return reportOf(this.sweep, [...this.rows.values()]);
   }
 
-  /** One at a time, the last with everything. @throws RLRF_DISK_FULL, RLRF_FILE_DENIED */
+  /** One at a time; changes that come while one is being written wait for the next, together. @throws RLRF_DISK_FULL, RLRF_FILE_DENIED */
   save(): Promise<void> {
-    this.saving = this.saving.then(() => writeJson(this.context.folder.path(sweepName), this.report()));
-    this.saving.catch(() => undefined); // whoever waits for it hears of it
-    return this.saving;
+    if (this.next !== null) return this.next;
+    this.next = this.saving.then(() => {
+      this.next = null;
+      return writeJson(this.context.folder.path(sweepName), this.report());
+    });
+    this.saving = this.next.catch(() => undefined); // whoever waits for it hears of it
+    return this.next;
   }
 
   /** @param rung from 1 */
@@ -81,20 +86,27 @@ class RunningSweep {
     for (const trial of todo) units.push(await this.unitOf(trial));
     const byUnit = new Map(units.map(({ id }, i) => [id, todo[i] as Trial]));
     const pending: Promise<void>[] = [];
-    const outcomes = await executor.run(units, {
+    const unkept = new AbortController(); // what cannot be written down ends the trials
+    const keep = (work: Promise<void>) => void pending.push(work.catch((error: unknown) => unkept.abort(error)));
+    const running = executor.run(units, {
       concurrent: this.sweep.settings.maxConcurrent,
-      signal,
+      signal: AbortSignal.any([signal, unkept.signal]),
       onChange: ({ id, state, attempt, place, lost }) => {
         const trial = byUnit.get(id);
         if (trial === undefined) return;
         if (lost !== undefined) logger.info(`${trial.id}  begins again after attempt ${attempt}: ${lost}`);
         if (state === "running") logger.info(`${trial.id}  ${place ?? "running"}  ${valuesText(trial)}`);
         if (state === "waiting" || state === "running") this.change(trial, { state });
-        if (state === "done") pending.push(this.found(trial).then(() => this.tell(trial)));
-        else pending.push(this.save());
+        keep(state === "done" ? this.found(trial).then(() => this.tell(trial)) : this.save());
       },
     });
+    const outcomes = await running.catch(async (error: unknown) => {
+      for (const trial of todo) if (this.rows.get(trial.id)?.state === "running") this.change(trial, { state: "waiting" });
+      await this.save();
+      throw error;
+    });
     await Promise.all(pending);
+    unkept.signal.throwIfAborted();
     for (const outcome of outcomes) await this.settle(byUnit.get(outcome.id) as Trial, outcome);
     await this.save();
     folder.path(); // still ours
