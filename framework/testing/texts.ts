@@ -140,6 +140,15 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
     "takes adapters as its identity says": prepared(async (llm) => {
       assert.equal(typeof llm.useAdapter === "function", takesAdapters(identityOfSubject(subject), subject.options ?? {}));
     }),
+    "tells how it reads a chat, where it can: the same twice, likelihoods of the completion's tokens alone": prepared(async (llm) => {
+      const [first, again, longer] = [await llm.probe?.(user("1"), "Genre: Drama"), await llm.probe?.(user("1"), "Genre: Drama"), await llm.probe?.(user("12"), "Genre: Drama")]; // biome-ignore format: one line
+      assert.deepEqual(first, again);
+      assert.ok(first?.tokens?.every((token) => Number.isInteger(token) && token >= 0) ?? true);
+      if (!first?.logProbs) return;
+      assert.ok(first.logProbs.length > 0 && first.logProbs.every((value) => value <= 0), `${first.logProbs}`);
+      assert.equal(longer?.logProbs?.length, first.logProbs.length, "the completion's tokens alone are scored");
+      assert.ok(first.logProbs.length < (first.tokens?.length ?? Number.POSITIVE_INFINITY));
+    }),
     "shows hidden states of the frozen model, where its decorator says so": prepared(async (llm) => {
       assert.equal(llm.hidden !== undefined, identityOfSubject(subject).hidden === true);
       if (llm.hidden === undefined) return;

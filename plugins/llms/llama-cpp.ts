@@ -60,7 +60,7 @@ const contextStep = 256;
   kind: "llm",
   name: "llama-cpp",
   version: "1.0.0",
-  summary: "llama.cpp in this process, on a GGUF file: the fast sampler beside an LLM that is tuned here (needs node-llama-cpp)",
+  summary: "llama.cpp in this process, on a GGUF file: samples beside an LLM that is tuned here (needs node-llama-cpp)",
   source: "llama.cpp through node-llama-cpp 3.22.1; top-p counts before the temperature, as everywhere in llama.cpp",
   takesAdapters: true,
   options: {
