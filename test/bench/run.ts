@@ -2,6 +2,7 @@
  * `npm run bench`: ours against others on the same work, in turn, in the same minutes; and the command line's own time.
  *   npm run bench -- sasrec        only this part (cli, data, sasrec, prm, generation, llama-cpp, tuning, loading)
  *   npm run bench -- --rounds 2    fewer pairs of timings
+ *   npm run bench -- --threads 1   of every side: on a machine with other work two threads wait for each other more than they compute
  *   npm run bench -- --no-fits     without the two whole SASRec fits
  */
 import { mkdir } from "node:fs/promises";
@@ -25,11 +26,13 @@ import { benchTuning } from "./tuning.js";
 import { benchFolder, movieLens, templateKnowledge } from "./workload.js";
 
 const { values, positionals } = parseArgs({
-  options: { rounds: { type: "string", default: "3" }, fits: { type: "boolean", default: true } },
+  options: { rounds: { type: "string", default: "3" }, threads: { type: "string" }, fits: { type: "boolean", default: true } },
   allowPositionals: true,
   allowNegative: true,
 });
 const rounds = Number(values.rounds);
+// Before any engine starts; rivals inherit it.
+if (values.threads !== undefined) Object.assign(process.env, { RLRF_THREADS: values.threads, OMP_NUM_THREADS: values.threads });
 
 const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>>> = {
   cli: benchCli,

@@ -26,9 +26,11 @@ export async function benchTuning(engine: EngineInfo, rounds: number): Promise<F
     try {
       for (const side of [ours, rival]) await side.ask("tune", { pairs: 1 });
       const peaks = { ours: 0, rival: 0 };
+      const spent = { ours: 0, rival: 0 };
       const step = async (side: "ours" | "rival"): Promise<number> => {
-        const { seconds, bytes = 0 }: Timed = await (side === "ours" ? ours : rival).ask("tune", { pairs });
+        const { seconds, bytes = 0, processor = 0 }: Timed = await (side === "ours" ? ours : rival).ask("tune", { pairs });
         peaks[side] = Math.max(peaks[side], bytes);
+        spent[side] += processor / pairs / rounds;
         return seconds / pairs;
       };
       const timed = await inTurn(
@@ -37,7 +39,8 @@ export async function benchTuning(engine: EngineInfo, rounds: number): Promise<F
         () => step("rival"),
       );
       const mark = { text: `>= ${least.toFixed(1)}x`, met: (_: number, ratio: number) => ratio >= least };
-      figures.push(timeFigure(`a DPO pair, against ${name}`, timed, mark, note));
+      const processor = `processor time ${spent.ours.toFixed(2)} s against ${spent.rival.toFixed(2)} s`;
+      figures.push(timeFigure(`a DPO pair, against ${name}`, timed, mark, `${note}; ${processor}`));
       const most = 2.7e9;
       if (by === "trl")
         figures.push(memoryFigure("its peak memory", peaks, { text: "<= 2.7 GB", met: (bytes) => bytes <= most }, `against ${name}'s`));
