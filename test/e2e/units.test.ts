@@ -1,0 +1,185 @@
+/** Runs cut into units of work: the same numbers as in one process, whatever is killed meanwhile. */
+import assert from "node:assert/strict";
+import fs from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createRng } from "../../framework/rng.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import type { SweepReport } from "../../framework/sweep/report.js";
+import { useRay } from "../support/ray.js";
+import { command, numbersOf, runFolderIn, start, startRun } from "../support/run.js";
+import { killOne, unitProcesses } from "../support/units.js";
+
+const specIn = (name: string) => join(packageRoot, "test", "e2e", "specs", `${name}.json`);
+const folders: string[] = [];
+async function newFolder(): Promise<string> {
+  const folder = await fs.mkdtemp(join(tmpdir(), "rlrf-units-"));
+  folders.push(folder);
+  return folder;
+}
+const storeOf = (folder: string) => join(folder, "store");
+
+async function undisturbed(name: string): Promise<Record<string, string>> {
+  const folder = await newFolder();
+  const { status, stderr } = await startRun(specIn(name), folder).finished;
+  assert.equal(status, 0, stderr);
+  return numbersOf(folder);
+}
+
+interface Seen {
+  readonly counts: Readonly<Record<string, number>>;
+  readonly driver: { readonly state: string };
+  readonly units: readonly { readonly state: string; readonly lost: readonly string[] }[];
+}
+
+/** What `rlrf status` says of the one run in a folder. */
+async function statusIn(folder: string): Promise<Seen> {
+  const asked = [process.execPath, command, "status", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
+  const { status, stdout, stderr } = await start(asked).finished;
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout) as Seen;
+}
+
+describe("a run cut into units of work", function () {
+  this.timeout(20 * 60_000);
+  after(() => Promise.all(folders.map((folder) => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 }))));
+
+  describe("by processes of this machine", () => {
+    it("gives the same result, also when a unit is killed, and says so", async () => {
+      const expected = await undisturbed("units");
+      const folder = await newFolder();
+      const run = startRun(specIn("units"), folder, "--set", "executor.options.processes=2");
+      await killOne(storeOf(folder), run.process.pid, () => 0);
+      const { status, stderr } = await run.finished;
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(await numbersOf(folder), expected);
+      assert.match(stderr, /attempt 1 was lost \(its process was ended by SIGKILL\); it is begun again/);
+      assert.match(stderr, /\d+ units of work, 1 of them begun again/);
+      const { counts, units } = await statusIn(folder);
+      assert.deepEqual([counts.done, units.length], [4, 4]);
+    });
+
+    it("ends when it is cancelled, and goes on from there", async () => {
+      const folder = await newFolder();
+      const run = startRun(specIn("units"), folder, "--set", "executor.options.processes=2", "--json");
+      while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
+      const asked = [process.execPath, command, "cancel", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
+      const cancelled = await start(asked).finished;
+      assert.equal(cancelled.status, 0, cancelled.stderr);
+      assert.equal((JSON.parse(cancelled.stdout) as { driver: boolean }).driver, true);
+      const { status, stdout } = await run.finished;
+      assert.equal(status, 1);
+      assert.match(stdout, /RLRF_RUN_CANCELLED/);
+      assert.deepEqual(unitProcesses(storeOf(folder), undefined), [], "its units ended with it");
+      assert.equal((await startRun(specIn("units"), folder).finished).status, 0);
+    });
+  });
+
+  describe("by Ray", () => {
+    const cluster = useRay();
+    let expected: Record<string, string>;
+    before(async () => {
+      expected = await undisturbed("units");
+    });
+    const onRay = ["--set", "executor.plugin=ray", "--set", "executor.options.jobs=2"];
+
+    // What goes wrong at a moment that the seed draws, while units are at work.
+    const chaos: readonly [
+      name: string,
+      act: (folder: string, run: ReturnType<typeof startRun>, draw: (below: number) => number) => Promise<unknown>,
+    ][] = [
+      ["a worker killed", (folder, run, draw) => killOne(storeOf(folder), run.process.pid, draw)],
+      [
+        "two workers killed",
+        async (folder, run, draw) => {
+          await killOne(storeOf(folder), run.process.pid, draw);
+          await killOne(storeOf(folder), run.process.pid, draw);
+        },
+      ],
+      [
+        "a node lost, and another one in its place",
+        async (_folder, _run, draw) => {
+          const node = draw(2);
+          await cluster.killNode(node);
+          await cluster.startNode(node);
+        },
+      ],
+      ["the driver killed, and started again", async (_folder, run) => run.process.kill("SIGKILL")],
+      ["the head and all nodes started again", () => cluster.restart()],
+    ];
+
+    for (const [i, [name, act]] of chaos.entries())
+      it(`gives the same result: ${name}`, async () => {
+        const rng = createRng("chaos", i + 1);
+        const folder = await newFolder();
+        const run = startRun(specIn("units"), folder, ...onRay);
+        while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
+        await sleep(1500 * rng.uniform());
+        await act(folder, run, (below) => rng.below(below));
+        let { status, stderr } = await run.finished;
+        if (status === null) ({ status, stderr } = await startRun(specIn("units"), folder, ...onRay).finished);
+        assert.equal(status, 0, stderr);
+        assert.deepEqual(await numbersOf(folder), expected);
+        assert.equal((await statusIn(folder)).counts.done, 4);
+      });
+
+    it("gives the same result with a language model that is tuned", async () => {
+      const alone = await undisturbed("units-tuned");
+      const folder = await newFolder();
+      const { status, stderr } = await startRun(specIn("units-tuned"), folder, ...onRay).finished;
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(await numbersOf(folder), alone);
+      const made = await fs.readdir(join(storeOf(folder), "steps"));
+      for (const step of ["texts", "model-rewards", "tune", "recommender", "scores"]) assert.ok(made.includes(step), step);
+    });
+
+    it("stops the jobs that a killed driver left behind when it is cancelled, and no others", async () => {
+      const folder = await newFolder();
+      const other = await fetch(`${cluster.address}/api/jobs/`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ entrypoint: "sleep 600", submission_id: "somebody-else", entrypoint_num_cpus: 0.1 }),
+      });
+      assert.ok(other.ok);
+      const run = startRun(specIn("units"), folder, ...onRay);
+      while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
+      run.process.kill("SIGKILL");
+      await run.finished;
+      assert.equal((await statusIn(folder)).driver.state, "dead");
+      const asked = [process.execPath, command, "cancel", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
+      const { status, stdout, stderr } = await start(asked).finished;
+      assert.equal(status, 0, stderr);
+      const { driver, jobs } = JSON.parse(stdout) as { driver: boolean; jobs: readonly string[] };
+      assert.equal(driver, false);
+      const id = (await runFolderIn(folder)).split("/").at(-1) as string;
+      assert.ok(jobs.length > 0 && jobs.every((job) => job.startsWith(`rlrf.${id}.`)), jobs.join(" "));
+      const left = (await (await fetch(`${cluster.address}/api/jobs/somebody-else`)).json()) as { status: string };
+      assert.ok(["PENDING", "RUNNING"].includes(left.status), left.status);
+      await fetch(`${cluster.address}/api/jobs/somebody-else/stop`, { method: "POST" });
+    });
+
+    it("does the trials of a sweep, also with a worker killed", async () => {
+      const spec = join(await newFolder(), "sweep.json");
+      const axes = {
+        axes: { "/reranker/options/learningRate": { values: [0.001, 0.01, 0.02, 0.03] } },
+        seeds: { "/seeds": [[1], [2]] },
+        maxConcurrent: 2,
+      };
+      await fs.writeFile(spec, JSON.stringify({ extends: specIn("units"), name: "trials", arms: ["id-only", "metadata"], sweep: axes }));
+      const tableOf = async (...options: readonly string[]) => {
+        const folder = await newFolder();
+        const run = startRun(spec, folder, ...options);
+        if (options.length > 0) await killOne(storeOf(folder), run.process.pid, () => 0);
+        const { status, stderr } = await run.finished;
+        assert.equal(status, 0, stderr);
+        return JSON.parse(await fs.readFile(join(await runFolderIn(folder), "sweep.json"), "utf8")) as SweepReport;
+      };
+      const [here, there] = [await tableOf(), await tableOf(...onRay)];
+      assert.equal(here.trials.length, 8);
+      const figures = ({ trials }: SweepReport) => trials.map(({ id, state, selection, arms }) => ({ id, state, selection, arms }));
+      assert.deepEqual(figures(there), figures(here));
+      assert.deepEqual(there.best, here.best);
+    });
+  });
+});
