@@ -1,11 +1,10 @@
 /** `rlrf cancel RUN`: ends what a run has started, and nothing else. */
-import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jsonOption, quietOption, type Register } from "./command.js";
 import { createLogger, print, printJson } from "./terminal.js";
 
 interface CancelOptions {
-  readonly cache: string;
+  readonly cache?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -15,7 +14,7 @@ export const register: Register = (program) => {
     .command("cancel")
     .description("end a run that an executor distributes: its driver, and the jobs that it started; what is done is kept")
     .argument("<run>", "the run's name, or its folder")
-    .option("--cache <folder>", "the store that the run uses", ".rlrf");
+    .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(quietOption(command)).action(cancelRun);
 };
 
@@ -23,9 +22,8 @@ export const register: Register = (program) => {
 const patience = 15_000; // ms
 
 async function cancelRun(run: string, { cache, json = false, quiet = false }: CancelOptions): Promise<void> {
-  const { Store } = await import("../store/store.js");
-  const { UnitStates } = await import("../executor/unit-states.js");
-  const states = await UnitStates.existing(new Store(cache), basename(run));
+  const { unitsOfRun } = await import("./distributed.js");
+  const states = await unitsOfRun(run, cache);
   const told = states.driverState !== "dead" && (await tellDriver(states));
   const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.runId, quiet);
   if (json) return printJson({ run: states.runId, driver: told, jobs: stopped });

@@ -12,6 +12,7 @@ import { type EndedRun, readEndedRun, type Wish } from "../serving/run.js";
 import type { Workshop } from "../serving/study.js";
 import { createAssets } from "../setup/assets.js";
 import { makeFolder, syncFolder } from "../store/files.js";
+import { storeRoot } from "../store/root.js";
 import { Store } from "../store/store.js";
 import { startEngine } from "../tensor/engine.js";
 import { MlflowClient } from "../track/mlflow.js";
@@ -27,7 +28,7 @@ export interface PromoteOptions extends Wish {
   readonly out?: string;
   readonly alias?: string;
   readonly runs: string;
-  readonly cache: string;
+  readonly cache?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -41,7 +42,7 @@ export async function promoteRun(run: string, name: string, options: PromoteOpti
   const registry = await Registry.read();
   const ended = await readEndedRun(folder, registry);
   const client = clientOf(options, ended);
-  const target = resolve(out ?? join(options.cache, "models", randomUUID()));
+  const target = resolve(out ?? join(storeRoot(ended.spec, options.cache), "models", randomUUID()));
   const made = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
   try {
     await client?.models.versions(name); // a server that cannot be had is told before anything is computed
@@ -80,7 +81,7 @@ async function workshopOf(
 ): Promise<Workshop> {
   const engine = await startEngine(spec.engine);
   const signal = interruption();
-  const store = new Store(cache, logger, signal);
+  const store = new Store(storeRoot(spec, cache), logger, signal);
   await store.mustBeWritable();
   const progress = createProgress({ quiet });
   return { registry, services: { logger, progress, assets: createAssets({ logger, progress }), engine, store }, signal };

@@ -15,7 +15,7 @@ export const register: Register = (program) => {
     .option("--users <which>", "split: the recommender that was evaluated; a number: that of this fold; refit: fitted on everybody (default: split, or refit under folds)", users) // biome-ignore format: one option
     .option("--alias <name>", "an alias of the version in MLflow, such as champion")
     .option("--runs <folder>", "where runs are kept", "runs")
-    .option("--cache <folder>", "where computed steps are kept", ".rlrf");
+    .option("--cache <folder>", "where computed steps are kept; else store.path of the run's spec, else .rlrf");
   jsonOption(quietOption(command)).action(async (run, name, options) => {
     const { promoteRun } = await import("./promote-run.js");
     await promoteRun(run, name, options);

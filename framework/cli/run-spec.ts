@@ -12,6 +12,7 @@ import { runId } from "../spec/hash.js";
 import { originTexts, type SpecSource } from "../spec/origins.js";
 import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
 import { writeJson } from "../store/files.js";
+import { storeRoot } from "../store/root.js";
 import { RunFolder } from "../store/run-folder.js";
 import { Store } from "../store/store.js";
 import { type EngineInfo, startEngine } from "../tensor/engine.js";
@@ -26,7 +27,7 @@ import { createLogger, print, printJson } from "./terminal.js";
 export interface RunOptions {
   readonly set: readonly string[];
   readonly runs: string;
-  readonly cache: string;
+  readonly cache?: string;
   readonly frozen?: boolean;
   /** For another process that writes the same run. */
   readonly wait?: boolean;
@@ -53,7 +54,7 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
   if (options.frozen ?? isFrozenByDefault()) await mustBeLocked(resolved.spec, registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
-  const store = new Store(options.cache, logger, signal);
+  const store = new Store(storeRoot(resolved.spec, options.cache), logger, signal);
   await store.mustBeWritable();
   const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal };
   const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} writes this run; waiting for it`);

@@ -9,6 +9,7 @@ import { runId } from "../spec/hash.js";
 import type { SpecSource } from "../spec/origins.js";
 import { writeJson } from "../store/files.js";
 import { RunFolder } from "../store/run-folder.js";
+import { storeRoot } from "../store/root.js";
 import { Store } from "../store/store.js";
 import { expandSweep, type Sweep } from "../sweep/expand.js";
 import { type SweepReport, sweepName } from "../sweep/report.js";
@@ -29,7 +30,7 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
   const sweep = expandSweep(source, registry);
   if (sweep === null) throw new Error("a spec without a sweep"); // the caller has looked
   if (options.frozen ?? isFrozenByDefault()) for (const { resolved } of sweep.trials) await mustBeLocked(resolved.spec, registry);
-  await new Store(options.cache, logger, signal).mustBeWritable();
+  await new Store(cacheOf(sweep, options), logger, signal).mustBeWritable();
   const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} runs this sweep; waiting for it`);
   const folder = await RunFolder.open(options.runs, runId(sweep, sweep.hash), options.wait ? { onWait, signal } : undefined);
   const shown = relative(process.cwd(), folder.folder) || folder.folder;
@@ -51,6 +52,10 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
   } finally {
     await folder.close();
   }
+}
+
+function cacheOf({ trials }: Sweep, { cache }: RunOptions): string {
+  return storeRoot((trials[0] as Sweep["trials"][number]).resolved.spec, cache); // no axis is in the section
 }
 
 async function inFolder(
@@ -76,7 +81,7 @@ async function inFolder(
     try {
       await executor.prepare?.();
       const flags = options.frozen === undefined ? [] : [options.frozen ? "--frozen" : "--no-frozen"];
-      const report = await runTrials(sweep, { executor, folder, cache: options.cache, flags, key, logger, signal });
+      const report = await runTrials(sweep, { executor, folder, cache: cacheOf(sweep, options), flags, key, logger, signal });
       if (report.best !== null) tracker.metrics({ "best/selection": report.best.selection });
       if (report.best !== null) tracker.tags({ best: report.best.trials.join(", ") });
       tracker.artifact(folder.path(sweepName));

@@ -7,7 +7,7 @@ export const register: Register = (program) => {
     .description("run an experiment, or the trials of a sweep; the same command goes on where a killed one was")
     .argument("<spec>")
     .option("--runs <folder>", "where runs are kept", "runs")
-    .option("--cache <folder>", "where computed steps are kept", ".rlrf")
+    .option("--cache <folder>", "where computed steps are kept; else store.path of the spec, else .rlrf")
     .option("--frozen", "refuse plugins that registry/lock.json does not hold; the default where CI is set")
     .option("--no-frozen", "take plugins of RLRF_PLUGINS as well")
     .option("--wait", "wait for another process that writes the same run");

@@ -1,11 +1,10 @@
 /** `rlrf status RUN`: the units of a run that an executor distributes, from any machine that sees the store. */
-import { basename } from "node:path";
 import type { UnitState } from "../contracts/executor.js";
 import { jsonOption, type Register } from "./command.js";
 import { print, printJson, table } from "./terminal.js";
 
 interface StatusOptions {
-  readonly cache: string;
+  readonly cache?: string;
   readonly json?: boolean;
 }
 
@@ -14,16 +13,15 @@ export const register: Register = (program) => {
     .command("status")
     .description("show the units of work of a run that an executor distributes: waiting, running, done, failed")
     .argument("<run>", "the run's name, or its folder")
-    .option("--cache <folder>", "the store that the run uses", ".rlrf");
+    .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(command).action(showStatus);
 };
 
 const order: readonly UnitState[] = ["waiting", "running", "done", "failed", "cancelled"];
 
 async function showStatus(run: string, { cache, json = false }: StatusOptions): Promise<void> {
-  const { Store } = await import("../store/store.js");
-  const { UnitStates } = await import("../executor/unit-states.js");
-  const states = await UnitStates.existing(new Store(cache), basename(run));
+  const { unitsOfRun } = await import("./distributed.js");
+  const states = await unitsOfRun(run, cache);
   const units = await states.seen();
   const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
   const { driver, driverState } = states;

@@ -306,6 +306,18 @@ export const envelope = closed(
       uniqueItems: true,
       description: "What is compared: who speaks for the user, and the controls.",
     },
+    store: closed(
+      "Where computed steps are kept: like the executor no part of a run's identity.",
+      {
+        path: {
+          type: ["string", "null"],
+          minLength: 1,
+          default: null,
+          description: "A folder that all machines of an executor see under this path; --cache goes before it, null = .rlrf.",
+        },
+      },
+      { default: {} },
+    ),
     tracking: closed(
       "Where the run is tracked besides its own folder.",
       {

@@ -1,8 +1,8 @@
 import { hashOf } from "../store/hash.js";
 import type { Spec } from "./types.js";
 
-/** Of everything that a run's results depend on: not of where it is tracked, and not of where the work is done. */
-export function specHash({ tracking: _, executor: __, ...rest }: Spec): string {
+/** Of everything that a run's results depend on: not of where it is tracked, where the work is done, and where it is kept. */
+export function specHash({ tracking: _, executor: __, store: ___, ...rest }: Spec): string {
   return hashOf(rest);
 }
 

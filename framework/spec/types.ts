@@ -119,6 +119,8 @@ export interface Spec {
   readonly tuner?: PluginReference;
   /** Where the work is done: no part of the run's identity. */
   readonly executor: PluginReference;
+  /** Where computed steps are kept; null = .rlrf. */
+  readonly store: { readonly path: string | null };
   readonly alignment?: Alignment;
   readonly arms: readonly Arm[];
   readonly tracking: {

@@ -55,8 +55,15 @@ export async function makeFolder(path: string): Promise<void> {
     if (code === "ENOENT" && there === null) {
       await makeFolder(dirname(path));
       await makeFolder(path);
+    } else if (code === "EEXIST" && (await isGone(path))) {
+      await makeFolder(path); // another process has deleted it just then, as the last holder of a lock does
     } else if (code === "ENOENT" || !there?.isDirectory()) throw error;
   }
+}
+
+/** Not even a link to nowhere. */
+async function isGone(path: string): Promise<boolean> {
+  return (await fs.lstat(path).catch(() => null)) === null;
 }
 
 /** Makes a rename in this folder survive a power cut; not every system can open a folder, and then there is nothing to do. */

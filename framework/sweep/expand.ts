@@ -45,7 +45,7 @@ export interface Sweep {
 type Draft = Omit<Trial, "resolved">;
 
 /** Sections that are not of the experiment itself. */
-const outside = ["/name", "/sweep", "/tracking", "/executor", "/extends", "/$schema"];
+const outside = ["/name", "/sweep", "/tracking", "/executor", "/store", "/extends", "/$schema"];
 
 /** @returns null for a spec without a sweep @throws SpecFaults with every fault of every trial */
 export function expandSweep(source: SpecSource, registry: Registry): Sweep | null {

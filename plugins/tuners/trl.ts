@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
-import { join, relative } from "node:path";
+import { extname, join, relative } from "node:path";
 import {
   type AlignmentExample,
   type Assets,
@@ -23,6 +23,7 @@ interface TrlOptions {
   readonly run: "here" | "elsewhere";
   readonly dtype: "float32" | "bfloat16";
   readonly gradientCheckpointing: boolean;
+  readonly accelerate: string | null;
 }
 
 /** The asset that is a Python environment with TRL. */
@@ -34,7 +35,7 @@ const dayMilliseconds = 86_400_000;
 @plugin({
   kind: "tuner",
   name: "trl",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "TRL's own trainers, as a Python program: in an environment of its own here, or on another machine",
   source: "von Werra et al., TRL 1.16.0; PEFT 0.21.2",
   worksWith: { loss: lossesOfTrl },
@@ -49,6 +50,13 @@ const dayMilliseconds = 86_400_000;
       },
       dtype: { enum: ["float32", "bfloat16"], default: "float32", description: "In which the frozen model is loaded." },
       gradientCheckpointing: { type: "boolean", default: false, description: "Less memory, more time." },
+      accelerate: {
+        type: ["string", "null"],
+        default: null,
+        file: true,
+        description:
+          "A config file of accelerate (YAML or JSON), which says how many processes tune and how they share the model: several GPUs, FSDP, DeepSpeed (GPUs are untested here). They share alignment.accumulate, which they divide. null = one process.",
+      },
     },
   },
 })
@@ -61,6 +69,11 @@ export class Trl implements Tuner {
   ) {}
 
   async prepare(): Promise<void> {
+    const { accelerate } = this.options;
+    if (accelerate !== null)
+      await fs.access(accelerate).catch((cause: NodeJS.ErrnoException) => {
+        throw noConfig(accelerate, cause);
+      });
     if (this.options.run === "here") await this.assets.folder(environment);
   }
 
@@ -89,7 +102,7 @@ export class Trl implements Tuner {
     const made = await taskOf(adapter);
     if (made === name) await tellAgain(task, adapter);
     else if (this.options.run === "here") await this.runHere(task);
-    else throw elsewhere(task, adapter, made !== null);
+    else throw elsewhere(task, adapter, made !== null, this.launcher.join(" "));
     task.signal?.throwIfAborted();
     await task.policy.importAdapter(adapter);
   }
@@ -104,7 +117,8 @@ export class Trl implements Tuner {
     await files.writeJsonLines(join(folder, "examples.jsonl"), rows);
     const { dtype, gradientCheckpointing } = this.options;
     const model = relative(folder, await this.model(policy, shared));
-    const settled = { loss, settings, seed, dtype, gradientCheckpointing, checkpointEvery, model };
+    const launch = await this.writeLaunch(folder);
+    const settled = { loss, settings, seed, dtype, gradientCheckpointing, checkpointEvery, model, ...(launch && { launch }) };
     const hash = createHash("sha256").update(script).update(JSON.stringify(settled));
     for (const file of ["examples.jsonl", "start/adapter_model.safetensors", "start/adapter_config.json"])
       hash.update(await fs.readFile(join(folder, file)));
@@ -113,6 +127,26 @@ export class Trl implements Tuner {
     await fs.writeFile(join(folder, "requirements.txt"), `${(await this.assets.requirements(environment)).join("\n")}\n`);
     await files.writeJson(join(folder, "arguments.json"), { task: name, ...settled });
     return name;
+  }
+
+  /** Accelerate's config, beside the program. @returns its digest, which is part of the task; undefined: there is none */
+  private async writeLaunch(folder: string): Promise<string | undefined> {
+    const { accelerate } = this.options;
+    if (accelerate === null) return undefined;
+    const text = await fs.readFile(accelerate).catch((cause: NodeJS.ErrnoException) => {
+      throw noConfig(accelerate, cause);
+    });
+    await fs.writeFile(join(folder, this.launchFile), text);
+    return createHash("sha256").update(text).digest("hex");
+  }
+
+  private get launchFile(): string {
+    return `accelerate${extname(this.options.accelerate ?? "") || ".yaml"}`; // accelerate goes by it
+  }
+
+  /** The command that tunes, as words. */
+  private get launcher(): readonly [program: string, ...args: string[]] {
+    return this.options.accelerate === null ? ["python", "tune.py"] : ["accelerate", "launch", "--config_file", this.launchFile, "tune.py"];
   }
 
   /** The frozen model, exported once a process: an older process may have had other weights. */
@@ -130,7 +164,8 @@ export class Trl implements Tuner {
   }
 
   private async runHere({ folder, onStep, signal }: TuningTask): Promise<void> {
-    const python = join(await this.assets.folder(environment), "bin", "python");
+    const [program, ...args] = this.launcher;
+    const command = join(await this.assets.folder(environment), "bin", program);
     let diverged: number | undefined;
     const onLine = (line: string) => {
       const told = figuresIn(line);
@@ -138,7 +173,7 @@ export class Trl implements Tuner {
       else if (told !== null && isStep(told)) onStep?.(told);
     };
     const running = { cwd: folder, limit: 20 * dayMilliseconds, purpose: "tune with TRL", onLine, ...(signal && { signal }) };
-    await runCommand(python, ["tune.py"], running).catch((error: unknown) => {
+    await runCommand(command, args, running).catch((error: unknown) => {
       throw diverged === undefined ? error : notFinite(diverged, folder);
     });
   }
@@ -192,7 +227,7 @@ async function tellAgain({ onStep }: TuningTask, adapter: string): Promise<void>
   for (const figures of lines.map(figuresIn)) if (figures !== null && isStep(figures)) onStep?.(figures);
 }
 
-function elsewhere({ folder, shared }: TuningTask, adapter: string, other: boolean): RlrfError {
+function elsewhere({ folder, shared }: TuningTask, adapter: string, other: boolean, launch: string): RlrfError {
   const name = relative(shared, folder);
   return new RlrfError("RLRF_TUNER_ELSEWHERE", {
     message:
@@ -201,9 +236,22 @@ function elsewhere({ folder, shared }: TuningTask, adapter: string, other: boole
     where: folder,
     expected: `an adapter in ${adapter}`,
     hint:
-      `copy ${shared} to that machine (Python 3.10 or newer), and there: cd ${name} && pip install -r requirements.txt && python tune.py; ` +
+      `copy ${shared} to that machine (Python 3.10 or newer), and there: cd ${name} && pip install -r requirements.txt && ${launch}; ` +
       `copy its ${name}/adapter to ${adapter}, then give the same command again`,
   });
+}
+
+function noConfig(path: string, cause: NodeJS.ErrnoException): RlrfError {
+  return new RlrfError(
+    "RLRF_FILE_MISSING",
+    {
+      message: `the config of accelerate cannot be read: ${cause.message}`,
+      where: path,
+      expected: "a file that `accelerate config` writes",
+      hint: "set tuner.options.accelerate to its path on the machine that tunes",
+    },
+    { cause },
+  );
 }
 
 function refused(name: string, pairs: boolean): RlrfError {

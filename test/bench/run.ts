@@ -14,6 +14,7 @@ import { type EngineInfo, startEngine } from "../../framework/tensor/engine.js";
 import { transformersRequirements } from "../support/transformers-serve.js";
 import { benchCli } from "./cli.js";
 import { benchData } from "./data.js";
+import { benchExecutor } from "./executor.js";
 import { type Figure, table } from "./figures.js";
 import { benchGeneration } from "./generation.js";
 import { benchLlamaCpp } from "./llama-cpp.js";
@@ -47,6 +48,7 @@ const benches: Readonly<Record<string, (engine: EngineInfo) => Promise<Figure[]>
   serve: benchServe,
   tuning: (engine) => benchTuning(engine, rounds),
   loading: (engine) => benchLoading(engine, rounds),
+  executor: benchExecutor,
 };
 const chosen = positionals.length === 0 ? Object.keys(benches) : positionals;
 const unknown = chosen.filter((name) => !Object.hasOwn(benches, name));

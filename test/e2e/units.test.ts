@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createRng } from "../../framework/rng.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import type { SweepReport } from "../../framework/sweep/report.js";
+import { Jobs } from "../../plugins/executors/ray/jobs.js";
 import { useRay } from "../support/ray.js";
 import { command, numbersOf, runFolderIn, start, startRun } from "../support/run.js";
 import { killOne, unitProcesses } from "../support/units.js";
@@ -136,12 +137,8 @@ describe("a run cut into units of work", function () {
 
     it("stops the jobs that a killed driver left behind when it is cancelled, and no others", async () => {
       const folder = await newFolder();
-      const other = await fetch(`${cluster.address}/api/jobs/`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ entrypoint: "sleep 600", submission_id: "somebody-else", entrypoint_num_cpus: 0.1 }),
-      });
-      assert.ok(other.ok);
+      const jobs = new Jobs({ address: cluster.address, patience: 60_000 });
+      await jobs.submit({ name: "somebody-else", entrypoint: "sleep 600", cpus: 0.1, gpus: 0, memoryBytes: 1, runtime: {} });
       const run = startRun(specIn("units"), folder, ...onRay);
       while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
       run.process.kill("SIGKILL");
@@ -150,13 +147,12 @@ describe("a run cut into units of work", function () {
       const asked = [process.execPath, command, "cancel", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
       const { status, stdout, stderr } = await start(asked).finished;
       assert.equal(status, 0, stderr);
-      const { driver, jobs } = JSON.parse(stdout) as { driver: boolean; jobs: readonly string[] };
-      assert.equal(driver, false);
-      const id = (await runFolderIn(folder)).split("/").at(-1) as string;
-      assert.ok(jobs.length > 0 && jobs.every((job) => job.startsWith(`rlrf.${id}.`)), jobs.join(" "));
-      const left = (await (await fetch(`${cluster.address}/api/jobs/somebody-else`)).json()) as { status: string };
-      assert.ok(["PENDING", "RUNNING"].includes(left.status), left.status);
-      await fetch(`${cluster.address}/api/jobs/somebody-else/stop`, { method: "POST" });
+      const ended = JSON.parse(stdout) as { driver: boolean; jobs: readonly string[] };
+      assert.equal(ended.driver, false);
+      const id = basename(await runFolderIn(folder));
+      assert.ok(ended.jobs.length > 0 && ended.jobs.every((job) => job.startsWith(`rlrf.${id}.`)), ended.jobs.join(" "));
+      assert.ok(["PENDING", "RUNNING"].includes((await jobs.status("somebody-else"))?.status ?? ""));
+      await jobs.stop("somebody-else");
     });
 
     it("does the trials of a sweep, also with a worker killed", async () => {

@@ -2,7 +2,8 @@
 export const script = String.raw`"""Tunes a LoRA adapter with TRL, as rlrf4rec's tuner "trl" asks for in arguments.json.
 
     pip install -r requirements.txt
-    python tune.py
+    python tune.py                                                # one process
+    accelerate launch --config_file accelerate.yaml tune.py      # several, as a config of accelerate says (FSDP, DeepSpeed, several GPUs)
 
 Reads arguments.json, examples.jsonl and start/ (the adapter to go on from) beside this file, and the model, frozen.
 Writes adapter/ (PEFT's layout), which is whole when it is there, and checkpoints/ until then. Killed, it goes on where it was.
@@ -19,7 +20,10 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL's trainers refuse one process with several devices
+PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # set by accelerate's launcher
+FIRST = os.environ.get("RANK", "0") == "0"  # the one that writes and tells
+if PROCESSES == 1:
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL's trainers refuse one process with several devices
 os.environ.setdefault("HF_HOME", str(HERE / "cache"))
 for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TQDM_DISABLE"):
     os.environ[name] = "1"
@@ -81,6 +85,27 @@ class SFTTrainerByText(SFTTrainer):
         return (nll.sum(1) / (labels != -100).sum(1)).mean()
 
 
+def scheduled(Trainer, settings, steps):
+    """With rlrf4rec's optimizer and schedule, which the trainer makes when it has wrapped the model (FSDP and DeepSpeed need that)."""
+
+    class ScheduledTrainer(Trainer):
+        def create_optimizer(self, model=None):
+            if self.optimizer is None:
+                model = self.model if model is None else model
+                trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+                self.optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=settings["weightDecay"])
+            return self.optimizer
+
+        def create_scheduler(self, num_training_steps, optimizer=None):
+            if self.lr_scheduler is None:
+                optimizer = self.optimizer if optimizer is None else optimizer
+                scale = lambda step: learning_rate_scale(step, steps, settings["schedule"], settings["rise"])
+                self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
+            return self.lr_scheduler
+
+    return ScheduledTrainer
+
+
 class Reporter(TrainerCallback):
     """Tells of every step, and ends between two of them when it is asked to."""
 
@@ -108,6 +133,8 @@ class Reporter(TrainerCallback):
 
     def resume(self, done: int) -> None:
         """Tells again what an earlier process did; what it did after its last checkpoint comes anew."""
+        if not FIRST:
+            return
         lines = self.file.read_text().splitlines()[:done] if done > 0 else []
         self.file.write_text("".join(line + "\n" for line in lines))
         for line in lines:
@@ -121,6 +148,8 @@ class Reporter(TrainerCallback):
         if not all(map(math.isfinite, [logs["loss"], *figures.values()])):
             self.diverged = self.diverged or step
             control.should_training_stop = True
+            return
+        if not FIRST:
             return
         now = time.monotonic()
         line = json.dumps({"step": step, "steps": state.max_steps, "loss": float(logs["loss"]), **figures, "seconds": now - self.began})
@@ -148,6 +177,8 @@ def learning_rate_scale(step: int, steps: int, schedule: str, rise: float) -> fl
 def main() -> int:
     arguments = json.loads((HERE / "arguments.json").read_text())
     settings = arguments["settings"]
+    if settings["accumulate"] % PROCESSES != 0:
+        sys.exit(f"alignment.accumulate is {settings['accumulate']}: no multiple of the {PROCESSES} processes that accelerate starts, which share its batches")
     rows = [json.loads(line) for line in (HERE / "examples.jsonl").open(encoding="utf8")]
     path = HERE / arguments["model"]
     tokenizer = AutoTokenizer.from_pretrained(path)
@@ -158,12 +189,13 @@ def main() -> int:
     common = {
         "output_dir": str(HERE / "checkpoints"),
         "per_device_train_batch_size": settings["batchSize"],
-        "gradient_accumulation_steps": settings["accumulate"],
+        "gradient_accumulation_steps": settings["accumulate"] // PROCESSES,
         "num_train_epochs": settings["epochs"],
         "max_grad_norm": settings["clip"],
         "seed": arguments["seed"],
         "gradient_checkpointing": arguments["gradientCheckpointing"],
         "bf16": False,
+        "use_cpu": PROCESSES > 1 and not torch.cuda.is_available(),  # else accelerate sees no group of processes there
         "disable_dropout": False,  # it is the adapter's own, and part of the spec
         "max_length": None,
         "logging_steps": 1,
@@ -187,20 +219,18 @@ def main() -> int:
         config = DPOConfig(**common, precompute_ref_log_probs=True)
         Trainer = TokenizedDPOTrainer
 
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    batches = math.ceil(len(rows) / settings["batchSize"])
-    steps = settings["epochs"] * math.ceil(batches / settings["accumulate"])
-    optimizer = torch.optim.AdamW(trainable, lr=settings["learningRate"], weight_decay=settings["weightDecay"])
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_scale(step, steps, settings["schedule"], settings["rise"]))
+    batches = math.ceil(len(rows) / (settings["batchSize"] * PROCESSES))
+    steps = settings["epochs"] * math.ceil(batches / (settings["accumulate"] // PROCESSES))
     reporter = Reporter(arguments["checkpointEvery"])
-    trainer = Trainer(
+    trainer = scheduled(Trainer, settings, steps)(
         model=model,
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        optimizers=(optimizer, schedule),
         callbacks=[reporter],
     )
+    if trainer.accelerator.num_processes != PROCESSES:
+        sys.exit(f"accelerate started {PROCESSES} processes, which do not know of each other: {trainer.accelerator.distributed_type}")
     trainer.remove_callback(PrinterCallback)
     folder = HERE / "checkpoints"
     last = get_last_checkpoint(folder) if folder.is_dir() else None
@@ -212,9 +242,13 @@ def main() -> int:
     if trainer.state.global_step < steps:
         return 130
 
+    sharded = trainer.accelerator.distributed_type.value in ("FSDP", "DEEPSPEED")
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if sharded else None  # gathered from all processes
+    if not FIRST:
+        return 0
     made = HERE / "adapter.new"
     shutil.rmtree(made, ignore_errors=True)
-    model.save_pretrained(made, selected_adapters=["default"])
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(made, selected_adapters=["default"], state_dict=state)
     (made / "task.json").write_text(json.dumps({"task": arguments["task"]}) + "\n")
     shutil.copy(HERE / "steps.jsonl", made / "steps.jsonl")
     shutil.rmtree(HERE / "adapter", ignore_errors=True)

@@ -6,7 +6,16 @@ import { mock } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
-import { fileError, linesOf, readJson, readJsonLines, writeAtomic, writeJson, writeJsonLines } from "../../../framework/store/files.js";
+import {
+  fileError,
+  linesOf,
+  makeFolder,
+  readJson,
+  readJsonLines,
+  writeAtomic,
+  writeJson,
+  writeJsonLines,
+} from "../../../framework/store/files.js";
 import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
 
@@ -137,6 +146,16 @@ describe("store/files", () => {
     await assertFails("RLRF_FILE_DENIED", () => writeAtomic(path("file", "x"), ""), /a part of its path is a file/);
     if (process.platform === "linux")
       await assertFails("RLRF_FILE_DENIED", () => writeAtomic("/proc/rlrf/x/y", ""), /no folder can be made there/);
+  });
+
+  it("makes a folder that another process deletes at that moment, and none where a link leads nowhere", async () => {
+    const gone = Object.assign(new Error("EEXIST: file already exists"), { code: "EEXIST" });
+    const once = mock.method(fs, "mkdir", () => Promise.reject(gone), { times: 1 });
+    await makeFolder(path("deleted"));
+    assert.equal(once.mock.callCount(), 1);
+    assert.ok((await fs.stat(path("deleted"))).isDirectory());
+    await fs.symlink(path("nowhere"), path("link"));
+    await assert.rejects(makeFolder(path("link")), /EEXIST/);
   });
 
   it("leaves coded errors as they are", async () => {
