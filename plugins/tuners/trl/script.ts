@@ -216,7 +216,7 @@ def main() -> int:
         Config, Trainer = tokenized_cpo()
         config = Config(**common)
     else:
-        config = DPOConfig(**common, precompute_ref_log_probs=True)
+        config = DPOConfig(**common, precompute_ref_log_probs=PROCESSES == 1)  # several would each keep them in a folder of their own
         Trainer = TokenizedDPOTrainer
 
     batches = math.ceil(len(rows) / (settings["batchSize"] * PROCESSES))
