@@ -32,8 +32,17 @@ export function compileSchema(schema: object, owner: string): ValidateFunction {
 function compile(schema: object, owner: string): ValidateFunction {
   try {
     if (ajv === undefined) {
-      // Strict mode finds what is wrong in a schema; compiling the meta-schema to say so once more takes 100 ms.
-      ajv = new Ajv2020({ ...strictness, meta: false, validateSchema: false, allErrors: true, verbose: true, useDefaults: true });
+      // Strict mode finds what is wrong in a schema; compiling the meta-schema to say so once more takes 100 ms. Each validator runs a few
+      // times: making its code shorter takes longer than running it.
+      ajv = new Ajv2020({
+        ...strictness,
+        meta: false,
+        validateSchema: false,
+        allErrors: true,
+        verbose: true,
+        useDefaults: true,
+        code: { optimize: false },
+      });
       ajv.addVocabulary([...ownKeywords]);
       formats.default(ajv);
     }
