@@ -346,16 +346,28 @@ describe("try", function () {
 describe("light commands", function () {
   this.timeout(60_000);
 
-  for (const args of [["list"], ["describe", "loss/dpo"], ["check", "SPEC"]])
-    it(`${args[0]} imports no tensor library and no plugin`, async () => {
-      const path = await spec({ ...baseSpec(), dataset: { plugin: "movielens" }, reranker: { plugin: "prm" } });
-      const command = args.map((arg) => (arg === "SPEC" ? path : arg));
-      const trace = join(folder, `trace-${args[0]}`);
+  const small = { ...baseSpec(), dataset: { plugin: "movielens" }, reranker: { plugin: "prm" } };
+  const swept = { ...small, sweep: { axes: { "/protocol/window": { values: [3, 4] } }, metric: null } };
+  const commands = [
+    ["list"],
+    ["describe", "loss/dpo"],
+    ["check", "SPEC"],
+    ["check", "SWEEP"],
+    ["explain", "SWEEP"],
+    ["runs", "--runs", "none"],
+  ];
+  for (const args of commands)
+    it(`${args.slice(0, 2).join(" ")} imports no tensor library and no plugin`, async () => {
+      const path = await spec(args.includes("SWEEP") ? swept : small);
+      const command = args.map((arg) => (arg === "SPEC" || arg === "SWEEP" ? path : arg));
+      const trace = join(folder, `trace-${args.slice(0, 2).join("-").replaceAll("/", "-")}`);
       const hook = pathToFileURL(join(packageRoot, "dist", "test", "support", "import-trace.js")).href;
       const traced = await outcome(start(["--import", hook, bin, ...command], { RLRF_TRACE: trace }));
       assert.equal(traced.status, 0, traced.err);
       const modules = (await readFile(trace, "utf8")).split("\n");
-      assert.ok(modules.some((url) => url.endsWith("/framework/kernel/registry.js")));
+      assert.ok(
+        modules.some((url) => url.endsWith(args[0] === "runs" ? "/framework/compare/local-runs.js" : "/framework/kernel/registry.js")),
+      );
       for (const heavy of [/@tensorflow/, /duckdb/, /onnxruntime|huggingface/, /\/dist\/plugins\//, /tsyringe/])
         assert.deepEqual(
           modules.filter((url) => heavy.test(url)),
