@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
 from serve import load, serve
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
 options = json.loads(sys.argv[2])
 data = {name: torch.from_numpy(values).long() for name, values in load(sys.argv[1]).items()}  # prompts, chosen, rejected: [pairs, tokens]
@@ -81,6 +81,7 @@ class Trl:
                 save_strategy="no", report_to=[], logging_steps=1, disable_tqdm=True, bf16=False, fp16=False, use_cpu=True, seed=1,
             )  # fmt: skip
             trainer = Tokenized(model=self.model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=self.tokenizer, peft_config=adapter())
+            trainer.remove_callback(PrinterCallback)  # standard output is for answers
             trainer.train()
             self.model = trainer.model.unload()
         return peak()
