@@ -163,17 +163,20 @@ export class Trl implements Tuner {
     return folder;
   }
 
-  private async runHere({ folder, onStep, signal }: TuningTask): Promise<void> {
+  private async runHere({ folder, onStep, signal, settings }: TuningTask): Promise<void> {
     const [program, ...args] = this.launcher;
     const command = join(await this.assets.folder(environment), "bin", program);
     let diverged: number | undefined;
+    let uneven: number | undefined;
     const onLine = (line: string) => {
       const told = figuresIn(line);
       if (told?.diverged !== undefined) diverged = told.diverged;
+      else if (told?.uneven !== undefined) uneven = told.uneven;
       else if (told !== null && isStep(told)) onStep?.(told);
     };
     const running = { cwd: folder, limit: 20 * dayMilliseconds, purpose: "tune with TRL", onLine, ...(signal && { signal }) };
     await runCommand(command, args, running).catch((error: unknown) => {
+      if (uneven !== undefined) throw notShared(uneven, settings.accumulate);
       throw diverged === undefined ? error : notFinite(diverged, folder);
     });
   }
@@ -259,6 +262,14 @@ function refused(name: string, pairs: boolean): RlrfError {
     message: pairs ? `TRL takes pairs, "${name}" was given several rejected texts` : `TRL has no loss "${name}"`,
     where: "/tuner",
     expected: `one of: ${Object.keys(lossesOfTrl).join(", ")}; or the tuner "lora"`,
+  });
+}
+
+function notShared(processes: number, accumulate: number): RlrfError {
+  return new RlrfError("RLRF_SPEC_CONFLICT", {
+    message: `alignment.accumulate is ${accumulate}: no multiple of the ${processes} processes that accelerate starts, which share its batches`,
+    where: "/alignment/accumulate",
+    expected: `a multiple of ${processes}, or another num_processes in tuner.options.accelerate`,
   });
 }
 

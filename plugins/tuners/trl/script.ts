@@ -178,7 +178,8 @@ def main() -> int:
     arguments = json.loads((HERE / "arguments.json").read_text())
     settings = arguments["settings"]
     if settings["accumulate"] % PROCESSES != 0:
-        sys.exit(f"alignment.accumulate is {settings['accumulate']}: no multiple of the {PROCESSES} processes that accelerate starts, which share its batches")
+        print(json.dumps({"uneven": PROCESSES}), flush=True)
+        return 2
     rows = [json.loads(line) for line in (HERE / "examples.jsonl").open(encoding="utf8")]
     path = HERE / arguments["model"]
     tokenizer = AutoTokenizer.from_pretrained(path)

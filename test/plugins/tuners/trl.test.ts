@@ -23,6 +23,7 @@ import { lossesOfTrl } from "../../../plugins/tuners/trl/losses.js";
 import { testModel } from "../../support/decoder.js";
 import { useEngine } from "../../support/engine.js";
 import { fixtureManifest, tunedSpec } from "../../support/fixtures.js";
+import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
 import { trlPython } from "../../support/python.js";
 import { close } from "../../support/tensors.js";
@@ -89,6 +90,21 @@ describe("TRL as a tuner", function () {
     const theirs = await outcome(trl(), "warm-up", run);
     same(theirs, await outcome(new Lora(), "warm-up-lora", run), "warm-up");
     assert.ok((theirs.steps.at(-1)?.loss as number) < (theirs.steps[0]?.loss as number));
+  });
+
+  it("takes the same steps as two processes that accelerate starts, which share the batches", async () => {
+    const config = folder("two.yaml");
+    await fs.writeFile(config, "distributed_type: MULTI_GPU\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n");
+    const shared = { ...settings, batchSize: 2, accumulate: 2 };
+    const run = (tuner: Tuner, task: TuningTask) => tuner.align({ ...task, settings: shared }, examples, dpo);
+    same(await outcome(trl({ accelerate: config }), "two-processes", run), await outcome(new Lora(), "one-process", run), "two processes");
+    const uneven = (tuner: Tuner, task: TuningTask) => tuner.align({ ...task, settings: { ...shared, accumulate: 3 } }, examples, dpo);
+    await assertFails(
+      "RLRF_SPEC_CONFLICT",
+      () => outcome(trl({ accelerate: config }), "uneven", uneven),
+      /accumulate is 3: no multiple of the 2/,
+    );
+    await assertFails("RLRF_FILE_MISSING", () => trl({ accelerate: folder("none.yaml") }).prepare(), /config of accelerate/);
   });
 
   it("has every loss that it says it has: the losses of losses.md, step by step", async () => {
