@@ -1,4 +1,4 @@
-/** From a GGUF file to a model that can write: ours, tokenizer, template and the file's hash included, against transformers' weights alone. */
+/** From a GGUF file to a model that can write: weights and tokenizer, ours with the chat template and the file's hash, against transformers. */
 import type { EngineInfo } from "../../framework/tensor/engine.js";
 import { smollm2Path } from "../support/smollm2.js";
 import { type Figure, inTurn, timeFigure } from "./figures.js";
