@@ -82,12 +82,12 @@ export class RayCluster {
     const ports = ["--dashboard-agent-listen-port", String(await freePort(host))];
     const args = ["start", "--block", "--disable-usage-stats", "--include-log-monitor", "false", ...place, ...ports, ...objectStore];
     const env = { ...process.env, RAY_USAGE_STATS_ENABLED: "0" };
-    // A process group of its own, which ends as a machine does: all at once.
+    // A process group of its own, which ends as a machine does: all at once. Also when this process does, which holds the pipe open.
+    const guarded = ["-c", '(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-', "sh", this.ray, ...args];
     const log = openSync(join(this.folder, `${host}.log`), "a");
-    const child = spawn(this.ray, args, { env, stdio: ["ignore", log, log], detached: true });
+    const child = spawn("sh", guarded, { env, stdio: ["ignore", log, log, "pipe"], detached: true });
     closeSync(log);
     this.processes.set(host, child);
-    process.once("exit", () => endGroup(child));
   }
 
   private async kill(host: string): Promise<void> {
