@@ -57,7 +57,8 @@ function planned(step: StepWork, { rates, startup }: Rates, resources: Resources
   });
   const unknown = Object.keys(step.work).filter((work) => rates[work as Work] === undefined) as Work[];
   const secondsOn = (device: Rate["device"]) => known.reduce((sum, { rate, seconds }) => sum + (rate.device === device ? seconds : 0), 0);
-  const [cpu, gpu] = [secondsOn("cpu"), secondsOn("gpu")];
+  const loading = step.loads ? startup.languageModel : 0;
+  const [cpu, gpu] = [secondsOn("cpu") + loading, secondsOn("gpu")];
   const workers = Math.max(1, gpu > 0 ? resources.gpus : resources.cpus);
   const busy = Math.min(workers, step.parts);
   const turns = Math.ceil(step.parts / workers);

@@ -15,6 +15,8 @@ export interface StepWork {
   readonly rounds: number;
   /** A part begins with the LLM in memory. */
   readonly needsModel: boolean;
+  /** It is loading, or training, the LLM once, in the run's own process. */
+  readonly loads?: true;
   /** Left in the store and the run folder. */
   readonly bytes: number;
 }
@@ -31,7 +33,7 @@ export function workOf(spec: Spec, users: number, sizes: Sizes): readonly StepWo
   const tunes = spec.alignment !== undefined && writes;
   return [
     prepare(spec, users, sizes),
-    ...(writes ? [infer(users, counted, sizes)] : []),
+    ...(writes ? [languageModel, infer(users, counted, sizes)] : []),
     ...(tunes ? tuning(spec, counted, sizes) : []),
     encode(spec, users, counted, sizes),
     ...evaluation(spec, users, sizes, policiesIn(spec, counted)),
@@ -47,6 +49,8 @@ function prepare({ protocol }: Spec, users: number, { interactionsPerUser, lists
   const bytes = users * (interactionsPerUser * bytesOf.interaction + listsPerUser * bytesOf.list(protocol.listLength));
   return { step: "prepare", work: { interactions: users * interactionsPerUser }, parts: 1, rounds: 1, needsModel: false, bytes };
 }
+
+const languageModel: StepWork = { step: "language model", work: {}, parts: 1, rounds: 1, needsModel: false, loads: true, bytes: 0 };
 
 /** Greedy texts of everybody, and what held-out users are judged by, once a policy. */
 function infer(users: number, { policies, heldOut, samples }: Amounts, { promptTokens, completionTokens }: Sizes): StepWork {

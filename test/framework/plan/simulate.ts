@@ -7,8 +7,12 @@ import { createRng } from "../../../framework/rng.js";
 export function simulate(work: readonly StepWork[], { rates, startup }: Rates, workers: number, seed: number): number {
   const rng = createRng("simulation", seed);
   let now = 0;
-  for (const { step, work: amounts, parts, rounds, needsModel } of work) {
-    const seconds = Object.entries(amounts).reduce((sum, [name, amount]) => sum + amount / (rates[name as Work]?.perSecond ?? Infinity), 0);
+  for (const { step, work: amounts, parts, rounds, needsModel, loads } of work) {
+    const loading = loads ? startup.languageModel : 0;
+    const seconds = Object.entries(amounts).reduce(
+      (sum, [name, amount]) => sum + amount / (rates[name as Work]?.perSecond ?? Infinity),
+      loading,
+    );
     const begin = Math.min(parts, workers) === 1 ? 0 : startup.process + (needsModel ? startup.languageModel : 0);
     for (let round = 0; round < rounds; round++) {
       // Lengths vary by a fifth, as prompts and machines do, about the same mean.
