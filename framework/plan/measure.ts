@@ -61,7 +61,7 @@ export async function measure(spec: Spec, parts: Assembly, context: RunContext, 
     const rates = Object.fromEntries(
       [...told].map(([work, perSecond]) => [work, { perSecond, device: onEngine.includes(work) ? device : "cpu" }]),
     );
-    return { sizes, startup: { process: begun, languageModel: llm?.load ?? 0 }, rates };
+    return { sizes, startup: { process: begun, languageModel: llm?.load ?? 0, again: llm?.again ?? 0 }, rates };
   } finally {
     await study.close();
   }
@@ -77,6 +77,8 @@ type Tell = (work: Work, perSecond: number) => void;
 
 async function measureLlm(study: Study, llm: LlmBackend, tell: Tell) {
   const load = await seconds(() => loadLanguageModel(study, llm));
+  // An encoder of the LLM's own states opens with it, and opens once.
+  const again = study.parts.textEncoder.useLlm === undefined ? await seconds(() => loadLanguageModel(study, llm)) : load;
   const { data, spec, generation } = study;
   const samples = study.parts.sampling?.samples ?? 1;
   const requests = data.users
@@ -94,7 +96,7 @@ async function measureLlm(study: Study, llm: LlmBackend, tell: Tell) {
   tell("completionTokens", Math.max(1, written - completions.length) / Math.max(1e-3, whole.seconds - first.seconds));
   const [promptTokens, completionTokens] = [mean(lengths), written / completions.length];
   if (tuning !== null) tell("trainedTokens", await trainedTokens(study, tuning, requests, whole.value, promptTokens, completionTokens));
-  return { load, promptTokens, completionTokens };
+  return { load, again, promptTokens, completionTokens };
 }
 
 /** One pass over a pair a prompt, the reference's pass counted as a third. */

@@ -63,7 +63,7 @@ function planned(step: StepWork, { rates, startup }: Rates, resources: Resources
   const busy = Math.min(workers, step.parts);
   const turns = Math.ceil(step.parts / workers);
   // One worker is the run's own process, which has all in memory; else every part is a process of its own.
-  const begin = busy === 1 ? 0 : startup.process + (step.needsModel ? startup.languageModel : 0);
+  const begin = busy === 1 ? 0 : startup.process + (step.needsModel ? startup.again : 0);
   // A part is 1 / (parts * rounds) of the work; the workers take the parts in turns.
   const wallSeconds = step.rounds * turns * ((cpu + gpu) / (step.parts * step.rounds) + begin);
   const waiting = begin * step.parts * step.rounds;
@@ -79,8 +79,8 @@ function bottleneck(steps: readonly PlannedStep[], work: readonly StepWork[], { 
   const { parts } = work[steps.indexOf(slowest)] as StepWork; // of the same length
   const workers = slowest.gpuHours > 0 ? gpus : cpus;
   const because =
-    parts < workers
-      ? `it has ${parts === 1 ? "one part" : `${parts} parts`} for ${workers} workers: more of them change nothing`
+    parts < workers || parts === 1
+      ? `it has ${parts === 1 ? "one part" : `${parts} parts`} for ${workers === 1 ? "one worker" : `${workers} workers`}: more of them change nothing`
       : `its ${parts} parts keep ${workers === 1 ? "the worker" : `all ${workers} workers`} busy: more of them shorten it`;
   return { step: slowest.step, share: slowest.wallSeconds / wall, because };
 }

@@ -42,8 +42,8 @@ export interface Sizes {
 export interface Rates {
   readonly measured?: { readonly at: string; readonly spec: string; readonly machine: string; readonly engine: string };
   readonly sizes: Sizes;
-  /** Seconds before a worker begins: its process with its engine, and its model. */
-  readonly startup: { readonly process: number; readonly languageModel: number };
+  /** Seconds before a worker begins: its process with its engine; the LLM where it is loaded or trained for the first time, and where it is had again. */
+  readonly startup: { readonly process: number; readonly languageModel: number; readonly again: number };
   readonly rates: Readonly<Partial<Record<Work, Rate>>>;
 }
 

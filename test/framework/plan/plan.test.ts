@@ -15,7 +15,7 @@ const sizes = { items: 100, interactionsPerUser: 40, listsPerUser: 5, promptToke
 const rate = (perSecond: number, device: "cpu" | "gpu" = "cpu") => ({ perSecond, device });
 const rates: Rates = {
   sizes,
-  startup: { process: 2, languageModel: 3 },
+  startup: { process: 2, languageModel: 7, again: 3 },
   rates: {
     interactions: rate(1e5),
     texts: rate(1e3),
@@ -69,7 +69,7 @@ describe("plan", () => {
     assert.ok(Math.abs((infer?.cpuHours ?? 0) - seconds / 3600) < 1e-9);
     assert.equal(infer?.gpuHours, 0);
     assert.ok(Math.abs((infer?.cost ?? 0) - ((seconds / 3600) * 0.5 + ((infer?.bytes ?? 0) / 1e9) * 0.1)) < 1e-9);
-    assert.equal(one.steps.find(({ step }) => step === "language model")?.wallSeconds, 3);
+    assert.equal(one.steps.find(({ step }) => step === "language model")?.wallSeconds, 7);
     const onGpu = { ...rates, rates: { ...rates.rates, promptTokens: rate(1000, "gpu"), completionTokens: rate(100, "gpu") } };
     const four = planOf(work, onGpu, { gpus: 4, cpus: 1 }, 10_000, prices).steps.find(({ step }) => step === "infer");
     // ten parts a round for four workers: three turns, each with its process and its model

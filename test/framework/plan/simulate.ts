@@ -13,7 +13,7 @@ export function simulate(work: readonly StepWork[], { rates, startup }: Rates, w
       (sum, [name, amount]) => sum + amount / (rates[name as Work]?.perSecond ?? Infinity),
       loading,
     );
-    const begin = Math.min(parts, workers) === 1 ? 0 : startup.process + (needsModel ? startup.languageModel : 0);
+    const begin = Math.min(parts, workers) === 1 ? 0 : startup.process + (needsModel ? startup.again : 0);
     for (let round = 0; round < rounds; round++) {
       // Lengths vary by a fifth, as prompts and machines do, about the same mean.
       const lengths = Array.from({ length: parts }, (_, part) => Math.max(0.2, 1 + 0.2 * rng.derive(step, round, part).normal()));
