@@ -1,7 +1,6 @@
 /** Every registered plugin keeps the contract of its kind. */
 import assert from "node:assert/strict";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PluginKind, pluginKinds } from "../../framework/contracts/kinds.js";
 import type { PluginClass } from "../../framework/contracts/plugin.js";
@@ -30,6 +29,7 @@ import { useRay } from "../support/ray.js";
 import { FaultyProxy } from "../support/faulty-proxy.js";
 import { writeFolder, writeGguf } from "../support/checkpoint.js";
 import { installLlamaCpp } from "../support/llama-cpp.js";
+import { folderUntilExit } from "../support/folder.js";
 
 const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = {
   dataset: datasetContract,
@@ -47,7 +47,7 @@ const suites: Readonly<Record<PluginKind, (subject: Subject<never>) => void>> = 
 
 /** Answers of users 1, 2 and 3, two each. */
 function recordedTexts(): string {
-  const path = join(mkdtempSync(join(tmpdir(), "rlrf-test-")), "texts.jsonl");
+  const path = join(folderUntilExit(), "texts.jsonl");
   const lines = ["1", "2", "3"].flatMap((user) => ["Drama", "Comedy"].map((genre) => JSON.stringify({ user, text: `Genre: ${genre}` })));
   writeFileSync(path, lines.join("\n"));
   return path;
@@ -80,10 +80,8 @@ const variants: Readonly<Record<string, readonly object[]>> = {
     { rewards: [{ reward: { plugin: "ndcg" } }, { reward: { plugin: "structure" }, weight: 0.2 }] },
     { rewards: [{ reward: { plugin: "lift" } }, { reward: { plugin: "map" } }], standardise: false },
   ],
-  "llm/causal-lm": [{ model: await writeFolder(mkdtempSync(join(tmpdir(), "rlrf-test-"))) }],
-  "llm/llama-cpp": [
-    { model: writeGguf(join(mkdtempSync(join(tmpdir(), "rlrf-test-")), "small.gguf")), device: "cpu", sequences: 4, threads: 1 },
-  ],
+  "llm/causal-lm": [{ model: await writeFolder(folderUntilExit()) }],
+  "llm/llama-cpp": [{ model: writeGguf(join(folderUntilExit(), "small.gguf")), device: "cpu", sequences: 4, threads: 1 }],
   "llm/replay": [{ path: recordedTexts() }],
   "llm/tiny": [{ hidden: 16, layers: 1, heads: 2, kvHeads: 1, intermediate: 24, vocabulary: 300, context: 128, epochs: 1 }],
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],

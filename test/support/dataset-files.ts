@@ -1,11 +1,11 @@
 /** Small folders in the forms of published data sets, for the contract suite. */
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { jsonLines, metadata2014, metadata2018, metadata2023, pythonLines, reviews2014, reviews2018, reviews2023 } from "./amazon.js";
+import { folderUntilExit } from "./folder.js";
 
 function folderOf(files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), "rlrf-test-"));
+  const folder = folderUntilExit();
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   return folder;
 }

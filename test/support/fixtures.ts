@@ -1,15 +1,15 @@
 /** The fixture plugins as a registry, and specs made of them. */
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Services } from "../../framework/kernel/assemble.js";
 import { describePlugins } from "../../framework/kernel/manifest.js";
 import { Registry } from "../../framework/kernel/registry.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import type { Json } from "../../framework/spec/json.js";
+import { folderUntilExit } from "./folder.js";
 
-export function temporaryFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), "rlrf-test-"));
+export async function temporaryFolder(): Promise<string> {
+  return folderUntilExit();
 }
 
 /** Writes a manifest of test/fixtures/plugins into a new folder. @returns its path */
