@@ -3,6 +3,8 @@ import type { Spec } from "../spec/types.js";
 
 /** How often each step of the loop meets a user, from the spec alone. */
 export interface Amounts {
+  /** Users whom the reward models learn from and are asked about: all that may be sampled, however many are. */
+  readonly listeners: number;
   /** Users whose texts are sampled and tuned on, those held out included. */
   readonly alignUsers: number;
   readonly heldOut: number;
@@ -18,10 +20,12 @@ export interface Amounts {
 export function amounts({ protocol, alignment, sampling }: Spec, users: number): Amounts {
   const share = protocol.folds > 0 ? protocol.align : protocol.split[0];
   const limit = alignment === undefined || alignment.users === 0 ? Number.POSITIVE_INFINITY : alignment.users;
-  const alignUsers = alignment === undefined ? 0 : Math.min(limit, Math.round(users * share));
+  const listeners = alignment === undefined ? 0 : Math.round(users * share);
+  const alignUsers = Math.min(limit, listeners);
   const heldOut = Math.round(alignUsers * (alignment?.heldOut ?? 0));
   const iterations = alignment?.iterations ?? 0;
   return {
+    listeners,
     alignUsers,
     heldOut,
     tuned: alignUsers - heldOut,

@@ -68,12 +68,12 @@ function infer(users: number, { policies, heldOut, samples }: Amounts, { promptT
 function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
   const { alignment, loss, seeds } = spec;
   if (alignment === undefined) return [];
-  const { tuned, heldOut, alignUsers, iterations, samples } = counted;
+  const { listeners, tuned, heldOut, iterations, samples } = counted;
   const { promptTokens, completionTokens, listsPerUser } = sizes;
   const once = { parts: 1, needsModel: true };
   const warm = alignment.warmup === null ? null : { ...alignment.warmup, users: Math.min(alignment.warmup.users, tuned) };
   const fits = alignment.rewardFolds * seeds.length;
-  const learnt = (alignUsers * (alignment.rewardFolds - 1)) / alignment.rewardFolds;
+  const learnt = (listeners * (alignment.rewardFolds - 1)) / alignment.rewardFolds;
   const epochs = numberOf(spec.reranker.options.epochs, 1);
   const judged = 2 * iterations * heldOut * samples + counted.policies * heldOut * samples;
   // The reference's pass has no backward, which costs about twice a forward.
@@ -111,7 +111,7 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
     },
     {
       step: "score",
-      work: { scoredLists: seeds.length * listsPerUser * (iterations * tuned * samples + judged + 2 * iterations * alignUsers) },
+      work: { scoredLists: seeds.length * listsPerUser * (iterations * tuned * samples + judged + 2 * iterations * listeners) },
       parts: parts(tuned),
       rounds: iterations,
       needsModel: false,

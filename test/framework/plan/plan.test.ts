@@ -52,6 +52,13 @@ describe("plan", () => {
     assert.deepEqual(of("evaluate"), { scoredLists: 9 * 2 * 300 * 5, comparedUsers: 300 * 2 * (9 + 36) });
   });
 
+  it("lets the reward models learn from all align users, however few of them are sampled", async () => {
+    const of = async (...set: string[]) => new Map(workOf(await spec(...set), 1000, sizes).map(({ step, work }) => [step, work]));
+    const [all, few] = [await of(), await of("alignment.users=100")];
+    assert.deepEqual(few.get("recommend"), all.get("recommend"));
+    assert.deepEqual(few.get("sample"), { promptTokens: 2 * 80 * 200, completionTokens: 2 * 80 * 4 * 20 });
+  });
+
   it("leaves out what a spec does not do", async () => {
     const file = join(packageRoot, "test/e2e/specs/quick.json");
     const { spec: quick } = resolveSpec(await readSpec(file), await Registry.read());

@@ -16,7 +16,7 @@ import { installLinked } from "../../support/linked-package.js";
 
 const kinds = Object.keys(pluginKinds) as PluginKind[];
 
-await testing.startEngine("cpu");
+await testing.startEngine();
 for (const kind of kinds) {
   const file = join(packageRoot, "dist", "framework", "templates", `${kind}.js`);
   const { Template } = (await import(pathToFileURL(file).href)) as { Template: PluginClass<never> };
