@@ -137,20 +137,26 @@ function tellSeeds(study: Study, scored: ReadonlyMap<string, readonly ScoredList
 }
 
 function summarise(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Pick<Evaluation, "arms" | "tests"> {
-  const { metrics, seed } = study.spec.protocol;
-  // [users], the mean over a user's lists and the seeds; the same users in the same order for every arm
-  const tests = metrics.flatMap((metric) =>
-    compared(new Map([...scored].map(([arm, lists]) => [arm, userValues(study, lists, metric)])), metric, seed),
-  );
-  return { arms: intervalsOf(study, scored), tests };
+  const values = valuesOf(study, scored);
+  const tests = [...values].flatMap(([metric, byArm]) => compared(byArm, metric, study.spec.protocol.seed));
+  return { arms: intervals(study, values), tests };
 }
 
 function intervalsOf(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Evaluation["arms"] {
-  const { metrics, seed } = study.spec.protocol;
-  return Object.fromEntries(
-    [...scored].map(([arm, lists]) => [
-      arm,
-      Object.fromEntries(metrics.map((metric) => [metric, bootstrapInterval(userValues(study, lists, metric), { seed })])),
-    ]),
-  );
+  return intervals(study, valuesOf(study, scored));
+}
+
+/** Metric -> arm -> [users], the mean over a user's lists and the seeds; the same users in the same order for every arm. */
+type Values = ReadonlyMap<string, ReadonlyMap<string, Float64Array>>;
+
+function valuesOf(study: Study, scored: ReadonlyMap<string, readonly ScoredLists[]>): Values {
+  const of = (metric: string) => new Map([...scored].map(([arm, lists]) => [arm, userValues(study, lists, metric)]));
+  return new Map(study.spec.protocol.metrics.map((metric) => [metric, of(metric)]));
+}
+
+function intervals({ spec }: Study, values: Values): Evaluation["arms"] {
+  const arms: Record<string, Record<string, Interval>> = {};
+  for (const [metric, byArm] of values)
+    for (const [arm, byUser] of byArm) arms[arm] = { ...arms[arm], [metric]: bootstrapInterval(byUser, { seed: spec.protocol.seed }) };
+  return arms;
 }
