@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
 import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { fileError, linesOf, readJson } from "../store/files.js";
+import { fileError, linesOf } from "../store/files.js";
 
 /** The scores that one arm gave, by the recommender's seed. */
 export interface ArmScores {
@@ -50,7 +50,7 @@ export async function readRun(folder: string, visit: (arm: string, line: ScoreLi
   await mustBeFile(specPath, specLimit);
   const spec = parseJson(await readFile(specPath, "utf8"), specPath).value;
   if (!isObject(spec)) throw broken(specPath, "a spec is a JSON object");
-  const schema = await readJson<object>(join(packageRoot, "registry", "scores.schema.json"));
+  const schema = await registrySchema("scores");
   const names = (await readdir(join(folder, "scores")).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
   const arms = new Map<string, ArmScores>();
   let first: { readonly path: string; readonly length: number; readonly lists: ReadonlyMap<string, string> } | undefined;

@@ -2,14 +2,11 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { readJson } from "../store/files.js";
 import type { Result } from "./result.js";
 
 const limitBytes = 64 * 2 ** 20;
-
-let schema: Promise<object> | undefined;
 
 /** Numbers that JSON does not have come back as null. @returns null where there is none @throws RLRF_RESULT_FILE */
 export async function readResult(folder: string): Promise<Result | null> {
@@ -31,8 +28,7 @@ export async function parseResult(text: string, where: string): Promise<Result> 
   } catch (cause) {
     throw broken(where, `not JSON: ${(cause as Error).message}`);
   }
-  schema ??= readJson<object>(join(packageRoot, "registry", "result.schema.json"));
-  const [fault] = validate(await schema, value, "result.schema.json");
+  const [fault] = validate(await registrySchema("result"), value, "result.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
   return { valid: {}, ...(value as Omit<Result, "valid">) }; // runs of earlier versions have no figures on valid users
 }

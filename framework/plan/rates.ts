@@ -1,11 +1,10 @@
 /** What a plan counts with: how fast a machine does each kind of work, what its data are like, what its hours cost. */
 import fs from "node:fs/promises";
-import { join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
 import { parseJson } from "../spec/json.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { fileError, readJson } from "../store/files.js";
+import { fileError } from "../store/files.js";
 
 /** Kinds of work; registry/rates.schema.json says what each is counted in. */
 export const works = [
@@ -64,7 +63,7 @@ export async function readPlanFile<Form>(path: string, form: "rates" | "prices")
   });
   if (text.length > maxBytes) throw wrong(path, `${text.length} bytes are more than such a file can need`);
   const { value } = parseJson(text.toString("utf8"), path);
-  const schema = await readJson<object>(join(packageRoot, "registry", `${form}.schema.json`));
+  const schema = await registrySchema(form);
   const faults = validate(schema, value, `${form}.schema.json`);
   if (faults.length > 0)
     throw wrong(

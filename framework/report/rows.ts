@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
 import { linesOf, readJson } from "../store/files.js";
 
@@ -14,7 +14,7 @@ const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/;
 export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGenerator<Row> {
   if (!existsSync(path)) return;
   if ((await stat(path)).size > fileLimit) throw broken(path, `it is larger than the ${fileLimit} bytes that are read`, schemaName);
-  const schema = await readJson<object>(join(packageRoot, "registry", `${schemaName}.schema.json`));
+  const schema = await registrySchema(schemaName);
   for await (const { number, text } of linesOf(path)) {
     if (text.trim() === "") continue;
     const where = `${path}:${number}`;
@@ -32,7 +32,7 @@ export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGener
 /** @throws RLRF_REPORT_FILE, RLRF_FILE_MISSING, RLRF_FILE_BROKEN */
 export async function readFitting<Value>(path: string, schemaName: string): Promise<Value> {
   const value = await readJson(path);
-  mustFit(value, await readJson<object>(join(packageRoot, "registry", `${schemaName}.schema.json`)), path, schemaName);
+  mustFit(value, await registrySchema(schemaName), path, schemaName);
   return value as Value;
 }
 

@@ -5,8 +5,7 @@ import { mean } from "../metrics/aggregate.js";
 import { type ScoredLists, userValues } from "../method/figures.js";
 import { listsOf } from "../method/recommender.js";
 import type { Study } from "../method/study.js";
-import { packageRoot } from "../setup/paths.js";
-import { readJson } from "../store/files.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import type { Chosen, ModelDescription } from "./model.js";
 import { roundOf } from "./rounds.js";
 import { type EndedRun, unpromotable } from "./run.js";
@@ -26,7 +25,7 @@ export async function runScores(study: Study, run: EndedRun, { arm, seeds, users
   if (users === "refit") return null;
   const { data } = study;
   const path = join(run.folder, "scores", `${arm}.jsonl`);
-  const { scores } = await readArm(path, await readJson<object>(join(packageRoot, "registry", "scores.schema.json")));
+  const { scores } = await readArm(path, await registrySchema("scores"));
   const [round, fold] = roundOf(data, users);
   const lists = listsOf(data, round.test);
   // A seed's lines are those of its folds in turn.

@@ -9,10 +9,10 @@ import { RlrfError } from "../errors.js";
 import type { GenerationParameters } from "../contracts/llm.js";
 import type { RatingScale } from "../contracts/dataset.js";
 import type { Interval } from "../metrics/statistics.js";
-import { packageRoot } from "../setup/paths.js";
 import { parseJson } from "../spec/json.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { fileError, readJson, syncFolder, writeJson } from "../store/files.js";
+import { fileError, syncFolder, writeJson } from "../store/files.js";
 import { hashFile, hashOf } from "../store/hash.js";
 import { RangeFile } from "../store/ranges.js";
 import { filesIn } from "../store/store.js";
@@ -127,7 +127,7 @@ export async function openModel(folder: string): Promise<Model> {
 
 /** model.json as anybody may have written it. @throws RLRF_MODEL_BROKEN, RLRF_JSON */
 export async function parseDescription(text: string, where: string): Promise<ModelDescription> {
-  const schema = await readJson<object>(join(packageRoot, "registry", "model.schema.json"));
+  const schema = await registrySchema("model");
   const { value } = parseJson(text, where);
   const [fault] = validate(schema, value, "model.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the file"}: ${fault.message}`, fault.expected);

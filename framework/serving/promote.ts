@@ -15,6 +15,7 @@ import type { Knowledge } from "../method/recommender.js";
 import type { Study } from "../method/study.js";
 import { packageRoot } from "../setup/paths.js";
 import type { Spec } from "../spec/types.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
 import { linesOf, makeFolder, readJson, writeJson, writeJsonLines } from "../store/files.js";
 import { writeTensors } from "../store/tensors.js";
@@ -80,7 +81,7 @@ async function textsOf(study: Study, run: EndedRun, arm: string): Promise<readon
   if (arm === "id-only") return null;
   if (arm === "item-only") return study.data.users.map((_, user) => study.userText(user, ""));
   const path = join(run.folder, "texts", `${arm}.jsonl`);
-  const schema = await readJson<object>(join(packageRoot, "registry", "texts.schema.json"));
+  const schema = await registrySchema("texts");
   const byUser = new Map<string, string>();
   for await (const { number, text } of linesOf(path)) {
     const [row, where] = [parseRow(text), `${path}:${number}`];

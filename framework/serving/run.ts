@@ -5,15 +5,14 @@ import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import type { Registry } from "../kernel/registry.js";
 import type { Result } from "../method/result.js";
-import { packageRoot } from "../setup/paths.js";
 import { specHash } from "../spec/hash.js";
 import { isObject } from "../spec/origins.js";
 import { parseJson } from "../spec/json.js";
 import { readSpec } from "../spec/read.js";
 import { resolveSpec } from "../spec/resolve.js";
 import type { Spec } from "../spec/types.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { readJson } from "../store/files.js";
 import { type Chosen, readBounded } from "./model.js";
 
 export interface EndedRun {
@@ -37,7 +36,7 @@ const resultLimit = 64 << 20;
 export async function readEndedRun(folder: string, registry: Registry): Promise<EndedRun> {
   const path = join(folder, "result.json");
   if (!existsSync(path)) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");
-  const schema = await readJson<object>(join(packageRoot, "registry", "result.schema.json"));
+  const schema = await registrySchema("result");
   const { value } = parseJson(await readBounded(path, resultLimit), path);
   const [fault] = validate(schema, value, "result.schema.json");
   if (fault !== undefined) throw unpromotable(path, `${fault.pointer}: ${fault.message}`, "promote a folder that `rlrf run` wrote");

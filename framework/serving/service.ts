@@ -1,9 +1,7 @@
 /** One request after another: finds the user's text, has the list ranked, says what was heard. */
-import { join } from "node:path";
 import { type ErrorCode, RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { readJson } from "../store/files.js";
 import type { Interaction, Reader } from "./reader.js";
 import type { ServedModel } from "./served-model.js";
 import type { TextSource } from "./sources.js";
@@ -42,7 +40,7 @@ export class Service {
 
   /** @param version in MLflow's registry; null for a folder */
   static async open(model: ServedModel, texts: Texts, limits: RequestLimits, version: string | null): Promise<Service> {
-    const schema = await readJson<object>(join(packageRoot, "registry", "rerank-request.schema.json"));
+    const schema = await registrySchema("rerank-request");
     return new Service(model, texts, limits, version, schema);
   }
 

@@ -3,10 +3,9 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { packageRoot } from "../setup/paths.js";
 import { parseJson } from "../spec/json.js";
+import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import { readJson } from "../store/files.js";
 import { type SweepReport, sweepName } from "./report.js";
 
 const limitBytes = 64 * 2 ** 20;
@@ -26,7 +25,7 @@ export async function readSweep(folder: string): Promise<SweepReport> {
 /** @param where names the text in messages @throws RLRF_SWEEP_FILE, RLRF_JSON */
 export async function parseSweep(text: string, where: string): Promise<SweepReport> {
   const { value } = parseJson(text, where);
-  const schema = await readJson<object>(join(packageRoot, "registry", "sweep.schema.json"));
+  const schema = await registrySchema("sweep");
   const [fault] = validate(schema, value, "sweep.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the sweep"}: ${fault.message}`);
   const report = value as unknown as SweepReport;
