@@ -1,4 +1,5 @@
 /** When to ask again, and what a server said when it refused. */
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Backoff {
   /** Milliseconds: the longest wait before the second try. */
@@ -14,6 +15,16 @@ export interface Backoff {
  */
 export function backoff(attempt: number, { first, longest }: Backoff, random: () => number = Math.random): number {
   return random() * Math.min(longest, first * 2 ** (attempt - 1));
+}
+
+/** Waits. @throws the signal's own reason, where sleep would throw an AbortError */
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  if (milliseconds > 0)
+    await sleep(milliseconds, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+      if (signal?.aborted !== true) throw error;
+    });
+  signal?.throwIfAborted();
 }
 
 /** Retry-After (RFC 9110, 10.2.3), seconds or a date. @returns milliseconds from `now`; undefined when it asks for nothing that can be read */

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../errors.js";
+import { pause } from "../http/retry.js";
 import { type Holder, Lock } from "./lock.js";
 
 export interface LockOptions {
@@ -30,7 +30,7 @@ export async function withLock<T>(path: string, work: (lock: Lock) => Promise<T>
 /** The lock itself, for a holder that gives it back later. @throws as `withLock` */
 export async function waitForLock(path: string, { patience = 30 * 60_000, onWait, signal }: LockOptions = {}): Promise<Lock> {
   const deadline = Date.now() + patience;
-  for (let pause: number = looks.first, announced = false; ; pause = Math.min(looks.last, 1.5 * pause), announced = true) {
+  for (let look: number = looks.first, announced = false; ; look = Math.min(looks.last, 1.5 * look), announced = true) {
     const taken = await Lock.take(path);
     if (taken instanceof Lock) return taken;
     if (!announced) onWait?.(pidOf(taken), taken.machine);
@@ -40,11 +40,7 @@ export async function waitForLock(path: string, { patience = 30 * 60_000, onWait
         where: path,
         hint: "wait for that process to end; if it hangs, end it and try again",
       });
-    signal?.throwIfAborted();
-    await sleep(pause, undefined, { signal }).catch((error: unknown) => {
-      signal?.throwIfAborted(); // with its own reason
-      throw error;
-    });
+    await pause(look, signal);
   }
 }
 

@@ -1,5 +1,4 @@
 /** Ray's Jobs REST API, as far as an executor needs it: each call goes on through what passes, and ends with a coded error when it does not. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { http, RlrfError } from "rlrf4rec";
 
 /** What Ray tells of a job. */
@@ -128,10 +127,7 @@ export class Jobs {
       }
       const failure = "failed" in answer ? answer.failed : `${answer.status} ${lastLine(answer.body.toString("utf8"))}`;
       if (Date.now() > deadline) throw unreachable(this.base, failure, patience);
-      await sleep(http.backoff(attempt, retries), undefined, { signal }).catch((error: unknown) => {
-        signal?.throwIfAborted(); // with its own reason
-        throw error;
-      });
+      await http.pause(http.backoff(attempt, retries), signal);
     }
   }
 

@@ -1,7 +1,6 @@
 /** Requests to one server: repeated when they failed for a passing reason, and with coded errors that say what the server said when not. */
 import nodeHttp from "node:http";
 import nodeHttps from "node:https";
-import { setTimeout as sleep } from "node:timers/promises";
 import { http, type Logger, RlrfError } from "rlrf4rec";
 import type { Endpoint } from "./endpoint.js";
 
@@ -84,7 +83,7 @@ export class Client {
     const url = new URL(address);
     const { attempts = this.limits.attempts, signal } = call;
     for (let attempt = 1; ; attempt++) {
-      await pause(this.resumeAt - Date.now(), signal);
+      await http.pause(this.resumeAt - Date.now(), signal);
       const outcome = await this.once(method, url, call);
       if ("answer" in outcome) {
         this.counts.answers++;
@@ -93,7 +92,7 @@ export class Client {
       this.counts.failures++;
       const wait = this.waitAfter(attempt, outcome, url);
       if (attempt >= attempts) throw gaveUp(url, outcome, attempts, call.wanted ?? chatAnswer);
-      await pause(wait, signal);
+      await http.pause(wait, signal);
     }
   }
 
@@ -175,14 +174,6 @@ function wordsOf(body: Buffer): string {
     // Not JSON: a proxy's page, for instance.
   }
   return http.saidIn(body);
-}
-
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  if (milliseconds > 0)
-    await sleep(milliseconds, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
-      if (signal?.aborted !== true) throw error;
-    });
-  signal?.throwIfAborted();
 }
 
 function addressOf(url: URL): string {
