@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import type { Registry } from "../kernel/registry.js";
 import type { Result } from "../method/result.js";
+import { lastPolicy } from "../spec/arms.js";
 import { specHash } from "../spec/hash.js";
 import { isObject } from "../spec/origins.js";
 import { parseJson } from "../spec/json.js";
@@ -68,12 +69,6 @@ export function choose({ spec, result, folder }: EndedRun, { arm: wantedArm, see
   if (users === "split" ? folds > 0 : users !== "refit" && users >= folds)
     throw unknownChoice(folder, users === "split" ? "a split" : `the fold ${users}`, folds > 0 ? `a fold from 0 to ${folds - 1}, or refit` : "split or refit"); // biome-ignore format: one fault
   return { arm, seeds: seed === "all" ? spec.seeds : [seed ?? (spec.seeds[0] as number)], users };
-}
-
-function lastPolicy(arms: readonly string[]): string | undefined {
-  const iteration = (arm: string) => Number(/^llm-(\d+)$/.exec(arm)?.[1] ?? -1);
-  const policies = arms.filter((arm) => arm.startsWith("llm-"));
-  return policies.sort((a, b) => iteration(a) - iteration(b)).at(-1);
 }
 
 /** The folder of the adapter that an arm's texts were written with, below the run's own; null = the untuned LLM, or none. */

@@ -2,6 +2,7 @@
  * By what a sweep chooses among its trials: figures that a run has without looking at test users. Test users are reported for every trial and choose
  * none, or the best of many would be the luckiest.
  */
+import { lastPolicy } from "../spec/arms.js";
 import { overlap } from "../spec/pointer.js";
 import type { SweepSettings } from "../spec/sweep.js";
 import type { Spec } from "../spec/types.js";
@@ -68,9 +69,7 @@ export function selectionValue({ valid, llm }: SelectionFigures, metric: Selecti
 /** The last policy, or the template where no LLM writes. */
 export function lastTold(arms: Readonly<Record<string, unknown>>): string {
   const names = Object.keys(arms);
-  const made = (name: string) => (name === "llm-warm" ? 0.5 : Number(/^llm-(\d+)$/.exec(name)?.[1] ?? -1));
-  const [last] = names.filter((name) => made(name) >= 0).sort((a, b) => made(b) - made(a));
-  return last ?? (names.includes("metadata") ? "metadata" : (names[0] ?? ""));
+  return lastPolicy(names) ?? (names.includes("metadata") ? "metadata" : (names[0] ?? ""));
 }
 
 export function metricFaults(settings: SweepSettings, specs: readonly Spec[]): PlainFault[] {
