@@ -36,6 +36,12 @@ export function amounts({ protocol, alignment, sampling }: Spec, users: number):
   };
 }
 
+/** Arms that a recommender is fitted for: `swapped` is tested with that of the last policy, `best-of-N` with the reward's. */
+export function fittedArms(spec: Spec): number {
+  const own = spec.arms.filter((arm) => !["llm", "swapped", "best-of-N"].includes(arm)).length;
+  return own + (spec.arms.includes("llm") ? amounts(spec, 0).policies : 0);
+}
+
 /** A number among a plugin's options, which have no types here. */
 export function numberOf(value: unknown, fallback: number): number {
   return typeof value === "number" ? value : fallback;

@@ -1,7 +1,7 @@
 /** How much all trials of a sweep will do together, told before anything is loaded. */
 import type { Spec } from "../spec/types.js";
 import type { Sweep, Trial } from "../sweep/expand.js";
-import { amounts, type Estimate, estimate } from "./estimate.js";
+import { amounts, type Estimate, estimate, fittedArms } from "./estimate.js";
 
 /** At most: what is shared beyond the untuned policy's texts is known only when it is found in the store. */
 export interface SweepCost {
@@ -58,13 +58,11 @@ function costOf({ resolved: { spec } }: Trial, usersOf: (spec: Spec) => number |
   return { fits: fitsOf(spec), estimate: found, unknown: spec.llm !== undefined && found === null, untuned: untunedTexts(spec, users) };
 }
 
-/** An arm a round and seed; `swapped` listens to the last arm's recommender. And the reward models of each iteration. */
+/** An arm a round and seed, and the reward models of each iteration. */
 function fitsOf(spec: Spec): number {
-  const { arms, seeds, protocol, alignment } = spec;
-  const { policies, iterations } = amounts(spec, 0);
-  const own = arms.filter((arm) => arm !== "llm" && arm !== "best-of-N" && arm !== "swapped").length;
-  const heard = own + (arms.includes("llm") ? policies : 0);
-  return seeds.length * (Math.max(1, protocol.folds) * heard + iterations * (alignment?.rewardFolds ?? 0));
+  const { seeds, protocol, alignment } = spec;
+  const { iterations } = amounts(spec, 0);
+  return seeds.length * (Math.max(1, protocol.folds) * fittedArms(spec) + iterations * (alignment?.rewardFolds ?? 0));
 }
 
 /** Greedy texts of all users, samples of held-out ones, and, where no warm-up comes first, the samples of iteration 1. */

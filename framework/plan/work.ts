@@ -3,7 +3,7 @@
  * framework/method step by step: a change there that makes more or fewer texts, fits or scores is a change here.
  */
 import type { Spec } from "../spec/types.js";
-import { type Amounts, amounts, numberOf } from "./estimate.js";
+import { type Amounts, amounts, fittedArms, numberOf } from "./estimate.js";
 import type { Sizes, Work } from "./rates.js";
 
 export interface StepWork {
@@ -36,13 +36,8 @@ export function workOf(spec: Spec, users: number, sizes: Sizes): readonly StepWo
     ...(writes ? [languageModel, infer(users, counted, sizes)] : []),
     ...(tunes ? tuning(spec, counted, sizes) : []),
     encode(spec, users, counted, sizes),
-    ...evaluation(spec, users, sizes, policiesIn(spec, counted)),
+    ...evaluation(spec, users, sizes),
   ];
-}
-
-/** Policies that are arms; the template's texts stand in where no LLM writes. */
-function policiesIn(spec: Spec, { policies }: Amounts): number {
-  return spec.llm !== undefined && spec.arms.includes("llm") ? policies : 0;
 }
 
 function prepare({ protocol }: Spec, users: number, { interactionsPerUser, listsPerUser }: Sizes): StepWork {
@@ -135,14 +130,13 @@ function encode({ prompt, sampling, llm }: Spec, users: number, counted: Amounts
   return { step: "encode", work: { texts }, parts: parts(users), rounds: 1, needsModel: false, bytes: texts * width * bytesOf.weight };
 }
 
-function evaluation(spec: Spec, users: number, { listsPerUser }: Sizes, policies: number): StepWork[] {
+function evaluation(spec: Spec, users: number, { listsPerUser }: Sizes): StepWork[] {
   const { protocol, seeds, arms } = spec;
   const { folds, align, split } = protocol;
   const rounds = Math.max(1, folds);
   const tested = folds > 0 ? users * (1 - align) : users * split[2];
   const learnt = folds > 0 ? users * (1 - align) * (1 - 1 / folds) * 0.9 : users * split[0];
-  // `swapped` is tested with the recommender of the last policy, `best-of-N` with the reward's.
-  const fitted = arms.filter((arm) => !["llm", "swapped", "best-of-N"].includes(arm)).length + policies;
+  const fitted = fittedArms(spec);
   const scored = fitted + (arms.includes("swapped") ? 1 : 0);
   const comparisons = protocol.metrics.length * (scored + (scored * (scored - 1)) / 2);
   return [
