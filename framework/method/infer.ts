@@ -5,6 +5,7 @@ import { createRng } from "../rng.js";
 import { readJsonLines, writeJsonLines } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
 import type { StepIdentity } from "../store/store.js";
+import { chunks } from "./batches.js";
 import { distribute, isDistributed } from "./distribute.js";
 import { metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
@@ -121,7 +122,7 @@ async function generateInShards(
   parameters: GenerationParameters,
 ): Promise<readonly (readonly GeneratedText[])[]> {
   const size = Math.max(smallestShard, Math.ceil(requests.length / (shardsEach * study.parts.executor.parallel)));
-  const shards = chunks(requests, size);
+  const shards = chunks(Int32Array.from(requests.keys()), size).map((rows) => Array.from(rows, (i) => requests[i] as GenerationRequest));
   await distribute(study, () => textUnits(study, shards, parameters, (shard) => shardStep(study, shard, parameters)));
   const texts: (readonly GeneratedText[])[] = [];
   for (const shard of shards) texts.push(...(await textsOfShard(study, shard, parameters)));
@@ -143,10 +144,6 @@ export async function textsOfShard(
 
 function shardStep({ writer }: Study, requests: readonly GenerationRequest[], parameters: GenerationParameters): StepIdentity {
   return { step: "texts", version: 1, inputs: { identity: writer.identity(), parameters, requests } };
-}
-
-function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 /** What a fixed template says of every user: the texts of the `metadata` arm, written by no LLM. */
