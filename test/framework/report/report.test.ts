@@ -227,12 +227,14 @@ describe("rlrf report", function () {
     const { page, faults, close } = opened;
     const trials = page.getByRole("table", { name: "Trials" });
     assert.equal(await trials.locator("tbody tr").count(), 4);
+    await page.locator("#sweep svg").first().waitFor(); // drawn when the page knows its width
     assert.equal(await page.locator("#sweep svg g[aria-label]").count(), 0, "the picture has one name of its own");
     await trials.getByRole("button", { name: "selection" }).click();
     assert.deepEqual(await trials.locator("tbody th").allTextContents(), ["trial-4", "trial-2", "trial-1", "trial-3"]);
     const thick = page.locator("#sweep svg [stroke-width='4'] path");
     assert.equal(await thick.count(), 0);
     await trials.getByRole("button", { name: "trial-2" }).focus();
+    await thick.waitFor({ state: "attached" });
     assert.equal(await thick.count(), 1);
     assert.match((await page.locator("#sweep .warnings").textContent()) ?? "", /trial-3: RLRF_ALIGN_NAN/);
     assert.deepEqual(await page.locator(".keys").first().locator("li").allTextContents(), ["A  trial-4", "B  trial-2", "C  trial-1"]);
