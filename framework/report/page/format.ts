@@ -28,11 +28,6 @@ export function probability(p: number): string {
 export function stars(p: number): string {
   return p < 0.001 ? "***" : p < 0.01 ? "**" : p < 0.05 ? "*" : "";
 }
-export function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = seconds / 60;
-  return minutes < 90 ? `${minutes.toFixed(minutes < 10 ? 1 : 0)} min` : `${(minutes / 60).toFixed(1)} h`;
-}
 /** "ndcg@5" is NDCG@5. */
 export function metricName(metric: string): string {
   return metric === "reward" ? "sampled reward" : metric.replace(/^[a-z]+(?=@)/, (name) => name.toUpperCase());

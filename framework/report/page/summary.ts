@@ -1,4 +1,5 @@
 /** What a reader in a hurry should take away, in sentences made of the run's figures. */
+import { lastPolicy } from "../../spec/arms.js";
 import type { RunView } from "./data.js";
 import { h } from "./dom.js";
 import { count, fixed, metricName, percent, probability, signed } from "./format.js";
@@ -8,20 +9,20 @@ export function abstract(run: RunView): HTMLElement {
   return h("p", { class: "abstract" }, sentences.filter((sentence) => sentence !== null).join(" "));
 }
 
-function lastPolicy(run: RunView): string | undefined {
-  return run.arms.filter(({ arm }) => /^llm-/.test(arm)).at(-1)?.arm;
+function lastPolicyOf({ arms }: RunView): string | undefined {
+  return lastPolicy(arms.map(({ arm }) => arm));
 }
 
 function armsSentence(run: RunView): string | null {
   const metric = run.metrics[0];
-  const arm = lastPolicy(run) ?? run.arms.find(({ arm: name }) => name === "metadata")?.arm ?? run.arms[0]?.arm;
+  const arm = lastPolicyOf(run) ?? run.arms.find(({ arm: name }) => name === "metadata")?.arm ?? run.arms[0]?.arm;
   const interval = run.arms.find((one) => one.arm === arm)?.values[metric ?? ""];
   if (metric === undefined || arm === undefined || interval === undefined) return null;
   return `On ${count(run.tested)} test users the arm ${arm} reaches ${metricName(metric)} ${fixed(interval.mean)} (95% interval ${fixed(interval.low)} to ${fixed(interval.high)}).`;
 }
 
 function rivalSentence(run: RunView): string | null {
-  const arm = lastPolicy(run);
+  const arm = lastPolicyOf(run);
   const tests = run.tests.filter(
     (test) => test.arm === arm && test.metric === run.metrics[0] && ["metadata", "item-only", "llm-0"].includes(test.against),
   );

@@ -66,6 +66,7 @@ describe("progress", () => {
 
   it("tells durations in the unit that fits", () => {
     assert.deepEqual([0.25, 12.3, 100, 4000, 10_000].map(duration), ["0.3 s", "12 s", "1.7 min", "67 min", "2.8 h"]);
+    assert.deepEqual([3.25, 89, 600, 7200].map(duration), ["3.3 s", "89 s", "10 min", "2.0 h"]);
   });
 });
 
