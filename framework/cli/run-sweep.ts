@@ -1,12 +1,12 @@
 /** What `rlrf run` does with a spec that has a sweep: validates every trial, gives them to the executor, and shows the table. */
 import { relative } from "node:path";
-import type { Executor } from "../contracts/executor.js";
-import { Assembler } from "../kernel/assemble.js";
+import { assembleSome } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked } from "../sharing/run-lock.js";
 import { runId } from "../spec/hash.js";
 import type { SpecSource } from "../spec/origins.js";
+import type { Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import { RunFolder } from "../store/run-folder.js";
 import { storeRoot } from "../store/root.js";
@@ -54,8 +54,13 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
   }
 }
 
-function cacheOf({ trials }: Sweep, { cache }: RunOptions): string {
-  return storeRoot((trials[0] as Sweep["trials"][number]).resolved.spec, cache); // no axis is in the section
+/** One of the trials' specs: where they are tracked, kept and done is the same for all, since no axis leads there. */
+function sharedSpec({ trials }: Sweep): Spec {
+  return (trials[0] as Sweep["trials"][number]).resolved.spec; // there is at least one
+}
+
+function cacheOf(sweep: Sweep, { cache }: RunOptions): string {
+  return storeRoot(sharedSpec(sweep), cache);
 }
 
 async function inFolder(
@@ -67,7 +72,8 @@ async function inFolder(
   signal: AbortSignal,
 ): Promise<SweepReport> {
   const logger = createLogger(options);
-  const { experiment, uri } = (sweep.trials[0] as Sweep["trials"][number]).resolved.spec.tracking; // there is at least one
+  const spec = sharedSpec(sweep);
+  const { experiment, uri } = spec.tracking;
   const target = { name: sweep.name, experiment, kind: "sweep", uri: trackingUri(uri) };
   const { tracker, key, finish } = startTracking(folder.folder, target, logger);
   let ended = false;
@@ -77,7 +83,9 @@ async function inFolder(
     tracker.artifact(path);
     tracker.params({ sweep: sweep.settings });
     tracker.tags({ specHash: sweep.hash });
-    const { executor, dispose } = await executorOf(sweep, registry, options);
+    const progress = createProgress(options);
+    const services = { logger, progress, assets: createAssets({ logger, progress }) };
+    const { executor, dispose } = await assembleSome(spec, registry, services, ["executor"]);
     try {
       await executor.prepare?.();
       const flags = options.frozen === undefined ? [] : [options.frozen ? "--frozen" : "--no-frozen"];
@@ -94,14 +102,4 @@ async function inFolder(
   } finally {
     await finish(signal.aborted ? "KILLED" : ended ? "FINISHED" : "FAILED");
   }
-}
-
-/** Of all trials the same: no axis leads there. */
-async function executorOf(sweep: Sweep, registry: Registry, options: RunOptions) {
-  const logger = createLogger(options);
-  const progress = createProgress(options);
-  const assembler = new Assembler(registry, { logger, progress, assets: createAssets({ logger, progress }) });
-  const { spec } = (sweep.trials[0] as Sweep["trials"][number]).resolved; // there is at least one
-  const { product } = await assembler.build<Executor>("executor", spec.executor, 0, "/executor");
-  return { executor: product, dispose: () => assembler.dispose() };
 }
