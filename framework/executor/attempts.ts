@@ -1,5 +1,6 @@
 /** Units done with a limit on how many at once, each begun again when it was lost: what every executor's `run` is. */
 import type { RunUnitsOptions, Unit, UnitChange, UnitOutcome } from "../contracts/executor.js";
+import { printedLast } from "../setup/command.js";
 import { errorIn } from "./error-in.js";
 
 /** How one attempt of a unit ended. */
@@ -85,14 +86,10 @@ async function untilDone(
   }
 }
 
-/** Lines of a lost unit's output that its error shows. */
-const shownLines = 12;
-
 function lostForGood({ id, command }: Unit, attempts: number, lost: string, output: string) {
-  const tail = output.trim().split("\n").slice(-shownLines).join("\n").trim();
   return {
     code: "RLRF_UNIT_LOST",
-    message: `${id}: ${lost}, ${attempts} times${tail === "" ? "" : `; it printed last:\n${tail.replace(/^/gm, "    ")}`}`,
+    message: `${id}: ${lost}, ${attempts} times${printedLast(output)}`,
     where: `rlrf ${command.join(" ")}`,
     expected: "a unit of work that comes to an end",
     hint: "see whether its machine has enough memory; what is done is kept, and the same command goes on from here",

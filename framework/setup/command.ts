@@ -88,10 +88,15 @@ function endGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void 
   }
 }
 
-function commandError(program: string, args: readonly string[], failure: string, output: string, options: CommandOptions): RlrfError {
+/** The last lines of a program's output, as the end of a sentence; nothing where it printed nothing. */
+export function printedLast(output: string): string {
   const tail = output.trim().split("\n").slice(-12).join("\n").trim();
+  return tail === "" ? "" : `; it printed last:\n${tail.replace(/^/gm, "    ")}`;
+}
+
+function commandError(program: string, args: readonly string[], failure: string, output: string, options: CommandOptions): RlrfError {
   return new RlrfError("RLRF_COMMAND_FAILED", {
-    message: `${program} ${failure}${tail === "" ? "" : `; it printed last:\n${tail.replace(/^/gm, "    ")}`}`,
+    message: `${program} ${failure}${printedLast(output)}`,
     where: [program, ...args].join(" "),
     expected: `${program} is needed to ${options.purpose}`,
     ...(options.hint === undefined ? {} : { hint: options.hint }),
