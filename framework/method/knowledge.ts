@@ -2,6 +2,7 @@ import type { ItemRecord, PreparedData } from "../contracts/dataset.js";
 import type { Progress } from "../contracts/plugin.js";
 import type { TextEncoder } from "../contracts/recommender.js";
 import { RlrfError } from "../errors.js";
+import { forgetOldest } from "../store/forget.js";
 import { hashOf } from "../store/hash.js";
 import { titleOf, textsOf } from "./prompt.js";
 import { aspectText, type ParsedText } from "./structure.js";
@@ -52,7 +53,7 @@ export class VectorCache {
     const width = this.widthSeen ?? 0;
     const rows = new Float32Array(texts.length * width);
     for (const [row, text] of texts.entries()) rows.set(this.vectors.get(text) ?? [], row * width);
-    this.forget();
+    forgetOldest(this.vectors, this.limit);
     return { width, vectors: rows };
   }
 
@@ -63,13 +64,6 @@ export class VectorCache {
 
   async close(): Promise<void> {
     await this.log.close();
-  }
-
-  private forget(): void {
-    for (const text of this.vectors.keys()) {
-      if (this.vectors.size <= this.limit) return;
-      this.vectors.delete(text);
-    }
   }
 
   private async fill(texts: readonly string[], progress?: Progress): Promise<void> {

@@ -4,6 +4,7 @@ import type { VectorLog } from "../method/knowledge.js";
 import { isObject } from "../spec/origins.js";
 import { parseJson } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
+import { forgetOldest } from "../store/forget.js";
 import { linesOf } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
 import { readTensors, valuesOf } from "../store/tensors.js";
@@ -46,10 +47,7 @@ export class KeptTexts {
 
   keep(window: string, text: string): void {
     this.written.set(window, text);
-    for (const oldest of this.written.keys()) {
-      if (this.written.size <= writtenKept) return;
-      this.written.delete(oldest);
-    }
+    forgetOldest(this.written, writtenKept);
   }
 }
 

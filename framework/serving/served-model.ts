@@ -13,6 +13,7 @@ import { resolveSpec } from "../spec/resolve.js";
 import { specFromValue } from "../spec/read.js";
 import { parseJson } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
+import { forgetOldest } from "../store/forget.js";
 import { readTensors, valuesOf } from "../store/tensors.js";
 import { type Catalogue, dataOf, readCatalogue } from "./catalogue.js";
 import { loadLlm } from "./llm.js";
@@ -118,10 +119,7 @@ export class ServedModel {
       });
     const voice = this.ranker.voiceOf(vectors);
     this.voices.set(canonical, voice);
-    for (const oldest of this.voices.keys()) {
-      if (this.voices.size <= voicesKept) break;
-      this.voices.delete(oldest);
-    }
+    forgetOldest(this.voices, voicesKept);
     return voice;
   }
 
