@@ -1,9 +1,9 @@
 /** A run as `rlrf promote` finds it: what it was, what it reported, and which of its recommenders is wanted. */
-import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import type { Registry } from "../kernel/registry.js";
+import { readResult } from "../method/read-result.js";
 import type { Result } from "../method/result.js";
 import { lastPolicy } from "../spec/arms.js";
 import { specHash } from "../spec/hash.js";
@@ -12,8 +12,6 @@ import { parseJson } from "../spec/json.js";
 import { readSpec } from "../spec/read.js";
 import { resolveSpec } from "../spec/resolve.js";
 import type { Spec } from "../spec/types.js";
-import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
 import { type Chosen, readBounded } from "./model.js";
 
 export interface EndedRun {
@@ -31,23 +29,18 @@ export interface Wish {
   readonly users?: Chosen["users"];
 }
 
-const resultLimit = 64 << 20;
+const listsLimit = 64 << 20;
 
-/** @throws RLRF_PROMOTE_RUN, and what a spec does */
+/** @throws RLRF_PROMOTE_RUN, RLRF_RESULT_FILE, and what a spec does */
 export async function readEndedRun(folder: string, registry: Registry): Promise<EndedRun> {
-  const path = join(folder, "result.json");
-  if (!existsSync(path)) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");
-  const schema = await registrySchema("result");
-  const { value } = parseJson(await readBounded(path, resultLimit), path);
-  const [fault] = validate(schema, value, "result.schema.json");
-  if (fault !== undefined) throw unpromotable(path, `${fault.pointer}: ${fault.message}`, "promote a folder that `rlrf run` wrote");
-  const result = value as unknown as Result;
+  const result = await readResult(folder);
+  if (result === null) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");
   const { spec } = resolveSpec(await readSpec(join(folder, "spec.json")), registry);
   const hash = specHash(spec);
   if (hash !== result.specHash)
     throw unpromotable(folder, `its spec resolves to ${hash.slice(0, 12)} here, the run's was ${result.specHash.slice(0, 12)}`, "use the plugins of the run, or run it again"); // biome-ignore format: one fault
   const listsPath = join(folder, "lists.json");
-  const lists = parseJson(await readBounded(listsPath, resultLimit), listsPath).value;
+  const lists = parseJson(await readBounded(listsPath, listsLimit), listsPath).value;
   if (!isObject(lists) || typeof lists.digest !== "string") throw unpromotable(listsPath, "it has no digest", "run the spec again");
   return { name: basename(folder), folder, spec, specHash: hash, listsDigest: lists.digest, result };
 }

@@ -1,12 +1,13 @@
 /** What a package of plugins has to be: its package.json, its manifest, and everything that makes it fit to be loaded. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { type ErrorCode, RlrfError } from "../errors.js";
 import { isFile, withImports } from "../kernel/imports.js";
 import { maxManifestBytes, type PluginEntry, parseManifest } from "../kernel/manifest-file.js";
 import { satisfies } from "../kernel/version.js";
 import { packageRoot } from "../setup/paths.js";
+import { isInside } from "../store/inside.js";
 import { type Fields, Form } from "./form.js";
 import { packageName, packageVersion } from "./lock.js";
 
@@ -148,11 +149,6 @@ async function readBounded(path: string, name: string): Promise<string> {
       `a file of at most ${maxManifestBytes} bytes`,
     );
   return await readFile(path, "utf8");
-}
-
-function isInside(folder: string, path: string): boolean {
-  const inner = relative(folder, path);
-  return inner !== "" && inner !== ".." && !/^\.\.[\\/]/.test(inner) && !isAbsolute(inner);
 }
 
 function outside(name: string, path: string, what: string): RlrfError {

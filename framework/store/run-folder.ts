@@ -1,7 +1,8 @@
 import fs from "node:fs/promises";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
 import { fileError, isTemporary } from "./files.js";
+import { isInside } from "./inside.js";
 import { Lock } from "./lock.js";
 import { type LockOptions, waitForLock } from "./with-lock.js";
 
@@ -67,8 +68,7 @@ async function sweepTemporaries(folder: string): Promise<void> {
 /** @throws RLRF_INTERNAL when the path leaves the folder */
 export function insideOf(folder: string, path: string): string {
   const full = resolve(folder, path);
-  const inner = relative(folder, full);
-  if (inner !== ".." && !inner.startsWith("../") && !inner.startsWith("..\\") && !isAbsolute(inner)) return full;
+  if (isInside(folder, full)) return full;
   throw new RlrfError("RLRF_INTERNAL", { message: `${path} lies outside the run folder`, where: folder });
 }
 
