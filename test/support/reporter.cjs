@@ -14,7 +14,8 @@ module.exports = class extends reporters.Spec {
       if (process.env.RLRF_TEST_COUNTS) writeFileSync(process.env.RLRF_TEST_COUNTS, JSON.stringify(this.stats));
       setTimeout(() => {
         console.error(`The tests have ended, and the process has not: ${process.getActiveResourcesInfo().sort().join(", ")} left open`);
-        process.exit(1);
+        process.once("exit", () => (process.exitCode = 1)); // after mocha's own, which knows of no failure
+        process.exit();
       }, patience).unref();
     });
   }
