@@ -164,8 +164,24 @@ export class KeyValueCache {
     }));
   }
 
-  /** Attention of one token a lane, rows in the order slot, lane; the token's own key and value join the open block. */
-  get attend(): Attend {
+  /**
+   * Attention of one token a lane; the token's own key and value join the open block.
+   * @param writing the lanes that have a token in this step, as slot * lanes + lane, ascending: the others' texts have ended
+   */
+  attend(writing: readonly number[]): Attend {
+    const all = this.slots * this.lanes;
+    const attend = this.attendAll;
+    if (writing.length === all) return attend;
+    // A lane that has ended takes part with the first one's token: its block stays as long as the others', and nobody reads it.
+    const places = new Int32Array(all);
+    for (const [row, place] of writing.entries()) places[place] = row;
+    const [spread, taken] = [tf.tensor1d(places), tf.tensor1d(Int32Array.from(writing))];
+    const toAll = (x: tf.Tensor3D): tf.Tensor3D => tf.gather(x, spread);
+    return (layer, query, key, value) => tf.gather(attend(layer, toAll(query), toAll(key), toAll(value)), taken);
+  }
+
+  /** Of every lane, rows in the order slot, lane. */
+  private get attendAll(): Attend {
     const { heads, kvHeads, headDim } = this.config;
     const { slots, lanes } = this;
     const group = groupSize(this.config);

@@ -1,4 +1,7 @@
-/** Texts for many prompts at once: prompts computed once for their samples, finished ones replaced by waiting ones block by block. */
+/**
+ * Texts for many prompts at once. A prompt is computed once for its samples; a sample that has ended is no longer computed, and its row goes
+ * to a waiting prompt at the end of the block (continuous batching: Yu et al. 2022, "Orca", OSDI).
+ */
 import * as tf from "@tensorflow/tfjs-core";
 import type { GeneratedText, GenerationParameters, GenerationRequest, OnDone } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
@@ -57,7 +60,7 @@ export async function generate(
   const waiting = groups.flat().sort((a, b) => b.prompt.length - a.prompt.length || a.request - b.request);
   const longest = Math.max(0, ...waiting.map(({ prompt }) => prompt.length));
   const slots = slotsAtOnce(writer.config, batching, lanes, longest, parameters.maxTokens);
-  const batch = new GenerationBatch(writer, parameters, lanes, slots, batching.prefill);
+  const batch = new GenerationBatch(writer, parameters, lanes, slots, batching);
   const left = groups.map((own) => own.length);
   const textsOf = (own: readonly Group[]) => own.flatMap((group) => group.lanes.map((lane) => lane.result()));
   try {
@@ -76,10 +79,9 @@ export async function generate(
   return groups.map(textsOf);
 }
 
-/** Prompts written for at once: a slot keeps its prompt's keys once, and those of `lanes` texts. */
-function slotsAtOnce(config: DecoderConfig, { rows, keys }: Batching, lanes: number, prompt: number, completion: number): number {
-  const slot = tokenBytes(config) * (prompt + lanes * completion);
-  return Math.max(1, Math.min(Math.floor(rows / lanes), Math.floor(keys / slot)));
+/** Prompts that memory has room for: a slot keeps its prompt's keys once, and those of `lanes` texts. */
+function slotsAtOnce(config: DecoderConfig, { keys }: Batching, lanes: number, prompt: number, completion: number): number {
+  return Math.max(1, Math.floor(keys / (tokenBytes(config) * (prompt + lanes * completion))));
 }
 
 function groupsOf(
@@ -125,8 +127,7 @@ class GenerationBatch {
     private readonly lanes: number,
     /** Slots at most. */
     private readonly capacity: number,
-    /** Prompt tokens computed at once. */
-    private readonly atOnce: number,
+    private readonly batching: Batching,
   ) {
     this.cache = new KeyValueCache(writer.config, lanes);
     this.sampler = new TokenSampler(writer.config.vocabulary, parameters);
@@ -145,7 +146,8 @@ class GenerationBatch {
   exchange(waiting: Group[]): readonly Group[] {
     const done = this.slots.filter(isDone);
     const kept = this.slots.flatMap((group, slot) => (isDone(group) ? [] : [slot]));
-    const admitted = waiting.splice(0, this.capacity - kept.length);
+    const free = Math.floor((this.batching.rows - this.writing().length) / this.lanes);
+    const admitted = waiting.splice(0, Math.max(kept.length === 0 ? 1 : 0, Math.min(free, this.capacity - kept.length)));
     this.slots = [...kept.map((slot) => this.slots[slot] as Group), ...admitted];
     if (this.slots.length > 0) this.cache.rearrange(kept, admitted.length === 0 ? null : this.prefill(admitted));
     return done;
@@ -154,7 +156,7 @@ class GenerationBatch {
   /** Computes the prompts of new groups, each once, and draws the first token of their lanes. */
   private prefill(groups: readonly Group[]): Prefixes {
     const length = Math.max(...groups.map(({ prompt }) => prompt.length));
-    const atOnce = Math.max(1, Math.floor(this.atOnce / length));
+    const atOnce = Math.max(1, Math.floor(this.batching.prefill / length));
     const parts: Prefixes["layers"][] = [];
     for (let from = 0; from < groups.length; from += atOnce) {
       const some = groups.slice(from, from + atOnce);
@@ -213,32 +215,27 @@ class GenerationBatch {
     return { layers, choices: this.choose(chosen) };
   }
 
-  /** One more token for every lane. */
+  /** Rows of the cache, slot * lanes + lane, whose texts have not ended. */
+  private writing(): readonly number[] {
+    return this.slots.flatMap(({ lanes }, slot) => lanes.flatMap((lane, index) => (lane.done ? [] : [slot * this.lanes + index])));
+  }
+
+  /** One more token for every lane that has not ended. */
   step(): void {
     const { config, weights, rotary } = this.writer;
-    const rows = this.slots.length * this.lanes;
-    const tokens = new Int32Array(rows);
-    const positions = new Int32Array(rows);
+    const rows = this.writing();
     const next = this.cache.positions();
-    this.slots.forEach(({ lanes }, slot) => {
-      for (let lane = 0; lane < this.lanes; lane++) {
-        tokens[slot * this.lanes + lane] = lanes[lane]?.last ?? 0;
-        positions[slot * this.lanes + lane] = next[slot] as number;
-      }
-    });
-    const rotation = rotary.at(positions);
+    const slotOf = (row: number) => Math.floor(row / this.lanes);
+    const lanes = rows.map((row) => this.slots[slotOf(row)]?.lanes[row % this.lanes] as Lane);
+    const rotation = rotary.at(Int32Array.from(rows, (row) => next[slotOf(row)] as number));
     const chosen = tf.tidy(() => {
-      const input = { tokens: tf.tensor1d(tokens, "int32"), rotation };
-      return this.distribution(decode(config, weights, input, this.cache.attend));
+      const input = { tokens: tf.tensor1d(Int32Array.from(lanes, ({ last }) => last)), rotation };
+      return this.distribution(decode(config, weights, input, this.cache.attend(rows)));
     });
     tf.dispose([rotation.cos, rotation.sin]);
     this.cache.advance();
     const choices = this.choose(chosen);
-    this.slots.forEach(({ lanes }, slot) => {
-      lanes.forEach((lane, index) => {
-        if (!lane.done) lane.accept(choices(slot * this.lanes + index, lane));
-      });
-    });
+    for (const [row, lane] of lanes.entries()) lane.accept(choices(row, lane));
   }
 
   /** The most likely tokens [rows] when greedy, else the probabilities [rows, vocabulary]. */
