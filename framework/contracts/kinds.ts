@@ -18,3 +18,7 @@ export const pluginKinds = {
 
 export type PluginKind = keyof typeof pluginKinds;
 export type SpecSection = (typeof pluginKinds)[PluginKind]["section"];
+
+export function isPluginKind(text: string): text is PluginKind {
+  return Object.hasOwn(pluginKinds, text);
+}

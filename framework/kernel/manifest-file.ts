@@ -1,11 +1,11 @@
 /** The form of a manifest of plugins, and reading one. What was not written here is believed only in this form. */
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import { isPluginKind } from "../contracts/kinds.js";
 import type { PluginClass, PluginIdentity } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
-import type { InstalledPackage } from "../sharing/installed.js";
+import type { LockedPackage } from "../sharing/lock.js";
 import { mustBePlain } from "../spec/json.js";
 import { isVersion } from "./version.js";
 
@@ -22,11 +22,20 @@ export interface Manifest {
   readonly plugins: readonly ManifestEntry[];
 }
 
+/** A package of a project's lock. */
+export interface PackageOfPlugins {
+  readonly name: string;
+  readonly locked: LockedPackage;
+  readonly folder: string;
+  /** That its files are what was locked, before any of them is loaded. */
+  verify(): Promise<void>;
+}
+
 /** The same, found: its paths are absolute. */
 export interface PluginEntry extends ManifestEntry {
   readonly manifest: string;
   /** The locked package that it came with; `sha256` is then of what was locked, not of what its author says. */
-  readonly package?: InstalledPackage;
+  readonly package?: PackageOfPlugins;
   /** The class itself, where no manifest but a program registered it. */
   readonly plugin?: PluginClass;
 }
@@ -119,10 +128,6 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 export function isPluginName(text: string): boolean {
   return nameForm.test(text);
-}
-
-export function isPluginKind(text: string): text is PluginKind {
-  return Object.hasOwn(pluginKinds, text);
 }
 
 function unreadable(where: string, message: string, cause?: unknown): RlrfError {

@@ -9,7 +9,7 @@ import type { PluginClass } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { withImports } from "./imports.js";
 import { identityOf } from "./plugin.js";
-import type { Manifest, ManifestEntry } from "./registry.js";
+import type { Manifest, ManifestEntry } from "./manifest-file.js";
 
 /**
  * @param sources folder of TypeScript plugins, and `built` the folder of their modules

@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { delimiter, resolve } from "node:path";
-import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import { isPluginKind, type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { PluginClass } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { packageRoot } from "../setup/paths.js";
@@ -12,12 +12,11 @@ import { installedPackages } from "../sharing/installed.js";
 import { manifestOf } from "../sharing/package.js";
 import { type Project, projectAt } from "../sharing/project.js";
 import { nearest } from "../spec/nearest.js";
-import { isPluginKind, type PluginEntry, readManifest } from "./manifest-file.js";
+import { type PluginEntry, readManifest } from "./manifest-file.js";
 import { identityOf } from "./plugin.js";
 import { satisfies } from "./version.js";
 
 export type { Manifest, ManifestEntry, PluginEntry } from "./manifest-file.js";
-export { isPluginKind } from "./manifest-file.js";
 
 /** The manifests of the framework's own package, and of RLRF_PLUGINS: manifests or folders of packages, separated as in PATH. */
 async function manifestPaths(): Promise<readonly string[]> {

@@ -9,16 +9,9 @@ import { chunks } from "./batches.js";
 import { distribute, isDistributed } from "./distribute.js";
 import { metadataText } from "./metadata.js";
 import { promptOf } from "./prompt.js";
-import type { ParsedText } from "./structure.js";
+import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
 import { textUnits } from "./units.js";
-
-/** A text of a user, and what the parser made of it. */
-export interface UserText {
-  readonly user: number;
-  readonly text: string;
-  readonly parsed: ParsedText;
-}
 
 /** A sampled text of a user. */
 export interface UserSample extends UserText {

@@ -3,10 +3,18 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
 import { hasRelevant, labelsOf } from "../data/labels.js";
 import { createRng } from "../rng.js";
-import type { UserText } from "./infer.js";
 import { promptOf } from "./prompt.js";
-import type { FittedEncoder, Recommender } from "./recommender.js";
+import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
+import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
+
+/** What reward models hear, and have learnt to hear. */
+export interface Heard {
+  /** Of the study's users. */
+  readonly knowledge: Knowledge;
+  /** A text a user. */
+  readonly texts: readonly UserText[];
+}
 
 export interface RewardListener {
   readonly recommender: Recommender;

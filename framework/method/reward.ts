@@ -8,9 +8,10 @@ import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
 import type { StepIdentity } from "../store/store.js";
 import { distribute, isDistributed } from "./distribute.js";
 import { encoderOf, type FitName, fitNames, type Listener, recommenderOf, roundOf } from "./fits.js";
-import type { PolicyTexts, UserText } from "./infer.js";
+import type { PolicyTexts } from "./infer.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
-import { RewardBatches } from "./reward-batch.js";
+import { type Heard, RewardBatches } from "./reward-batch.js";
+import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
 import { encoderUnits, recommenderUnits, rewardUnits, type StepUnit } from "./units.js";
 
@@ -30,14 +31,6 @@ async function modelOf(study: Study, name: FitName, knowledge: Knowledge): Promi
     encoder.dispose();
     throw error;
   }
-}
-
-/** What reward models hear, and have learnt to hear. */
-export interface Heard {
-  /** Of the study's users. */
-  readonly knowledge: Knowledge;
-  /** A text a user. */
-  readonly texts: readonly UserText[];
 }
 
 /** The cross-fitted reward models of an iteration: one for each part of the align users and each recommender seed. */

@@ -16,6 +16,13 @@ export interface ParsedText {
   readonly canonical: string;
 }
 
+/** A text of a user, and what the parser made of it. */
+export interface UserText {
+  readonly user: number;
+  readonly text: string;
+  readonly parsed: ParsedText;
+}
+
 /** Marks by which chat models adorn a name or a value: bullets, emphasis, headings, quotes. */
 const ornament = /^[\s*_#>•-]+|[\s*_]+$/gu;
 const lineBreak = /\r\n|[\n\r\u0085\u2028\u2029]/u;

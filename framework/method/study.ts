@@ -14,8 +14,7 @@ import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
-import type { UserText } from "./infer.js";
-import { parseStructure } from "./structure.js";
+import { parseStructure, type UserText } from "./structure.js";
 import { itemVectors, userVectors, VectorCache } from "./knowledge.js";
 import type { Knowledge } from "./recommender.js";
 

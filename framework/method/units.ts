@@ -11,9 +11,9 @@ import type { StepIdentity, Store } from "../store/store.js";
 import { floatTensors, readTensors, type StoredTensor, writeTensors } from "../store/tensors.js";
 import type { ArmKnowledge } from "./arms.js";
 import { encoderStep, type FitName, recommenderStep, roundOf, scoresStep } from "./fits.js";
-import type { UserText } from "./infer.js";
 import type { Knowledge } from "./recommender.js";
-import type { Heard } from "./reward.js";
+import type { Heard } from "./reward-batch.js";
+import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
 
 /** What a unit does: plain JSON, with keys of the store where more is given. */

@@ -16,7 +16,7 @@ import { factsOf, readTold } from "./provenance.js";
 import { readSamples } from "./rewards.js";
 import { readFitting } from "./rows.js";
 import { readPolicies, structureView } from "./texts.js";
-import { RankedUsers, usersView } from "./users.js";
+import { RankedUsers, type UserValues, usersView } from "./users.js";
 
 /** A run as it is shown, and as `rlrf compare` takes it. */
 export interface ReadRun {
@@ -72,14 +72,6 @@ function metricsOf(result: Result, scored: ComparedRun): readonly string[] {
   const reported = [...new Set(Object.values(result.arms).flatMap((arm) => Object.keys(arm)))];
   const asked = sharedMetrics([scored]).filter((metric) => reported.includes(metric));
   return asked.length > 0 ? asked : reported;
-}
-
-export interface UserValues {
-  /** User -> row. */
-  readonly users: ReadonlyMap<string, number>;
-  readonly arms: readonly string[];
-  /** metric -> arm's values, [users] each */
-  readonly byMetric: ReadonlyMap<string, readonly Float64Array[]>;
 }
 
 /** Every arm's value of every tested user: the same path as the run's own figures. @param order of the result's arms */

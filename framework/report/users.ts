@@ -6,7 +6,6 @@ import { type Chunks, float32Text } from "./chunks.js";
 import type { ItemsChunk, ListDetails, PairDetails, UserDetails, UsersIndex, UsersView } from "./page/data.js";
 import type { Samples } from "./rewards.js";
 import { namesIn, rowsOf } from "./rows.js";
-import type { UserValues } from "./run-view.js";
 import type { PolicyRows } from "./texts.js";
 
 const perChunk = 100;
@@ -70,6 +69,15 @@ export function ranksOf(scores: readonly number[]): Float64Array {
     }
     return above + (tied + 1) / 2;
   });
+}
+
+/** Every arm's values of the tested users. */
+export interface UserValues {
+  /** User -> row. */
+  readonly users: ReadonlyMap<string, number>;
+  readonly arms: readonly string[];
+  /** metric -> arm's values, [users] each */
+  readonly byMetric: ReadonlyMap<string, readonly Float64Array[]>;
 }
 
 interface Sources {

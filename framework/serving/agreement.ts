@@ -1,5 +1,5 @@
 /** Does a model score as it should? Compared with the run that it comes from, and on every machine with what it scored when it was promoted. */
-import type { UserText } from "../method/infer.js";
+import type { UserText } from "../method/structure.js";
 import type { Study } from "../method/study.js";
 import { createRng } from "../rng.js";
 import { RlrfError } from "../errors.js";

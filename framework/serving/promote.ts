@@ -8,7 +8,7 @@ import type { Assembly } from "../kernel/assemble.js";
 import type { Registry } from "../kernel/registry.js";
 import { silent } from "../method/arms.js";
 import { encoderOf, recommenderOf } from "../method/fits.js";
-import type { UserText } from "../method/infer.js";
+import type { UserText } from "../method/structure.js";
 import { loadLanguageModel } from "../method/language-model.js";
 import { promptOf } from "../method/prompt.js";
 import type { Knowledge } from "../method/recommender.js";

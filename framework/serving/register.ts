@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
-import type { MlflowClient, MlflowRun, MlflowTag } from "../track/mlflow.js";
+import type { MlflowClient, MlflowRun } from "../track/mlflow.js";
+import type { MlflowTag } from "../track/model-registry.js";
 import type { ModelVersion } from "../track/model-registry.js";
 import { mlflowKey, tagValue } from "../track/names.js";
 import { Sync } from "../track/sync.js";

@@ -2,27 +2,10 @@
 import { type ErrorCode, RlrfError } from "../errors.js";
 import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
-import type { Interaction, Reader } from "./reader.js";
+import type { RerankRequest, RerankResponse } from "./messages.js";
+import type { Reader } from "./reader.js";
 import type { ServedModel } from "./served-model.js";
-import type { TextSource } from "./sources.js";
 import type { Texts } from "./texts.js";
-
-/** The body of POST /rerank; its form is registry/rerank-request.schema.json. */
-export interface RerankRequest {
-  readonly history: readonly Interaction[];
-  readonly candidates: readonly string[];
-  readonly user?: { readonly id?: string; readonly fields?: Readonly<Record<string, unknown>> };
-  readonly window?: number;
-  readonly text?: string;
-}
-/** Its answer; the form is registry/rerank-response.schema.json. */
-export interface RerankResponse {
-  readonly order: readonly string[];
-  readonly scores: readonly number[];
-  readonly text: { readonly from: TextSource; readonly text: string | null; readonly parsed: Readonly<Record<string, string>> };
-  readonly unknown: readonly string[];
-  readonly model: { readonly name: string; readonly version: string | null; readonly arm: string; readonly digest: string };
-}
 
 export interface RequestLimits {
   readonly history: number;

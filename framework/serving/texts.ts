@@ -4,7 +4,7 @@ import type { RlrfError } from "../errors.js";
 import { windowKey } from "./model.js";
 import type { Reader } from "./reader.js";
 import type { ServedModel } from "./served-model.js";
-import type { RerankRequest } from "./service.js";
+import type { RerankRequest } from "./messages.js";
 import type { TextSource, textSources } from "./sources.js";
 import type { Writer } from "./writer.js";
 

@@ -1,6 +1,6 @@
 /** registry/lock.json: which packages of plugins a project uses, to the byte. */
 import { RlrfError } from "../errors.js";
-import { isPluginKind } from "../kernel/manifest-file.js";
+import { isPluginKind } from "../contracts/kinds.js";
 import { isVersion } from "../kernel/version.js";
 import type { Json } from "../spec/json.js";
 import { writeJson } from "../store/files.js";

@@ -1,5 +1,6 @@
 import { RlrfError } from "../errors.js";
-import { type Batch, batchLimits, type MlflowClient, type MlflowMetric, type MlflowParam, type MlflowTag } from "./mlflow.js";
+import { type Batch, batchLimits, type MlflowClient, type MlflowMetric, type MlflowParam } from "./mlflow.js";
+import type { MlflowTag } from "./model-registry.js";
 
 export type Entry =
   | { readonly kind: "tags"; readonly value: MlflowTag }

@@ -4,12 +4,8 @@ import { type ClientOptions, Connection } from "./connection.js";
 import type { JournalNumber, RunStatus } from "./events.js";
 import { artifactPath } from "./artifact-path.js";
 import type { HttpRequest } from "../http/request.js";
-import { ModelRegistry } from "./model-registry.js";
+import { type MlflowTag, ModelRegistry } from "./model-registry.js";
 
-export interface MlflowTag {
-  readonly key: string;
-  readonly value: string;
-}
 export interface MlflowParam {
   readonly key: string;
   readonly value: string;

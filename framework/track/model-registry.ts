@@ -2,8 +2,11 @@
 import { RlrfError } from "../errors.js";
 import { artifactPath } from "./artifact-path.js";
 import type { Connection } from "./connection.js";
-import type { MlflowTag } from "./mlflow.js";
 
+export interface MlflowTag {
+  readonly key: string;
+  readonly value: string;
+}
 export interface ModelVersion {
   readonly name: string;
   readonly version: string;

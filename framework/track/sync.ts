@@ -15,7 +15,8 @@ import { batchesOf, type Entry, logEntries, type Refusal, RunGone, unlessGone } 
 import type { JournalEvent, RunEvent, RunStatus } from "./events.js";
 import { MetricHistory } from "./history.js";
 import { JournalReader, journalName } from "./journal.js";
-import type { MlflowClient, MlflowRun, MlflowTag } from "./mlflow.js";
+import type { MlflowClient, MlflowRun } from "./mlflow.js";
+import type { MlflowTag } from "./model-registry.js";
 import { mlflowKey, paramValue, tagValue } from "./names.js";
 
 export interface SyncReport {

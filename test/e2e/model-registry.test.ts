@@ -8,7 +8,7 @@ import { hashFile } from "../../framework/store/hash.js";
 import { home, packageRoot } from "../../framework/setup/paths.js";
 import { MlflowClient } from "../../framework/track/mlflow.js";
 import { mlflowPython } from "../../framework/track/server.js";
-import type { RerankResponse } from "../../framework/serving/service.js";
+import type { RerankResponse } from "../../framework/serving/messages.js";
 import type { ModelVersion } from "../../framework/track/model-registry.js";
 import { temporaryFolder } from "../support/fixtures.js";
 import { useMlflow } from "../support/mlflow.js";

@@ -5,7 +5,7 @@ import fs from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import type { RerankResponse } from "../../framework/serving/service.js";
+import type { RerankResponse } from "../../framework/serving/messages.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { ask, evaluatedLists, promote, type Served, serve, servedRun } from "../support/served.js";
 

@@ -14,7 +14,7 @@ import { createAssets } from "../../framework/setup/assets.js";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { readSpec } from "../../framework/spec/read.js";
 import { resolveSpec } from "../../framework/spec/resolve.js";
-import type { RerankRequest, RerankResponse } from "../../framework/serving/service.js";
+import type { RerankRequest, RerankResponse } from "../../framework/serving/messages.js";
 import { silent } from "./fixtures.js";
 import { command, type Finished, runFolderIn, start, startRun } from "./run.js";
 

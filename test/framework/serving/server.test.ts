@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../../../framework/errors.js";
 import { Metrics } from "../../../framework/serving/metrics.js";
 import { Server, type ServerLimits } from "../../../framework/serving/server.js";
-import type { RerankResponse, Service } from "../../../framework/serving/service.js";
+import type { RerankResponse } from "../../../framework/serving/messages.js";
+import type { Service } from "../../../framework/serving/service.js";
 import { assertFails, createListener } from "../../support/faults.js";
 import { ask } from "../../support/served.js";
 
