@@ -87,6 +87,7 @@ export class RayCluster {
     const log = openSync(join(this.folder, `${host}.log`), "a");
     const child = spawn("sh", guarded, { env, stdio: ["ignore", log, log, "pipe"], detached: true });
     closeSync(log);
+    child.once("exit", () => endGroup(child)); // what ends by itself leaves its guard, and with it the pipe that keeps this process alive
     this.processes.set(host, child);
   }
 
