@@ -1,4 +1,4 @@
-"""Runs the programs of several tunings in one process, which loads PyTorch and TRL once. Called by test/plugins/tuners/trl.test.ts.
+"""Runs the programs of several tunings in one process, which loads PyTorch and TRL once. Called by test/e2e/trl.test.ts.
 
     python trl_tasks.py FOLDER...
 """

@@ -1,4 +1,4 @@
-/** What the report's page computes; how it looks and is worked stands in report.test.ts. */
+/** What the report's page computes; how it looks and is worked stands in test/e2e/report.test.ts. */
 import assert from "node:assert/strict";
 import { axisNames } from "../../../framework/report/page/axis-names.js";
 import type { SweepView, TrialView } from "../../../framework/report/page/data.js";

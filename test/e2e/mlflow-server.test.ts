@@ -3,11 +3,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { mlflowPython, startServer } from "../../../framework/track/server.js";
-import { assertFails } from "../../support/faults.js";
-import { useFaultyProxies } from "../../support/faulty-proxy.js";
-import { useFolder } from "../../support/folder.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { mlflowPython, startServer } from "../../framework/track/server.js";
+import { assertFails } from "../support/faults.js";
+import { useFaultyProxies } from "../support/faulty-proxy.js";
+import { useFolder } from "../support/folder.js";
 
 describe("npm run mlflow", function () {
   this.timeout(20 * 60_000); // the first use installs MLflow

@@ -5,9 +5,9 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
-import { commands } from "../../../framework/cli/main.js";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { baseSpec, fixtureManifest, temporaryFolder, tunedSpec } from "../../support/fixtures.js";
+import { commands } from "../../framework/cli/main.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { baseSpec, fixtureManifest, temporaryFolder, tunedSpec } from "../support/fixtures.js";
 
 const bin = join(packageRoot, "framework", "cli", "rlrf.mjs");
 

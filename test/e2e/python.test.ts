@@ -3,11 +3,11 @@ import { execFile } from "node:child_process";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { RlrfError } from "../../../framework/errors.js";
-import { findPython, pythonEnvironment } from "../../../framework/setup/python.js";
-import { useEnvironment } from "../../support/environment.js";
-import { useFolder } from "../../support/folder.js";
-import { wheelOf } from "../../support/zip.js";
+import { RlrfError } from "../../framework/errors.js";
+import { findPython, pythonEnvironment } from "../../framework/setup/python.js";
+import { useEnvironment } from "../support/environment.js";
+import { useFolder } from "../support/folder.js";
+import { wheelOf } from "../support/zip.js";
 
 describe("Python", () => {
   const folder = useFolder();

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import type { LockFile } from "../../../framework/sharing/lock.js";
-import { command, type Finished, start } from "../../support/run.js";
-import { temporaryFolder } from "../../support/fixtures.js";
-import { lossPackage, type PackageOptions, tarballOf, writeFiles } from "../../support/packages.js";
-import { useVerdaccio } from "../../support/verdaccio.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import type { LockFile } from "../../framework/sharing/lock.js";
+import { command, type Finished, start } from "../support/run.js";
+import { temporaryFolder } from "../support/fixtures.js";
+import { lossPackage, type PackageOptions, tarballOf, writeFiles } from "../support/packages.js";
+import { useVerdaccio } from "../support/verdaccio.js";
 
 describe("packages by way of an npm registry", function () {
   this.timeout(180_000);
@@ -122,7 +122,7 @@ describe("packages by way of an npm registry", function () {
     await good(teamB, "plugin", "trust", "@team-d/losses");
     const clash = lossPackage({ name: "@team-d/losses", entry: { name: "@team-a/losses/likelihood" } });
     await writeFile(join(folder, "clash.tgz"), tarballOf(clash));
-    const { runCommand } = await import("../../../framework/setup/command.js");
+    const { runCommand } = await import("../../framework/setup/command.js");
     await runCommand("npm", ["publish", join(folder, "clash.tgz"), "--registry", registry.url], {
       env: environment(),
       limit: 60_000,
@@ -140,7 +140,7 @@ describe("packages by way of an npm registry", function () {
     await rm(join(folder, "npm-cache"), { recursive: true });
     await refused("RLRF_PACKAGE_INTEGRITY", "plugin", "add", "@team-a/losses@1.0.0");
     // A registry that lies about the digest, too: only the lock knows better.
-    const { integrityOf } = await import("../../../framework/sharing/tree.js");
+    const { integrityOf } = await import("../../framework/sharing/tree.js");
     const { createHash } = await import("node:crypto");
     const metadata = join(registry.storage, "@team-a", "losses", "package.json");
     const document = JSON.parse(await readFile(metadata, "utf8")) as {

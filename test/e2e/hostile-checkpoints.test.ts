@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RlrfError } from "../../../../framework/errors.js";
-import { TemplateChat } from "../../../../framework/language-model/chat.js";
-import { ChatTemplate } from "../../../../framework/language-model/checkpoint/chat-template.js";
-import { type Checkpoint, checkpointShapes } from "../../../../framework/language-model/checkpoint/checkpoint.js";
-import { openCheckpoint } from "../../../../framework/language-model/checkpoint/open.js";
-import { TextTokenizer } from "../../../../framework/language-model/checkpoint/text-tokenizer.js";
-import type { Rng } from "../../../../framework/contracts/plugin.js";
-import { createRng } from "../../../../framework/rng.js";
-import { gguf, ggufBytes, type GgufTensorBytes, ggufMetadata, ggufTensors, smallConfig, writeFolder } from "../../../support/checkpoint.js";
-import { assertFails } from "../../../support/faults.js";
-import { useFolder } from "../../../support/folder.js";
+import { RlrfError } from "../../framework/errors.js";
+import { TemplateChat } from "../../framework/language-model/chat.js";
+import { ChatTemplate } from "../../framework/language-model/checkpoint/chat-template.js";
+import { type Checkpoint, checkpointShapes } from "../../framework/language-model/checkpoint/checkpoint.js";
+import { openCheckpoint } from "../../framework/language-model/checkpoint/open.js";
+import { TextTokenizer } from "../../framework/language-model/checkpoint/text-tokenizer.js";
+import type { Rng } from "../../framework/contracts/plugin.js";
+import { createRng } from "../../framework/rng.js";
+import { gguf, ggufBytes, type GgufTensorBytes, ggufMetadata, ggufTensors, smallConfig, writeFolder } from "../support/checkpoint.js";
+import { assertFails } from "../support/faults.js";
+import { useFolder } from "../support/folder.js";
 
 const config = smallConfig({ layers: 1 });
 const mutations = 10_000;
