@@ -104,6 +104,22 @@ describe("packages by way of an npm registry", function () {
     assert.match(await good(teamB, "plugin", "verify"), /^ok {2}@team-a\/losses 1\.0\.0/);
   });
 
+  it("takes a tarball by its address, and offline whatever npm has had", async () => {
+    const address = new URL("@team-a/losses/-/losses-1.1.0.tgz", registry.url).href;
+    assert.match(await good(teamB, "plugin", "add", address), /1\.0\.0 -> 1\.1\.0/);
+    assert.deepEqual([(await locked()).from, (await locked()).resolved], [address, address]);
+    assert.equal(await lossOf(), 6);
+    const offline = (spec: string) => rlrf(teamB, "plugin", "add", spec, "--offline");
+    await rm(join(folder, "home"), { recursive: true });
+    assert.match((await offline("@team-a/losses@1.0.0")).stdout, /1\.1\.0 -> 1\.0\.0/);
+    assert.match((await offline(address)).stdout, /1\.0\.0 -> 1\.1\.0/);
+    await good(teamB, "plugin", "add", "@team-a/losses@1.0.0");
+    await rm(join(folder, "npm-cache"), { recursive: true });
+    const { status, stderr } = await offline("@team-a/losses@1.1.0");
+    assert.equal(status, 1);
+    assert.match(stderr, /^RLRF_PACKAGE_FETCH: npm could not fetch it: [\s\S]*offline|ENOTCACHED/);
+  });
+
   it("another member of team B gets the same bytes from the lock", async () => {
     await rm(join(teamB, ".rlrf"), { recursive: true });
     await rm(join(folder, "home"), { recursive: true });
