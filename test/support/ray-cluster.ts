@@ -20,6 +20,9 @@ export class RayCluster {
   private dashboardPort = 0;
   private readonly processes = new Map<string, ChildProcess>();
 
+  /** @param token asked for by the cluster, of its own nodes too; undefined = no authentication */
+  constructor(private readonly token?: string) {}
+
   get address(): string {
     return `http://${headHost}:${this.dashboardPort}`;
   }
@@ -64,24 +67,29 @@ export class RayCluster {
   }
 
   async nodesAlive(): Promise<number> {
-    const answer = await fetch(`${this.address}/nodes?view=summary`).then(
+    const answer = await this.ask("nodes?view=summary").then(
       (response) => response.json() as Promise<{ data?: { summary?: readonly { raylet?: { state?: string } }[] } }>,
       () => null,
     );
     return answer?.data?.summary?.filter(({ raylet }) => raylet?.state === "ALIVE").length ?? 0;
   }
 
+  private ask(path: string): Promise<Response> {
+    return fetch(`${this.address}/${path}`, this.token === undefined ? {} : { headers: { authorization: `Bearer ${this.token}` } });
+  }
+
   private async startHead(): Promise<void> {
     const place = ["--head", "--port", String(this.gcsPort), "--node-ip-address", headHost, "--num-cpus", "0", "--temp-dir", this.folder];
     await this.spawn(headHost, [...place, "--dashboard-host", headHost, "--dashboard-port", String(this.dashboardPort)]);
-    await this.until(async () => (await fetch(`${this.address}/api/version`)).ok, "the head");
+    await this.until(async () => (await this.ask("api/version")).ok, "the head");
   }
 
   private async spawn(host: string, place: readonly string[]): Promise<void> {
     // Agents of all nodes ask for the same port, and go without one on the machine that they share.
     const ports = ["--dashboard-agent-listen-port", String(await freePort(host))];
     const args = ["start", "--block", "--disable-usage-stats", "--include-log-monitor", "false", ...place, ...ports, ...objectStore];
-    const env = { ...process.env, RAY_USAGE_STATS_ENABLED: "0" };
+    const authentication = this.token === undefined ? {} : { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN: this.token };
+    const env = { ...process.env, ...authentication, RAY_USAGE_STATS_ENABLED: "0" };
     // A process group of its own, which ends as a machine does: all at once. Also when this process does, which holds the pipe open.
     const guarded = ["-c", '(read -r _ <&3; kill -KILL 0) & exec "$@" 3<&-', "sh", this.ray, ...args];
     const log = openSync(join(this.folder, `${host}.log`), "a");
