@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type ListLine, listLines } from "../../../framework/data/list-lines.js";
-import { digestOf, prepare } from "../../../framework/data/prepare.js";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { readJsonLines } from "../../../framework/store/files.js";
-import { Synthetic } from "../../../plugins/datasets/synthetic.js";
-import { inTemporaryFolder, protocolOf } from "../../support/dataset.js";
+import { type ListLine, listLines } from "../../framework/data/list-lines.js";
+import { digestOf, prepare } from "../../framework/data/prepare.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { readJsonLines } from "../../framework/store/files.js";
+import { Synthetic } from "../../plugins/datasets/synthetic.js";
+import { inTemporaryFolder, protocolOf } from "../support/dataset.js";
 
 const rlrf = (...args: string[]) =>
   promisify(execFile)(process.execPath, [join(packageRoot, "framework", "cli", "rlrf.mjs"), ...args], { cwd: packageRoot });

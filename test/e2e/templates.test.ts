@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type PluginKind, pluginKinds } from "../../../framework/contracts/kinds.js";
-import type { PluginClass } from "../../../framework/contracts/plugin.js";
-import { runCommand } from "../../../framework/setup/command.js";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { packFolder } from "../../../framework/sharing/pack.js";
-import { createPlugin } from "../../../framework/sharing/scaffold.js";
-import * as testing from "../../../framework/testing/index.js";
-import { assertFails } from "../../support/faults.js";
-import { useFolder } from "../../support/folder.js";
-import { installLinked } from "../../support/linked-package.js";
+import { type PluginKind, pluginKinds } from "../../framework/contracts/kinds.js";
+import type { PluginClass } from "../../framework/contracts/plugin.js";
+import { runCommand } from "../../framework/setup/command.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { packFolder } from "../../framework/sharing/pack.js";
+import { createPlugin } from "../../framework/sharing/scaffold.js";
+import * as testing from "../../framework/testing/index.js";
+import { assertFails } from "../support/faults.js";
+import { useFolder } from "../support/folder.js";
+import { installLinked } from "../support/linked-package.js";
 
 const kinds = Object.keys(pluginKinds) as PluginKind[];
 

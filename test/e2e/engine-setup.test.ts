@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { setUpEngine } from "../../../framework/setup/engine.js";
-import { home } from "../../../framework/setup/paths.js";
-import { makeCheckout } from "../../support/checkout.js";
-import { useFolder } from "../../support/folder.js";
-import { wheelOf } from "../../support/zip.js";
+import { setUpEngine } from "../../framework/setup/engine.js";
+import { home } from "../../framework/setup/paths.js";
+import { makeCheckout } from "../support/checkout.js";
+import { useFolder } from "../support/folder.js";
+import { wheelOf } from "../support/zip.js";
 
 describe("engine set-up", function () {
   this.timeout(120_000);

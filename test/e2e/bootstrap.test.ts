@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { useFolder } from "../../support/folder.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { useFolder } from "../support/folder.js";
 
 /** What `npm start` and `npm test` do before anything is compiled, in a small project with a compiler and an npm that only take notes. */
 describe("bootstrap", function () {

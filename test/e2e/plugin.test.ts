@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { packageRoot } from "../../../framework/setup/paths.js";
-import { lossPackage, tarballOf } from "../../support/packages.js";
-import { temporaryFolder } from "../../support/fixtures.js";
-import { command, type Finished, start } from "../../support/run.js";
+import { packageRoot } from "../../framework/setup/paths.js";
+import { lossPackage, tarballOf } from "../support/packages.js";
+import { temporaryFolder } from "../support/fixtures.js";
+import { command, type Finished, start } from "../support/run.js";
 
 describe("rlrf plugin", function () {
   this.timeout(120_000);

@@ -1,11 +1,11 @@
 /** Against `transformers serve`, which nobody here wrote. It knows seeds (one for the whole process) and stop strings; it ignores n and logprobs. */
 import assert from "node:assert/strict";
-import type { GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
-import type { PluginClass } from "../../../framework/contracts/plugin.js";
-import { withPlugin } from "../../../framework/testing/index.js";
-import { OpenAi } from "../../../plugins/llms/openai.js";
-import { assertFails } from "../../support/faults.js";
-import { type Exported, exportSmolLm2, type RunningServer, serveTransformers } from "../../support/transformers-serve.js";
+import type { GenerationParameters, GenerationRequest, LlmBackend } from "../../framework/contracts/llm.js";
+import type { PluginClass } from "../../framework/contracts/plugin.js";
+import { withPlugin } from "../../framework/testing/index.js";
+import { OpenAi } from "../../plugins/llms/openai.js";
+import { assertFails } from "../support/faults.js";
+import { type Exported, exportSmolLm2, type RunningServer, serveTransformers } from "../support/transformers-serve.js";
 
 const tokens = 24;
 const chats = ["Name three film genres.", "Who directed Heat (1995)?", "Réponds en un mot : quel est le jour après lundi ?"].map(
