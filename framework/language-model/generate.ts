@@ -147,7 +147,7 @@ class GenerationBatch {
     const done = this.slots.filter(isDone);
     const kept = this.slots.flatMap((group, slot) => (isDone(group) ? [] : [slot]));
     const free = Math.floor((this.batching.rows - this.writing().length) / this.lanes);
-    const admitted = waiting.splice(0, Math.max(kept.length === 0 ? 1 : 0, Math.min(free, this.capacity - kept.length)));
+    const admitted = waiting.splice(0, Math.min(free, this.capacity - kept.length));
     this.slots = [...kept.map((slot) => this.slots[slot] as Group), ...admitted];
     if (this.slots.length > 0) this.cache.rearrange(kept, admitted.length === 0 ? null : this.prefill(admitted));
     return done;

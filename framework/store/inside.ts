@@ -1,7 +1,7 @@
 import { isAbsolute, relative } from "node:path";
 
-/** Whether a path is the folder's own or lies below it, by name alone: links are not followed. */
+/** Whether a path lies below a folder, by name alone: links are not followed. The folder itself does not. */
 export function isInside(folder: string, path: string): boolean {
   const inner = relative(folder, path);
-  return inner !== ".." && !/^\.\.[\\/]/.test(inner) && !isAbsolute(inner);
+  return inner !== "" && inner !== ".." && !/^\.\.[\\/]/.test(inner) && !isAbsolute(inner);
 }

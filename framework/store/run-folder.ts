@@ -68,7 +68,7 @@ async function sweepTemporaries(folder: string): Promise<void> {
 /** @throws RLRF_INTERNAL when the path leaves the folder */
 export function insideOf(folder: string, path: string): string {
   const full = resolve(folder, path);
-  if (isInside(folder, full)) return full;
+  if (full === resolve(folder) || isInside(folder, full)) return full;
   throw new RlrfError("RLRF_INTERNAL", { message: `${path} lies outside the run folder`, where: folder });
 }
 
