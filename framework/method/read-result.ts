@@ -2,13 +2,14 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
+import { mustBePlain } from "../spec/json.js";
 import { registrySchema } from "../spec/registry-schema.js";
 import { validate } from "../spec/validate.js";
 import type { Result } from "./result.js";
 
 const limitBytes = 64 * 2 ** 20;
 
-/** Numbers that JSON does not have come back as null. @returns null where there is none @throws RLRF_RESULT_FILE */
+/** Numbers that JSON does not have come back as null. @returns null where there is none @throws RLRF_RESULT_FILE, RLRF_JSON */
 export async function readResult(folder: string): Promise<Result | null> {
   const path = join(folder, "result.json");
   const size = await stat(path).then(
@@ -20,7 +21,7 @@ export async function readResult(folder: string): Promise<Result | null> {
   return parseResult(await readFile(path, "utf8"), path);
 }
 
-/** @param where names the text in messages @throws RLRF_RESULT_FILE */
+/** @param where names the text in messages @throws RLRF_RESULT_FILE, RLRF_JSON */
 export async function parseResult(text: string, where: string): Promise<Result> {
   let value: unknown;
   try {
@@ -28,6 +29,7 @@ export async function parseResult(text: string, where: string): Promise<Result> 
   } catch (cause) {
     throw broken(where, `not JSON: ${(cause as Error).message}`);
   }
+  mustBePlain(value, where);
   const [fault] = validate(await registrySchema("result"), value, "result.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
   return { valid: {}, ...(value as Omit<Result, "valid">) }; // runs of earlier versions have no figures on valid users

@@ -31,7 +31,7 @@ export interface Wish {
 
 const listsLimit = 64 << 20;
 
-/** @throws RLRF_PROMOTE_RUN, RLRF_RESULT_FILE, and what a spec does */
+/** @throws RLRF_PROMOTE_RUN, RLRF_RESULT_FILE, RLRF_JSON, and what a spec does */
 export async function readEndedRun(folder: string, registry: Registry): Promise<EndedRun> {
   const result = await readResult(folder);
   if (result === null) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");

@@ -109,6 +109,7 @@ describe("rlrf promote", function () {
     await assertFails("RLRF_PROMOTE_RUN", await copied("texts/llm-1.jsonl", (text) => text.replace(/^.*\n/, "")), /no text of user/);
     await assertFails("RLRF_MODEL_DIFFERS", await copied("scores/llm-1.jsonl", (text) => text.replace(/"scores":\[/, '"scores":[9')));
     await assertFails("RLRF_RESULT_FILE", await copied("result.json", () => "{}"));
+    await assertFails("RLRF_JSON", await copied("result.json", (text) => text.replace("{", '{"__proto__": {},')), /__proto__/);
     await fs.rm(join(copy, ".."), { recursive: true });
   });
 
