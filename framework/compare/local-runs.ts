@@ -7,6 +7,7 @@ import { specHash } from "../spec/hash.js";
 import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
 import type { Spec } from "../spec/types.js";
+import { isInside } from "../store/inside.js";
 import { holderOf } from "../store/lock.js";
 import { isSweep, readSweep } from "../sweep/read-report.js";
 import { sweepName } from "../sweep/report.js";
@@ -39,8 +40,7 @@ export class LocalRuns implements RunSource {
 
   /** A run; or a sweep, and its trials. */
   private async group(folder: string): Promise<ListedRun[]> {
-    const inside = relative(this.place, folder);
-    const id = inside.startsWith("..") ? folder : inside;
+    const id = isInside(this.place, folder) ? relative(this.place, folder) : folder;
     if (!isSweep(folder)) return listed(await readOne(folder, id, "experiment"));
     const { trials, specHash: hash, name } = await readSweep(folder);
     const own = await readOne(folder, id, "sweep");

@@ -5,71 +5,81 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { bootstrap, root } from "./bootstrap.mjs";
 
 const minimumCoverage = 90; // per cent of lines
+/** Test files at once; each process loads TensorFlow. */
+const jobs = Math.min(8, availableParallelism());
 
 await bootstrap();
 const args = process.argv.slice(2);
 const unit = args.includes("--unit");
 const rest = args.filter((arg) => arg !== "--unit");
-const scratch = mkdtempSync(join(tmpdir(), "rlrf4rec-test-"));
-const counts = join(scratch, "counts.json");
-process.env.RLRF_TEST_COUNTS = counts;
-
-const mocha = [
-  join(root, "node_modules", "mocha", "bin", "mocha.js"),
-  ...["--reporter", join(root, "test", "support", "reporter.cjs"), "--forbid-only", "--forbid-pending"],
-  ...(process.stdout.isTTY ? [] : ["--no-color"]), // mocha takes CI=true for a terminal
-  ...(unit ? ["--ignore", "dist/test/e2e/**"] : []),
-  ...(rest.some((arg) => arg.endsWith(".test.js")) ? rest : [...rest, "dist/test/**/*.test.js"]),
-];
-const coverage = [
-  join(root, "node_modules", "c8", "bin", "c8.js"),
-  ...["--include", "dist/framework/**", "--include", "dist/plugins/**", "--include", "framework/**/*.ts", "--include", "plugins/**/*.ts"],
-  ...["--exclude", "**/*.d.ts"],
-  ...["--exclude", "dist/framework/report/page/**", "--exclude", "framework/report/page/**"], // run in a browser
-  ...typesOnly().flatMap((file) => ["--exclude", file]),
-  ...["--all", "--src", "dist/framework", "--src", "dist/plugins", "--exclude-after-remap"],
-  ...[
-    "--reporter",
-    "text-summary",
-    "--reporter",
-    "lcovonly",
-    "--reports-dir",
-    join(root, "coverage"),
-    "--temp-directory",
-    join(scratch, "v8"),
-  ],
-  "--merge-async", // one report at a time: each process that tests start leaves one, and together they are larger than the heap
-  ...["--check-coverage", "--lines", String(minimumCoverage), "--branches", "0", "--functions", "0", "--statements", "0"],
-];
 const whole = !unit && rest.length === 0;
-const status = await run(whole ? [...coverage, process.execPath, ...mocha] : mocha);
-const { passes, failures } = readCounts();
-rmSync(scratch, { recursive: true, force: true });
-// Status 1 with every test passed: the coverage is under the threshold, or the process crashed after them.
-const failed = failures === 0 && status !== 0 ? 1 : failures;
-console.log(`\n${passes} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+const scratch = mkdtempSync(join(tmpdir(), "rlrf4rec-test-"));
+const reports = join(scratch, "v8"); // of every process that tests start, too
 
-function run(parameters) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, parameters, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
-    child.on("close", (code) => resolve(code ?? 1));
-    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+const tally = { passes: 0, failures: 0 };
+let running; // the child of this moment
+let stopped = false;
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, () => {
+    stopped = true;
+    running?.kill(signal);
   });
+
+if (rest.some((arg) => arg.endsWith(".test.js"))) await mocha(rest);
+else {
+  await mocha([...rest, "--parallel", "--jobs", String(jobs), "--ignore", "dist/test/e2e/**", "dist/test/**/*.test.js"]);
+  // One by one: they start servers and clusters, and kill them.
+  if (!unit && !stopped) await mocha([...rest, "dist/test/e2e/**/*.test.js"]);
+}
+if (whole && !stopped && (await coverage()) !== 0 && tally.failures === 0) tally.failures = 1;
+rmSync(scratch, { recursive: true, force: true });
+console.log(`\n${tally.passes} passed, ${tally.failures} failed`);
+process.exit(tally.failures === 0 ? 0 : 1);
+
+/** @param parameters mocha's; its counts are added to the tally, and a process that fails beside its tests is a failure */
+async function mocha(parameters) {
+  const counts = join(scratch, "counts.json");
+  const status = await run(
+    [
+      join(root, "node_modules", "mocha", "bin", "mocha.js"),
+      ...["--reporter", join(root, "test", "support", "reporter.cjs"), "--forbid-only", "--forbid-pending"],
+      ...(process.stdout.isTTY ? [] : ["--no-color"]), // mocha takes CI=true for a terminal
+      ...parameters,
+    ],
+    { RLRF_TEST_COUNTS: counts, ...(whole && { NODE_V8_COVERAGE: reports }) },
+  );
+  const { passes, failures } = existsSync(counts) ? JSON.parse(readFileSync(counts, "utf8")) : { passes: 0, failures: 0 };
+  rmSync(counts, { force: true });
+  tally.passes += passes;
+  tally.failures += failures === 0 && status !== 0 ? 1 : failures;
 }
 
-/** Written by test/support/reporter.cjs; missing when mocha itself did not start. */
-function readCounts() {
-  try {
-    return JSON.parse(readFileSync(counts, "utf8"));
-  } catch {
-    return { passes: 0, failures: 0 };
-  }
+/** @returns 0 where enough lines were covered */
+function coverage() {
+  return run([
+    join(root, "node_modules", "c8", "bin", "c8.js"),
+    "report",
+    ...["--include", "dist/framework/**", "--include", "dist/plugins/**", "--include", "framework/**/*.ts", "--include", "plugins/**/*.ts"],
+    ...["--exclude", "**/*.d.ts"],
+    ...["--exclude", "dist/framework/report/page/**", "--exclude", "framework/report/page/**"], // run in a browser
+    ...typesOnly().flatMap((file) => ["--exclude", file]),
+    ...["--all", "--src", "dist/framework", "--src", "dist/plugins", "--exclude-after-remap"],
+    ...["--reporter", "text-summary", "--reporter", "lcovonly", "--reports-dir", join(root, "coverage"), "--temp-directory", reports],
+    "--merge-async", // one report at a time: together they are larger than the heap
+    ...["--check-coverage", "--lines", String(minimumCoverage), "--branches", "0", "--functions", "0", "--statements", "0"],
+  ]);
+}
+
+function run(parameters, env = {}) {
+  return new Promise((resolve) => {
+    const options = { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } };
+    running = spawn(process.execPath, parameters, options).on("close", (code) => resolve(code ?? 1));
+  });
 }
 
 /** Files that compile to nothing: there is nothing in them to run, and c8 would count all their lines as missed. */
