@@ -50,6 +50,7 @@ export { logRatio } from "./feedback/log-ratio.js";
 export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingOption } from "./feedback/loss-options.js";
 export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
 export { meanByText } from "./feedback/mean-by-text.js";
+export { partOfBatch } from "./feedback/part-of-batch.js";
 export { rankCorrelation } from "./metrics/rank-correlation.js";
 export { averagePrecision, ndcg, reciprocalRank } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";

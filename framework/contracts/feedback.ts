@@ -30,7 +30,7 @@ export interface RewardBatch {
     readonly neutral?: Float32Array;
   };
   readonly ties: TiePolicy;
-  /** 1 where a text's lists were left out because the head measures only a share of the texts. [texts] */
+  /** 1 for a text that the head predicts, because it measures only a share: its lists were left out. [texts] */
   readonly unmeasured?: Uint8Array;
   /** "vectors": what the recommender hears of a text, all aspects joined. */
   readonly vectors?: TextFeatures;
@@ -56,7 +56,7 @@ export interface Reward {
   readonly needs: readonly RewardNeed[];
   /** Only the text is looked at, and every text has a reward: its lists need no ranking. Absent: the rankings are. */
   readonly reads?: "text";
-  /** The texts whose lists are to be ranked, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
+  /** The texts that are measured, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
   readonly measures?: { readonly share: number; readonly least: number };
   /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text alone */
   reward(batch: RewardBatch): Float64Array | Promise<Float64Array>;

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
 import { hasRelevant, labelsOf } from "../data/labels.js";
+import { rowsOf } from "../feedback/part-of-batch.js";
 import { createRng } from "../rng.js";
 import { promptOf } from "./prompt.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
@@ -46,9 +47,7 @@ export class RewardBatches {
     const { needs } = this.reward;
     const own = rows.map((row) => texts[row] as UserText);
     const width = texts.length === 0 ? 0 : vectors.length / texts.length;
-    const values = new Float32Array(rows.length * width);
-    for (const [i, row] of rows.entries()) values.set(vectors.subarray(row * width, (row + 1) * width), i * width);
-    const heard: TextFeatures = { width, values };
+    const heard: TextFeatures = { width, values: rowsOf(vectors, width, rows) };
     const unmeasured = measureAll ? null : this.unmeasured(own);
     return {
       texts: own.map(({ user, text, parsed: { structureRate } }) => ({ user, text, structureRate })),
@@ -86,14 +85,14 @@ export class RewardBatches {
     return { ...empty, scores, labels: labelsOf(lists, numbers), ...(neutral && { neutral }) };
   }
 
-  /** Which texts with relevant lists go unranked; null where all are ranked. */
+  /** Which of the texts that can have a reward, by relevant lists or by themselves, go unmeasured; null where all are measured. */
   private unmeasured(texts: readonly UserText[]): Uint8Array | null {
-    const { measures } = this.reward;
+    const { measures, reads } = this.reward;
     if (measures === undefined) return null;
-    const ranked = texts.flatMap(({ user }, text) => (this.listsOf.has(user) ? [text] : []));
-    const keep = Math.max(measures.least, Math.ceil(measures.share * ranked.length));
+    const rewarded = texts.flatMap(({ user }, text) => (reads === "text" || this.listsOf.has(user) ? [text] : []));
+    const keep = Math.max(measures.least, Math.ceil(measures.share * rewarded.length));
     const left = new Uint8Array(texts.length);
-    const order = createRng(this.study.spec.protocol.seed, "measured texts").shuffle(ranked);
+    const order = createRng(this.study.spec.protocol.seed, "measured texts").shuffle(rewarded);
     for (const text of order.slice(keep)) left[text] = 1;
     return left;
   }

@@ -4,6 +4,7 @@ import {
   nn,
   options,
   Parameters,
+  partOfBatch,
   plugin,
   rankCorrelation,
   type Reward,
@@ -29,7 +30,7 @@ const needs = ["vectors", "states"] as const;
 @plugin({
   kind: "reward",
   name: "learned",
-  version: "1.0.0",
+  version: "1.0.1",
   summary: "Another reward, measured on a share of the texts and predicted for the rest from text vector and encoder state",
   source:
     "Ziegler et al. 2019, arXiv 1909.08593 (reward models on frozen features); the user's mean as a baseline, shrunk as in James & Stein 1961",
@@ -44,14 +45,14 @@ const needs = ["vectors", "states"] as const;
         maximum: 1,
         default: 0.3,
         unit: "share of texts",
-        description: "Texts whose lists are ranked.",
+        description: "Texts that are measured.",
       },
       least: {
         type: "integer",
         minimum: 2,
         default: 200,
         unit: "texts",
-        description: "Texts that are ranked at least; smaller batches are measured whole.",
+        description: "Texts that are measured at least: smaller batches whole.",
       },
       heldOut: {
         type: "number",
@@ -77,17 +78,20 @@ const needs = ["vectors", "states"] as const;
 export class Learned implements Reward {
   readonly needs: readonly RewardNeed[];
   readonly measures: { readonly share: number; readonly least: number };
+  readonly reads?: "text";
 
   constructor(@options() private readonly options: LearnedOptions) {
     this.needs = [...new Set([...needs, ...options.reward.needs])];
     this.measures = options;
+    if (options.reward.reads !== undefined) this.reads = options.reward.reads;
   }
 
   /** What was measured stays as it is. Reports the rank correlation of predicted and measured rewards on held-out texts, overall and within users. */
   async reward(batch: RewardBatch): Promise<Float64Array> {
-    const values = await this.options.reward.reward(batch);
-    const measured = indices(values, (value) => !Number.isNaN(value));
-    const missing = indices(values, (_, text) => batch.unmeasured?.[text] === 1);
+    const all = [...batch.texts.keys()];
+    const missing = all.filter((text) => batch.unmeasured?.[text] === 1);
+    const values = await this.measure(batch, all.filter((text) => batch.unmeasured?.[text] !== 1)); // biome-ignore format: one line
+    const measured = all.filter((text) => !Number.isNaN(values[text]));
     if (missing.length === 0 || measured.length < 2) return values;
     const order = createRng("learned", measured.length).shuffle([...measured]);
     const heldOut = order.slice(0, Math.max(1, Math.round(this.options.heldOut * order.length)));
@@ -107,6 +111,14 @@ export class Learned implements Reward {
     const result = Float64Array.from(values);
     for (const [i, text] of missing.entries()) result[text] = predicted[i] as number;
     return result;
+  }
+
+  /** The other reward is shown no text but these, for it may cost as much a text (`judge`). @returns [texts of the batch]; NaN for the others */
+  private async measure(batch: RewardBatch, texts: readonly number[]): Promise<Float64Array> {
+    const measured = await this.options.reward.reward(partOfBatch(batch, texts));
+    const values = new Float64Array(batch.texts.length).fill(Number.NaN);
+    for (const [i, text] of texts.entries()) values[text] = measured[i] as number;
+    return values;
   }
 
   /** Baseline of the user plus a head on the features, both learnt from the texts `from`. @returns rewards of the texts `of` */
@@ -140,10 +152,6 @@ export class Learned implements Reward {
       parameters.dispose();
     }
   }
-}
-
-function indices(values: Float64Array, chosen: (value: number, index: number) => boolean): readonly number[] {
-  return Array.from(values, (_, index) => index).filter((index) => chosen(values[index] as number, index));
 }
 
 /** The user's mean over the texts `from`, drawn to the mean of all as if one more text had that reward. */

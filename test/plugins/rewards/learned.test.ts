@@ -24,14 +24,17 @@ function texts(unmeasuredShare: number, noise = 0.02) {
   });
   const unmeasured = Uint8Array.from({ length: count }, () => Number(rng.uniform() < unmeasuredShare));
   const batch: RewardBatch = {
-    texts: Array.from({ length: count }, (_, text) => ({ user: Math.floor(text / each), text: "", structureRate: 1 })),
+    texts: Array.from({ length: count }, (_, text) => ({ user: Math.floor(text / each), text: `${text}`, structureRate: 1 })),
     lists: { text: new Int32Array(), length: 1, scores: new Float32Array(), labels: new Uint8Array() },
     ties: "expected",
     vectors: { width, values: vectors },
     states: { width, values: states },
     unmeasured,
   };
-  const inner: Reward = { needs: ["neutral"], reward: () => rewards.map((reward, text) => (unmeasured[text] ? Number.NaN : reward)) };
+  const inner: Reward = {
+    needs: ["neutral"],
+    reward: (given) => Float64Array.from(given.texts, ({ text }) => rewards[Number(text)] as number),
+  };
   return { batch, rewards, unmeasured, inner };
 }
 const options = { share: 0.3, least: 10, heldOut: 0.25, hidden: 16, steps: 150, learningRate: 5e-3, weightDecay: 1 };
@@ -55,6 +58,31 @@ describe("learned reward", () => {
       assert.deepEqual(await learned.reward(batch), values, "the same again");
     }));
 
+  it("shows the other reward only what is to be measured: a judge is asked of no more", async () => {
+    const { batch, rewards, unmeasured, inner } = texts(0.6);
+    const asked: RewardBatch[] = [];
+    const judge: Reward = {
+      needs: ["prompts"],
+      reads: "text",
+      reward: (given) => {
+        asked.push(given);
+        return inner.reward(given);
+      },
+    };
+    const learned = new Learned({ ...options, reward: judge });
+    const values = await learned.reward(batch);
+    const measured = batch.texts.filter((_, text) => unmeasured[text] === 0);
+    assert.deepEqual(asked.map(({ texts }) => texts), [measured]); // biome-ignore format: one line
+    assert.equal(learned.reads, "text");
+    assert.equal(new Learned({ ...options, reward: new Ndcg({ at: 5 }) }).reads, undefined);
+    const rest = [...unmeasured.keys()].filter((text) => unmeasured[text] === 1);
+    assert.ok(
+      rest.every((text) => Number.isFinite(values[text]) && values[text] !== rewards[text]),
+      "predicted",
+    );
+    for (const [text, reward] of rewards.entries()) if (unmeasured[text] === 0) assert.equal(values[text], reward);
+  });
+
   it("measures all of a small batch, and asks for what its inner reward needs", async () => {
     const { batch, inner } = texts(0);
     const learned = new Learned({ ...options, reward: inner });
@@ -69,7 +97,7 @@ describe("learned reward", () => {
     const batchWithout = { ...batch, unmeasured: batch.unmeasured?.map((flag, text) => (none(text) ? 0 : flag)) as Uint8Array };
     const without: Reward = {
       needs: [],
-      reward: async (given) => (await inner.reward(given)).map((value, text) => (none(text) ? Number.NaN : value)),
+      reward: async (given) => (await inner.reward(given)).map((value, i) => (none(Number(given.texts[i]?.text)) ? Number.NaN : value)),
     };
     const values = await new Learned({ ...options, reward: without }).reward(batchWithout);
     for (const [text, value] of values.entries()) assert.equal(Number.isNaN(value), none(text));

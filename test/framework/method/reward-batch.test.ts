@@ -1,0 +1,86 @@
+/** What a reward head is given: which texts it measures, and parts of a batch. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Reward, RewardBatch } from "../../../framework/contracts/feedback.js";
+import { partOfBatch } from "../../../framework/feedback/part-of-batch.js";
+import { type RewardListener, RewardBatches } from "../../../framework/method/reward-batch.js";
+import type { UserText } from "../../../framework/method/structure.js";
+import type { Study } from "../../../framework/method/study.js";
+import { tastes } from "./tastes.js";
+
+/** Lists of text 0, 1, 1 and 2, the numbers of each following from its place. */
+const batch: RewardBatch = {
+  texts: ["a", "b", "c"].map((text, user) => ({ user, text, structureRate: 1 })),
+  lists: {
+    text: Int32Array.of(0, 1, 1, 2),
+    length: 2,
+    scores: Float32Array.of(0, 1, 10, 11, 20, 21, 30, 31),
+    labels: Uint8Array.of(1, 0, 0, 1, 1, 1, 0, 0),
+    neutral: Float32Array.of(0, -1, -10, -11, -20, -21, -30, -31),
+  },
+  ties: "expected",
+  unmeasured: Uint8Array.of(0, 1, 0),
+  vectors: { width: 2, values: Float32Array.of(1, 2, 3, 4, 5, 6) },
+  states: { width: 0, values: new Float32Array() },
+  prompts: ["u", "v", "w"].map((user) => ({ user, messages: [] })),
+};
+
+describe("a part of a reward batch", () => {
+  it("has the texts asked for, in that order, with what is theirs", () => {
+    const { texts, lists, vectors, states, prompts, ties, unmeasured } = partOfBatch(batch, [2, 1]);
+    assert.deepEqual(texts.map(({ text }) => text), ["c", "b"]); // biome-ignore format: one line
+    assert.deepEqual(lists, {
+      text: Int32Array.of(1, 1, 0),
+      length: 2,
+      scores: Float32Array.of(10, 11, 20, 21, 30, 31),
+      labels: Uint8Array.of(0, 1, 1, 1, 0, 0),
+      neutral: Float32Array.of(-10, -11, -20, -21, -30, -31),
+    });
+    assert.deepEqual(vectors, { width: 2, values: Float32Array.of(5, 6, 3, 4) });
+    assert.deepEqual(states, { width: 0, values: new Float32Array() });
+    assert.deepEqual(prompts?.map(({ user }) => user), ["w", "v"]); // biome-ignore format: one line
+    assert.equal(ties, "expected");
+    assert.equal(unmeasured, undefined);
+  });
+
+  it("put back in order is the whole again", () =>
+    fc.assert(
+      fc.property(fc.shuffledSubarray([0, 1, 2], { minLength: 3 }), (order) => {
+        const { unmeasured: _, ...whole } = batch;
+        const back = order.map((_, text) => order.indexOf(text));
+        assert.deepEqual(partOfBatch(partOfBatch(batch, order), back), whole);
+      }),
+    ));
+});
+
+describe("a reward that measures a share", () => {
+  const { data } = tastes();
+  /** The last ten users have no relevant item. */
+  const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor(at / data.lists.length)] as number) < 80 ? label : 0));
+  const study = {
+    data: { ...data, lists: { ...data.lists, labels } },
+    spec: { protocol: { seed: 1, ties: "expected" } },
+  } as unknown as Study;
+  const texts = data.users.map((_, user): UserText => ({ user, text: "", parsed: { structureRate: 1 } as UserText["parsed"] }));
+  const measuredOf = async (reads?: "text") => {
+    const reward: Reward = { needs: [], measures: { share: 0.25, least: 5 }, ...(reads && { reads }), reward: () => new Float64Array() };
+    const recommender = { score: async (lists: Int32Array) => new Float32Array(lists.length * data.lists.length) };
+    const listener = { recommender } as unknown as RewardListener;
+    const { unmeasured, lists } = await new RewardBatches({ ...study, context: {} } as unknown as Study, reward).of(listener, texts, new Float32Array(), [...texts.keys()]); // biome-ignore format: one line
+    return { unmeasured: [...(unmeasured ?? [])], ranked: new Set(lists.text) };
+  };
+
+  it("leaves a text without a relevant item out of account where rankings are read", async () => {
+    const { unmeasured, ranked } = await measuredOf();
+    assert.equal(unmeasured.filter((flag) => flag === 1).length, 60); // of 80
+    assert.ok(unmeasured.slice(80).every((flag) => flag === 0));
+    assert.equal(ranked.size, 20);
+  });
+
+  it("counts it where the text alone is read: it has a reward as all others, and costs as much", async () => {
+    const { unmeasured, ranked } = await measuredOf("text");
+    assert.equal(unmeasured.filter((flag) => flag === 1).length, 67); // of 90, 23 being the least whole number above a quarter
+    assert.ok(unmeasured.slice(80).some((flag) => flag === 1));
+    assert.equal(ranked.size, 0);
+  });
+});
