@@ -1,8 +1,8 @@
 /** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
-import type { PluginKind } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
-import { annotated, takesAdapters } from "./options.js";
-import type { PluginReference, Spec } from "./types.js";
+import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
+import { takesAdapters } from "./options.js";
+import type { Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
 /** How many rejected texts a sampling strategy gives, or a loss takes at least. */
@@ -87,11 +87,11 @@ function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | n
   };
 }
 
-function feedbackMisfit({ loss, sampling }: Spec, registry: Registry): Misfit | null {
-  if (loss === undefined || sampling === undefined) return null;
-  const gives = registry.find("sampling", sampling.plugin, sampling.version).rejected;
-  if (gives === undefined) return null; // a plugin that does not say: the assembled one will
-  return rejectedMisfit(takenBy(loss, registry), gives);
+function feedbackMisfit(spec: Spec, registry: Registry): Misfit | null {
+  const named = namedPlugins(spec, registry);
+  const [loss, sampling] = ["/loss", "/sampling"].map((section) => named.find(({ pointer }) => pointer === section));
+  if (loss === undefined || sampling?.entry.rejected === undefined) return null; // a plugin that does not say: the assembled one will
+  return rejectedMisfit(takenBy(loss), sampling.entry.rejected);
 }
 
 /** A loss that lists several texts needs a strategy that gives several; one on pairs takes exactly one; `sft` and its like are content with any. */
@@ -117,23 +117,12 @@ export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null 
 }
 
 /** The most demanding of the loss and those within it. */
-function takenBy(reference: PluginReference, registry: Registry): Rejected {
-  const inner = innerReferences("loss", reference, registry);
-  const { needs, rejected } = registry.find("loss", reference.plugin, reference.version);
-  const takes = [
-    rejectedTaken({ needs: needs ?? [], ...(rejected === 0 && { rejected }) }),
-    ...inner.map((loss) => takenBy(loss, registry)),
-  ];
+function takenBy(loss: NamedPlugin): Rejected {
+  const { needs = [], rejected } = loss.entry;
+  const takes = [rejectedTaken({ needs, ...(rejected === 0 && { rejected }) }), ...partsOf(loss).map(takenBy)];
   return takes.find((taken) => taken === "many") ?? takes.find((taken) => taken === 1) ?? 0;
 }
 
 export function rejectedTaken({ needs, rejected }: { readonly needs: readonly string[]; readonly rejected?: 0 }): Rejected {
   return needs.includes("listwise") ? "many" : (rejected ?? 1);
-}
-
-function innerReferences(kind: PluginKind, reference: PluginReference, registry: Registry): readonly PluginReference[] {
-  const { options } = registry.find(kind, reference.plugin, reference.version);
-  return annotated(options, reference.options, "pluginKind").flatMap(({ schema, value }) =>
-    schema.pluginKind === kind ? [value as PluginReference] : [],
-  );
 }

@@ -10,17 +10,31 @@ export interface NamedPlugin {
   readonly reference: PluginReference;
   /** Where it is named. */
   readonly pointer: string;
+  /** Those that its own options name. */
+  readonly within: readonly NamedPlugin[];
 }
 
 /** @param spec resolved. @returns in the order of the sections, the outer one first */
 export function namedPlugins(spec: Spec, registry: Registry): readonly NamedPlugin[] {
-  return referencesIn<PluginReference>(spec).flatMap(({ kind, reference, pointer }) => withInner(kind, reference, registry, pointer));
+  return referencesIn<PluginReference>(spec).flatMap(({ kind, reference, pointer }) =>
+    withInner(named(kind, reference, registry, pointer)),
+  );
 }
 
-function withInner(kind: PluginKind, reference: PluginReference, registry: Registry, pointer: string): NamedPlugin[] {
+function named(kind: PluginKind, reference: PluginReference, registry: Registry, pointer: string): NamedPlugin {
   const entry = registry.find(kind, reference.plugin);
-  const inner = annotated(entry.options, reference.options, "pluginKind").flatMap(({ schema, value, pointer: at }) =>
-    withInner(schema.pluginKind as PluginKind, value as PluginReference, registry, `${pointer}/options${at}`),
+  const within = annotated(entry.options, reference.options, "pluginKind").map(({ schema, value, pointer: at }) =>
+    named(schema.pluginKind as PluginKind, value as PluginReference, registry, `${pointer}/options${at}`),
   );
-  return [{ entry, reference, pointer }, ...inner];
+  return { entry, reference, pointer, within };
+}
+
+/** The plugin and all within it, at any depth. */
+function withInner(plugin: NamedPlugin): readonly NamedPlugin[] {
+  return [plugin, ...plugin.within.flatMap(withInner)];
+}
+
+/** Those of its own kind that its options name: the parts of a sum, the reward that another one changes. */
+export function partsOf({ entry, within }: NamedPlugin): readonly NamedPlugin[] {
+  return within.filter((plugin) => plugin.entry.kind === entry.kind);
 }

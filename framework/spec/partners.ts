@@ -3,23 +3,22 @@ import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { OptionSchema, Partners } from "../contracts/plugin.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
 import { expectation } from "./expectation.js";
+import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
 import { annotated } from "./options.js";
 import type { PluginReference, Spec } from "./types.js";
 import { type PlainFault, validate } from "./validate.js";
 
+/** Of every plugin that says so, at any depth, against the sections' plugins and their parts. */
 export function partnerFaults(spec: Spec, registry: Registry): readonly PlainFault[] {
-  return Object.entries(pluginKinds).flatMap(([kind, { section }]) => {
-    const reference = spec[section];
-    if (reference === undefined) return [];
-    const entry = registry.find(kind as PluginKind, reference.plugin);
-    return partnersOf(entry, reference).flatMap(({ who, partners }) =>
+  const all = namedPlugins(spec, registry);
+  return all.flatMap(({ entry, reference }) =>
+    partnersOf(entry, reference).flatMap(({ who, partners }) =>
       Object.entries(partners).flatMap(([other, known]) => {
-        const { section: at } = pluginKinds[other as PluginKind];
-        const partner: PluginReference | undefined = spec[at];
-        return partner === undefined ? [] : faultsOf({ who, kind: entry.kind, other, known }, partner, `/${at}`);
+        const partner = all.find(({ pointer }) => pointer === `/${pluginKinds[other as PluginKind].section}`);
+        return partner === undefined ? [] : faultsWithin({ who, kind: entry.kind, other, known }, partner);
       }),
-    );
-  });
+    ),
+  );
 }
 
 /** Of the plugin itself, and of the values of its options that say so. */
@@ -41,7 +40,13 @@ interface Known {
   readonly known: Readonly<Record<string, Readonly<Record<string, OptionSchema>>>>;
 }
 
-function faultsOf({ who, kind, other, known }: Known, partner: PluginReference, pointer: string): readonly PlainFault[] {
+/** Of the partner itself; where it is one of those known, of its parts. */
+function faultsWithin(wanted: Known, partner: NamedPlugin): readonly PlainFault[] {
+  const faults = faultsOf(wanted, partner);
+  return faults.length > 0 ? faults : partsOf(partner).flatMap((part) => faultsWithin(wanted, part));
+}
+
+function faultsOf({ who, kind, other, known }: Known, { reference: partner, pointer }: NamedPlugin): readonly PlainFault[] {
   const code = "RLRF_SPEC_CONFLICT";
   const properties = Object.hasOwn(known, partner.plugin) ? known[partner.plugin] : undefined;
   if (properties === undefined) {

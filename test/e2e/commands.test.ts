@@ -174,6 +174,7 @@ describe("check", function () {
       [{ loss: plugin("mix", { losses: [{ loss: plugin("sft") }, { loss: plugin("dmpo") }] }) }, "/sampling", /compares a chosen text with several/],
       [{ loss: plugin("rec-po"), sampling: many, reward: null, arms: ["llm"] }, "/alignment", /needs the section "reward"/],
       [{ loss: plugin("rec-po"), sampling: many, reward: plugin("log-likelihood") }, "/reward/plugin", /margin = "ratio" does not work with the reward "log-likelihood"/],
+      [{ loss: plugin("mix", { losses: [{ loss: plugin("rec-po") }] }), sampling: many, reward: plugin("log-likelihood") }, "/reward/plugin", /loss "rec-po" with margin = "ratio" does not work with/],
       [{ sampling: plugin("best-worst", { samples: 1 }) }, "/sampling/options/samples", /compares the texts of a user with each other, and draws one/],
       [{ sampling: plugin("best-worst", { temperature: 0 }) }, "/sampling/options/temperature", /the same text/],
       [{ sampling: plugin("margin", { topK: 1 }) }, "/sampling/options/topK", /the same text/],
