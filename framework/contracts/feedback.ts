@@ -54,8 +54,8 @@ export type RewardNeed = "neutral" | "vectors" | "states" | "prompts" | "calibra
 /** Reward head: one number a text, higher is better. */
 export interface Reward {
   readonly needs: readonly RewardNeed[];
-  /** Only the text is looked at, and every text has a reward: its lists need no ranking. Absent: the rankings are. */
-  readonly reads?: "text";
+  /** Only the text is looked at, or only how far it keeps the structure, and every text has a reward: no list is ranked. Absent: the rankings are. */
+  readonly reads?: "text" | "structure";
   /** The texts that are measured, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
   readonly measures?: { readonly share: number; readonly least: number };
   /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text alone */

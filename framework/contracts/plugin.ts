@@ -49,16 +49,27 @@ export interface PluginIdentity {
   readonly worksWith?: Partners;
   /** `rlrf try` can feed it JSON: it is a pure function of its input. */
   readonly pure?: boolean;
-  /** What its class says it `needs`, at most: so that `rlrf check` knows without importing it. */
+  /**
+   * What its class says it `needs`, at most: so that `rlrf check` knows without importing it. text-encoder: "hidden", the states of the run's
+   * LLM. llm: "dialogues" to learn from, without which it cannot be prepared.
+   */
   readonly needs?: readonly string[];
   /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
   readonly rejected?: 0 | 1 | "many";
+  /** reward: it looks at the text alone, or at its structure alone. As the class says. */
+  readonly reads?: "text" | "structure";
+  /** A reward that measures a share of the texts and predicts the others (its class has `measures`). */
+  readonly measures?: true;
   /** An LLM that can be tuned (it has a `policy`). */
   readonly tunable?: true;
   /** An LLM whose hidden states can be asked for (`hidden`), as a text encoder that needs "hidden" does. */
   readonly hidden?: true;
   /** An LLM that can write with adapters tuned elsewhere (`useAdapter`): always, or when its options have these values. */
   readonly takesAdapters?: true | Readonly<Record<string, unknown>>;
+  /** The values of its options with which an LLM writes with the weights of the one that it samples for (`useModel`), having none of its own. */
+  readonly takesWeights?: Readonly<Record<string, unknown>>;
+  /** An LLM whose texts are on record: what it is asked makes no difference. */
+  readonly recorded?: true;
 }
 
 /** What can be injected into a plugin's constructor: nothing else is reachable. */

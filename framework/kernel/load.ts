@@ -18,7 +18,13 @@ const identityKeys = [
   "pure",
   "needs",
   "rejected",
+  "reads",
+  "measures",
   "tunable",
+  "hidden",
+  "takesAdapters",
+  "takesWeights",
+  "recorded",
 ] as const satisfies readonly (keyof PluginIdentity)[];
 
 /**

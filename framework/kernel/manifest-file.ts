@@ -105,9 +105,13 @@ const optional: readonly [key: keyof PluginIdentity, holds: (value: unknown) => 
   ["pure", (value) => typeof value === "boolean", "true or false"],
   ["needs", (value) => Array.isArray(value) && value.every((need) => typeof need === "string"), "a list of texts"],
   ["rejected", (value) => value === 0 || value === 1 || value === "many", '0, 1 or "many"'],
+  ["reads", (value) => value === "text" || value === "structure", '"text" or "structure"'],
+  ["measures", (value) => value === true, "true"],
   ["tunable", (value) => value === true, "true"],
   ["hidden", (value) => value === true, "true"],
   ["takesAdapters", (value) => value === true || isRecord(value), "true or an object of options"],
+  ["takesWeights", isRecord, "an object of options"],
+  ["recorded", (value) => value === true, "true"],
 ];
 
 function isOptions(value: unknown): boolean {

@@ -71,7 +71,7 @@ export class RewardBatches {
     const { lists } = this.study.data;
     const { progress, signal } = this.study.context;
     const pairs = texts.flatMap(({ user }, text) =>
-      this.reward.reads === "text" || unmeasured?.[text] === 1 ? [] : (this.listsOf.get(user) ?? []).map((list) => ({ list, text })),
+      this.reward.reads !== undefined || unmeasured?.[text] === 1 ? [] : (this.listsOf.get(user) ?? []).map((list) => ({ list, text })),
     );
     const numbers = Int32Array.from(pairs, ({ list }) => list);
     const text = Int32Array.from(pairs, ({ text }) => text);
@@ -89,7 +89,7 @@ export class RewardBatches {
   private unmeasured(texts: readonly UserText[]): Uint8Array | null {
     const { measures, reads } = this.reward;
     if (measures === undefined) return null;
-    const rewarded = texts.flatMap(({ user }, text) => (reads === "text" || this.listsOf.has(user) ? [text] : []));
+    const rewarded = texts.flatMap(({ user }, text) => (reads !== undefined || this.listsOf.has(user) ? [text] : []));
     const keep = Math.max(measures.least, Math.ceil(measures.share * rewarded.length));
     const left = new Uint8Array(texts.length);
     const order = createRng(this.study.spec.protocol.seed, "measured texts").shuffle(rewarded);

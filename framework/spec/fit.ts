@@ -1,4 +1,5 @@
 /** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
+import type { SpecSection } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
 import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
 import { takesAdapters } from "./options.js";
@@ -9,11 +10,13 @@ import type { PlainFault } from "./validate.js";
 export type Rejected = 0 | 1 | "many";
 
 export function misfits(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const found = [textMisfit, tuningMisfit, feedbackMisfit, samplesMisfit, samplerMisfit].map((misfitOf) => misfitOf(spec, registry));
+  const found = [textMisfit, tuningMisfit, feedbackMisfit, samplesMisfit, structureMisfit, samplerMisfit].map((misfitOf) =>
+    misfitOf(spec, registry),
+  );
   return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
 }
 
-interface Misfit {
+export interface Misfit {
   readonly pointer: string;
   readonly message: string;
   readonly expected: string;
@@ -72,6 +75,23 @@ function samplesMisfit({ alignment, sampling }: Spec, registry: Registry): Misfi
   };
 }
 
+/** Under the gate only texts in the whole structure are compared: as far as they keep it, they are alike. */
+function structureMisfit(spec: Spec, registry: Registry): Misfit | null {
+  const { reward, sampling } = sectionsOf(spec, registry);
+  if (spec.alignment?.structure !== "gate" || reward === undefined || sampling?.entry.rejected === 0 || !readsStructure(reward))
+    return null;
+  return {
+    pointer: "/alignment/structure",
+    message: `with structure = "gate" only texts that keep the whole structure are compared, and "${reward.entry.name}" rewards all of them alike`,
+    expected: '"off" or "reward", or a reward that tells such texts apart',
+  };
+}
+
+function readsStructure(reward: NamedPlugin): boolean {
+  const parts = partsOf(reward);
+  return parts.length === 0 ? reward.entry.reads === "structure" : parts.every(readsStructure);
+}
+
 /** What samples in the place of an LLM that is tuned has to take its adapters. */
 function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | null {
   if (llm?.sampler === undefined || alignment === undefined) return null;
@@ -88,8 +108,7 @@ function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | n
 }
 
 function feedbackMisfit(spec: Spec, registry: Registry): Misfit | null {
-  const named = namedPlugins(spec, registry);
-  const [loss, sampling] = ["/loss", "/sampling"].map((section) => named.find(({ pointer }) => pointer === section));
+  const { loss, sampling } = sectionsOf(spec, registry);
   if (loss === undefined || sampling?.entry.rejected === undefined) return null; // a plugin that does not say: the assembled one will
   return rejectedMisfit(takenBy(loss), sampling.entry.rejected);
 }
@@ -114,6 +133,12 @@ export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null 
     message: "the sampling strategy gives several rejected texts, but the loss takes pairs",
     expected: 'a loss that needs "listwise", or a strategy that makes pairs',
   };
+}
+
+type Sections = Readonly<Partial<Record<SpecSection, NamedPlugin>>>;
+
+function sectionsOf(spec: Spec, registry: Registry): Sections {
+  return Object.fromEntries(namedPlugins(spec, registry).map((plugin) => [plugin.pointer.slice(1), plugin]));
 }
 
 /** The most demanding of the loss and those within it. */

@@ -30,7 +30,7 @@ function named(kind: PluginKind, reference: PluginReference, registry: Registry,
 }
 
 /** The plugin and all within it, at any depth. */
-function withInner(plugin: NamedPlugin): readonly NamedPlugin[] {
+export function withInner(plugin: NamedPlugin): readonly NamedPlugin[] {
   return [plugin, ...plugin.within.flatMap(withInner)];
 }
 

@@ -47,12 +47,20 @@ function strict(schema: unknown): unknown {
   return copy;
 }
 
+type Values = Readonly<Record<string, unknown>>;
+
 /** Whether an LLM with these options can write with an adapter that was tuned elsewhere. */
-export function takesAdapters(
-  { takesAdapters: when }: Pick<PluginIdentity, "takesAdapters">,
-  options: Readonly<Record<string, unknown>>,
-): boolean {
-  return when === true || (when !== undefined && Object.entries(when).every(([key, value]) => options[key] === value));
+export function takesAdapters({ takesAdapters: when }: Pick<PluginIdentity, "takesAdapters">, options: Values): boolean {
+  return when === true || hold(when, options);
+}
+
+/** Whether an LLM with these options writes with the weights of the one that it samples for. */
+export function takesWeights({ takesWeights: when }: Pick<PluginIdentity, "takesWeights">, options: Values): boolean {
+  return hold(when, options);
+}
+
+function hold(wanted: Values | undefined, options: Values): boolean {
+  return wanted !== undefined && Object.entries(wanted).every(([key, value]) => options[key] === value);
 }
 
 export interface Annotated {

@@ -14,6 +14,7 @@ import { child } from "./json.js";
 import { didYouMean } from "./nearest.js";
 import { annotated, strictSchema } from "./options.js";
 import { partnerFaults } from "./partners.js";
+import { misplaced } from "./places.js";
 import { isObject, type Origin, originOf, originText, type SpecSource } from "./origins.js";
 import { referencesIn } from "./references.js";
 import type { PluginReference, Spec } from "./types.js";
@@ -48,7 +49,7 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
     for (const { kind, reference, pointer } of referencesIn<unknown>(draft)) resolver.reference(kind, reference, pointer);
     if (resolver.faults.length === 0) {
       const whole = draft as unknown as Spec;
-      resolver.add([...conflicts(whole), ...misfits(whole, registry), ...partnerFaults(whole, registry)]);
+      resolver.add([...conflicts(whole), ...misfits(whole, registry), ...partnerFaults(whole, registry), ...misplaced(whole, registry)]);
     }
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);

@@ -20,11 +20,13 @@ import { finite, noLeak, normal } from "./tensors.js";
 function declares(subject: Subject<PreferenceLoss | SamplingStrategy | Reward>): () => Promise<void> {
   return () =>
     withPlugin(subject, (product) => {
-      const { needs, rejected, options } = identityOfSubject(subject);
+      const { needs, rejected, reads, measures, options } = identityOfSubject(subject);
       if (annotated(options, subject.options, "pluginKind").length > 0) return; // what the plugins within need comes on top
       if (needs !== undefined)
         for (const need of product.needs) assert.ok(needs.includes(need), `"${need}" is missing from the decorator's needs`);
       if (rejected !== undefined) assert.equal(rejected, (product as { rejected?: unknown }).rejected, "`rejected` of decorator and class");
+      assert.equal(reads, (product as Partial<Reward>).reads, "`reads` of decorator and class");
+      assert.equal(measures === true, "measures" in product, "`measures` of decorator and class");
     });
 }
 
@@ -227,7 +229,7 @@ function calibratedBatch(order?: readonly number[]): RewardBatch {
 
 export function rewardContract(subject: Subject<Reward>, runner?: Runner): void {
   const rewards = (batch: RewardBatch) => withPlugin(subject, async (reward) => [...(await reward.reward(batch))]);
-  const readsText = () => withPlugin(subject, ({ reads }) => reads === "text");
+  const readsText = () => withPlugin(subject, ({ reads }) => reads !== undefined);
   const checks = {
     "says what it needs": () =>
       withPlugin(subject, ({ needs }) => {

@@ -11,7 +11,7 @@ import type {
   TunablePolicy,
 } from "../contracts/llm.js";
 import type { TextEncoder } from "../contracts/recommender.js";
-import { takesAdapters } from "../spec/options.js";
+import { takesAdapters, takesWeights } from "../spec/options.js";
 import { identityChecks } from "./identity.js";
 import { identityOfSubject, type Runner, type Subject, suite, withPlugin } from "./subject.js";
 import { finite, noLeak } from "./tensors.js";
@@ -139,6 +139,22 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
     }),
     "takes adapters as its identity says": prepared(async (llm) => {
       assert.equal(typeof llm.useAdapter === "function", takesAdapters(identityOfSubject(subject), subject.options ?? {}));
+    }),
+    "takes another's weights as its identity says": () =>
+      withPlugin(subject, (llm) => {
+        assert.equal(typeof llm.useModel === "function", takesWeights(identityOfSubject(subject), subject.options ?? {}));
+      }),
+    "has to learn from dialogues where its decorator says so, and nowhere else": () =>
+      withPlugin(subject, async (llm) => {
+        const { needs = [] } = identityOfSubject(subject);
+        const unschooled = llm.prepare({ dialogues: [] });
+        await (needs.includes("dialogues") ? assert.rejects(unschooled) : unschooled);
+      }),
+    "gives the same whatever it is asked, where its decorator says that its texts are on record": prepared(async (llm) => {
+      if (identityOfSubject(subject).recorded !== true) return;
+      const asked = (content: string) =>
+        llm.generate([{ user: "1", messages: [{ role: "user", content }], samples: 1, seed: 1 }], parameters);
+      assert.deepEqual(await asked("What does 1 prefer?"), await asked("Which answer is better, A or B?"));
     }),
     "tells how it reads a chat, where it can: the same twice, likelihoods of the completion's tokens alone": prepared(async (llm) => {
       const [first, again, longer] = [await llm.probe?.(user("1"), "Genre: Drama"), await llm.probe?.(user("1"), "Genre: Drama"), await llm.probe?.(user("12"), "Genre: Drama")]; // biome-ignore format: one line

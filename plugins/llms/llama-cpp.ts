@@ -63,6 +63,7 @@ const contextStep = 256;
   summary: "llama.cpp in this process, on a GGUF file: samples beside an LLM that is tuned here (needs node-llama-cpp)",
   source: "llama.cpp through node-llama-cpp 3.22.1; top-p counts before the temperature, as everywhere in llama.cpp",
   takesAdapters: true,
+  takesWeights: { model: null },
   options: {
     type: "object",
     properties: {

@@ -21,6 +21,7 @@ interface ReplayOptions {
   version: "1.0.0",
   summary: "Texts that were written elsewhere, found by user: a JSONL of {user, text}, or KAR's JSON of {user: {prompt, answer}}",
   source: "KAR, arXiv 2306.10933 (its published knowledge files); JSON Lines",
+  recorded: true,
   options: {
     type: "object",
     required: ["path"],

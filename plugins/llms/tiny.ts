@@ -56,6 +56,7 @@ interface Prepared {
   version: "1.0.1",
   summary: "A small Llama-form decoder with a tokenizer of its own, trained by the run on its dialogues",
   source: "Llama: Touvron et al. 2023, arXiv 2302.13971; grouped-query attention, RoPE, RMSNorm, SwiGLU; byte-level BPE",
+  needs: ["dialogues"],
   tunable: true,
   hidden: true,
   options: {

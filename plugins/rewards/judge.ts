@@ -18,6 +18,7 @@ const needs = ["prompts", "calibration"] as const;
   source:
     "Zheng et al. 2023, arXiv 2306.05685, sections 3.1 (pairwise comparison) and 3.4 (swapped positions); Lee et al. 2023, arXiv 2309.00267 (RLAIF)",
   needs,
+  reads: "text",
   options: {
     type: "object",
     required: ["llm"],

@@ -35,6 +35,7 @@ const needs = ["vectors", "states"] as const;
   source:
     "Ziegler et al. 2019, arXiv 1909.08593 (reward models on frozen features); the user's mean as a baseline, shrunk as in James & Stein 1961",
   needs,
+  measures: true,
   options: {
     type: "object",
     properties: {
@@ -78,7 +79,7 @@ const needs = ["vectors", "states"] as const;
 export class Learned implements Reward {
   readonly needs: readonly RewardNeed[];
   readonly measures: { readonly share: number; readonly least: number };
-  readonly reads?: "text";
+  readonly reads?: "text" | "structure";
 
   constructor(@options() private readonly options: LearnedOptions) {
     this.needs = [...new Set([...needs, ...options.reward.needs])];

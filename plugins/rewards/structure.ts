@@ -7,10 +7,11 @@ import { plugin, type Reward, type RewardBatch } from "rlrf4rec";
   summary: "Share of the asked aspects that a text answers exactly once, whatever it says; best as a part of `weighted`",
   source: "RLRF4Rec, arXiv 2410.05939: response to instructions, as the structure rate",
   pure: true,
+  reads: "structure",
 })
 export class Structure implements Reward {
   readonly needs = [] as const;
-  readonly reads = "text";
+  readonly reads = "structure";
 
   reward({ texts }: RewardBatch): Float64Array {
     return Float64Array.from(texts, ({ structureRate }) => structureRate);

@@ -43,10 +43,11 @@ const needs = ["calibration"] as const;
 })
 export class Weighted implements Reward {
   readonly needs: readonly RewardNeed[];
-  readonly reads?: "text";
+  readonly reads?: "text" | "structure";
 
   constructor(@options() private readonly options: WeightedOptions) {
-    if (options.rewards.every(({ reward }) => reward.reads === "text")) this.reads = "text";
+    const reads = new Set(options.rewards.map(({ reward }) => reward.reads));
+    if (!reads.has(undefined)) this.reads = reads.has("text") ? "text" : "structure";
     this.needs = [...new Set([...(options.standardise ? needs : []), ...options.rewards.flatMap(({ reward }) => reward.needs)])];
   }
 

@@ -81,6 +81,61 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsOf(nested, plugin("all-pairs")), conflictAt("/sampling"));
   });
 
+  it("a reward of texts is not lifted, at whatever depth", () => {
+    const judge = plugin("judge", { llm: plugin("openai", { baseUrl: "http://127.0.0.1:1/v1", model: "m" }) });
+    const weighted = (...rewards: object[]) => plugin("weighted", { rewards: rewards.map((reward) => ({ reward })) });
+    const lift = (reward: object) => plugin("lift", { reward });
+    for (const reward of [judge, lift(plugin("map")), weighted(lift(plugin("map")), plugin("structure")), lift(weighted(plugin("mrr")))])
+      assert.deepEqual(faultsWith({ reward }), []);
+    assert.deepEqual(faultsWith({ reward: lift(judge) }), conflictAt("/reward/options/reward/plugin"));
+    const [nested] = conflictAt("/reward/options/rewards/0/reward/options/reward/options/rewards/1/reward/plugin");
+    assert.deepEqual(faultsWith({ reward: weighted(lift(weighted(plugin("ndcg"), plugin("structure")))) }), [nested]);
+  });
+
+  it("a reward that measures a share stands around others, not within one", () => {
+    const weighted = { rewards: [{ reward: plugin("ndcg") }, { reward: plugin("learned") }] };
+    assert.deepEqual(
+      faultsWith({ reward: plugin("learned", { reward: plugin("weighted", { rewards: [{ reward: plugin("lift") }] }) }) }),
+      [],
+    );
+    assert.deepEqual(faultsWith({ reward: plugin("weighted", weighted) }), conflictAt("/reward/options/rewards/1/reward/plugin"));
+    for (const outer of ["lift", "learned"])
+      assert.deepEqual(faultsWith({ reward: plugin(outer, { reward: plugin("learned") }) }), conflictAt("/reward/options/reward/plugin"));
+  });
+
+  it("a judge answers what it is asked, with a model of its own", () => {
+    const judged = (llm: object) => faultsWith({ reward: plugin("learned", { reward: plugin("judge", { llm }) }) });
+    const at = (place: string) => conflictAt(`/reward/options/reward/options/llm/${place}`);
+    assert.deepEqual(judged(plugin("causal-lm")), []);
+    assert.deepEqual(judged(plugin("llama-cpp")), []);
+    assert.deepEqual(judged(plugin("tiny")), at("plugin"));
+    assert.deepEqual(judged(plugin("replay", { path: "x.jsonl" })), at("plugin"));
+    assert.deepEqual(judged(plugin("llama-cpp", { model: null })), at("options"));
+  });
+
+  it("an LLM's own weights are there to be taken, and its dialogues are its own", () => {
+    const borrower = plugin("llama-cpp", { model: null });
+    assert.deepEqual(faultsWith({ llm: { ...plugin("tiny"), sampler: borrower } }), []);
+    assert.deepEqual(faultsWith({ ...untuned, llm: borrower }), conflictAt("/llm/options"));
+    const recorded = plugin("replay", { path: "x.jsonl" });
+    assert.deepEqual(faultsWith({ ...untuned, llm: { ...recorded, sampler: borrower } }), conflictAt("/llm/sampler/options"));
+    assert.deepEqual(
+      faultsWith({ ...untuned, llm: { ...plugin("causal-lm"), sampler: plugin("tiny") } }),
+      conflictAt("/llm/sampler/plugin"),
+    );
+  });
+
+  it("texts that all keep the structure are not told apart by it", () => {
+    const weighted = (...names: string[]) => plugin("weighted", { rewards: names.map((name) => ({ reward: plugin(name) })) });
+    const aligned = (structure: string) => ({ alignment: { ...(quickstart.alignment as object), structure } });
+    for (const reward of [plugin("structure"), weighted("structure"), plugin("learned", { reward: weighted("structure", "structure") })]) {
+      assert.deepEqual(faultsWith({ reward }), conflictAt("/alignment/structure"));
+      assert.deepEqual(faultsWith({ reward, ...aligned("off") }), []);
+    }
+    assert.deepEqual(faultsWith({ reward: plugin("structure"), loss: plugin("sft"), sampling: plugin("rejection") }), []);
+    assert.deepEqual(faultsWith({ reward: weighted("structure", "ndcg") }), []);
+  });
+
   it("in every combination of how many rejected texts there are", () => {
     const counts: readonly Rejected[] = [0, 1, "many"];
     const fits = counts.map((takes) => counts.map((gives) => rejectedMisfit(takes, gives) === null));

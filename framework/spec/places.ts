@@ -1,0 +1,62 @@
+/** What may stand where: rewards within rewards, language models elsewhere than in their section. Registry entries tell: no plugin is imported. */
+import type { Registry } from "../kernel/registry.js";
+import type { Misfit } from "./fit.js";
+import { type NamedPlugin, namedPlugins, partsOf, withInner } from "./named-plugins.js";
+import { takesWeights } from "./options.js";
+import type { Spec } from "./types.js";
+import type { PlainFault } from "./validate.js";
+
+export function misplaced(spec: Spec, registry: Registry): readonly PlainFault[] {
+  const named = namedPlugins(spec, registry);
+  const rewards = named.filter(({ entry }) => entry.kind === "reward").flatMap((reward) => [...shares(reward), ...unheard(reward)]);
+  const llms = named.filter(({ entry }) => entry.kind === "llm").flatMap((llm) => strangeLlm(llm, named));
+  return [...rewards, ...llms].map((fault) => ({ code: "RLRF_SPEC_CONFLICT", ...fault }));
+}
+
+/** Which texts a reward may leave to its prediction is said to the spec's own reward alone. */
+function shares(outer: NamedPlugin): readonly Misfit[] {
+  return partsOf(outer)
+    .filter(({ entry }) => entry.measures)
+    .map(({ entry, pointer }) => ({
+      pointer: `${pointer}/plugin`,
+      message: `the reward "${entry.name}" measures a share of the texts and predicts the others, but within "${outer.entry.name}" it would have to measure all`,
+      expected: `"${entry.name}" around "${outer.entry.name}", or in its place the reward that it predicts`,
+    }));
+}
+
+/** What a text is does not depend on what the recommender hears, so a difference of the two leaves nothing of it. */
+function unheard(outer: NamedPlugin): readonly Misfit[] {
+  if (!outer.entry.needs?.includes("neutral")) return [];
+  return partsOf(outer)
+    .flatMap(withInner)
+    .filter(({ entry }) => entry.kind === "reward" && entry.reads !== undefined)
+    .map(({ entry, pointer }) => ({
+      pointer: `${pointer}/plugin`,
+      message: `the reward "${entry.name}" looks at the text and not at the recommender's ranking, so within "${outer.entry.name}" it is always 0`,
+      expected: "a reward of the ranking (ndcg, map, mrr, log-likelihood)",
+    }));
+}
+
+const ready = "an llm that is there already (causal-lm, llama-cpp, openai)";
+
+function strangeLlm({ entry, reference, pointer }: NamedPlugin, named: readonly NamedPlugin[]): readonly Misfit[] {
+  const [own, sampler] = ["/llm", "/llm/sampler"].map((place) => pointer === place);
+  const name = `the llm "${entry.name}"`;
+  const faults: Misfit[] = [];
+  if (entry.needs?.includes("dialogues") && !own)
+    faults.push({
+      pointer: `${pointer}/plugin`,
+      message: `${name} learns to write from the run's dialogues, which the spec's own llm alone is given`,
+      expected: ready,
+    });
+  if (entry.recorded && !own && !sampler)
+    faults.push({ pointer: `${pointer}/plugin`, message: `${name} gives texts on record, whatever it is asked`, expected: ready });
+  const llm = named.find((plugin) => plugin.pointer === "/llm")?.entry;
+  if (takesWeights(entry, reference.options) && !(sampler && llm?.tunable))
+    faults.push({
+      pointer: `${pointer}/options`,
+      message: `${name} takes the weights of the llm that it samples for, and ${sampler ? `"${llm?.name}" has none to give` : "here there is none"}`,
+      expected: "a model of its own in its options",
+    });
+  return faults;
+}
