@@ -56,6 +56,11 @@ export interface Reward {
   readonly needs: readonly RewardNeed[];
   /** Only the text is looked at, or only how far it keeps the structure, and every text has a reward: no list is ranked. Absent: the rankings are. */
   readonly reads?: "text" | "structure";
+  /**
+   * The standard deviation of its values, where calibration texts do not tell it because they are all alike to the head: what a sum of rewards
+   * then divides by. Absent: 1.
+   */
+  readonly spread?: number;
   /** The texts that are measured, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
   readonly measures?: { readonly share: number; readonly least: number };
   /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text alone */

@@ -46,6 +46,8 @@ const needs = ["prompts", "calibration"] as const;
 export class Judge implements Reward {
   readonly needs = needs;
   readonly reads = "text";
+  /** Of a verdict, which is 0 or 1: calibration texts are what is compared with, and so are always worth a half. */
+  readonly spread = 0.5;
   private prepared: Promise<void> | undefined;
 
   constructor(@options() private readonly options: JudgeOptions) {}

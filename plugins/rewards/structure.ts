@@ -12,6 +12,8 @@ import { plugin, type Reward, type RewardBatch } from "rlrf4rec";
 export class Structure implements Reward {
   readonly needs = [] as const;
   readonly reads = "structure";
+  /** The largest of a share: calibration texts may all keep the structure (those of the template do). */
+  readonly spread = 0.5;
 
   reward({ texts }: RewardBatch): Float64Array {
     return Float64Array.from(texts, ({ structureRate }) => structureRate);

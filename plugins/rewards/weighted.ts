@@ -10,7 +10,7 @@ const needs = ["calibration"] as const;
 @plugin({
   kind: "reward",
   name: "weighted",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "Weighted sum of other rewards, each brought to mean 0 and standard deviation 1",
   source: "Linear scalarisation of standardised objectives (Marler & Arora 2010, doi 10.1007/s00158-009-0460-7)",
   pure: true,
@@ -36,7 +36,7 @@ const needs = ["calibration"] as const;
         type: "boolean",
         default: true,
         description:
-          "Subtract a reward's mean and divide by its standard deviation, over the texts that the reward model has learnt to hear.",
+          "Subtract a reward's mean and divide by its standard deviation, over the texts that the reward model has learnt to hear; where those are all alike to it (they always are to `judge`), by a spread that the reward names: 0.5 for `judge` and `structure`, else 1.",
       },
     },
   },
@@ -53,7 +53,7 @@ export class Weighted implements Reward {
 
   /**
    * sum_i w_i (r_i - mean_i) / sd_i. Mean and deviation are those of the texts that the reward model has learnt to hear, for the users it scores:
-   * the same for every batch, so that texts of different policies can be compared. A reward that is constant there is only centred.
+   * the same for every batch, so that texts of different policies can be compared. For a reward that is constant there, sd_i is its own `spread`.
    */
   async reward(batch: RewardBatch): Promise<Float64Array> {
     const sums = new Float64Array(batch.texts.length);
@@ -69,9 +69,10 @@ export class Weighted implements Reward {
     if (!this.options.standardise) return { mean: 0, deviation: 1 };
     if (calibration === undefined) throw new Error('a reward that reads calibration texts has "calibration" in its needs');
     const values = (await reward.reward({ ...calibration, calibration })).filter((value) => !Number.isNaN(value));
-    if (values.length === 0) return { mean: 0, deviation: 1 };
+    const { spread = 1 } = reward;
+    if (values.length === 0) return { mean: 0, deviation: spread };
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-    return { mean, deviation: deviation < 1e-9 ? 1 : deviation };
+    return { mean, deviation: deviation < 1e-9 ? spread : deviation };
   }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { RewardBatch } from "../../../framework/contracts/feedback.js";
 import type { GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
 import { Judge } from "../../../plugins/rewards/judge.js";
+import { Weighted } from "../../../plugins/rewards/weighted.js";
 
 const options = { votes: 1, temperature: 0, question: "Which one?", maxTokens: 4 };
 
@@ -63,6 +64,15 @@ describe("judge reward", () => {
     const unasked = new Model(() => "A");
     assert.deepEqual(await rewardsOf(unasked, batch(["a rival "])), [0.5]);
     assert.equal(unasked.seen.length, 0);
+  });
+
+  it("has the spread of a verdict in a weighted sum, for it is always a half on the texts that it compares with", async () => {
+    const judge = new Judge({ ...options, llm: new Model((a, b) => (a.length > b.length ? "A" : "B")) });
+    const weighted = new Weighted({ rewards: [{ reward: judge, weight: 2 }], standardise: true });
+    const given = batch(["a much longer text", "x", "a rival"]);
+    const { calibration, prompts = [] } = given;
+    const values = await weighted.reward({ ...given, ...(calibration && { calibration: { ...calibration, prompts } }) });
+    assert.deepEqual([...values], [2, -2, 0]); // 2 (1 - 0.5) / 0.5, …
   });
 
   it("reads verdicts in their usual forms", async () => {

@@ -105,7 +105,7 @@ describe("rewards", () => {
       { rewards: [{ reward: { plugin: "structure" } }] },
       { ...given, calibration: batch([], [1, 1, 1]) },
     );
-    assert.deepEqual(constant, [0, -0.5, -1]); // no deviation to divide by
+    assert.deepEqual(constant, [0, -1, -2]); // no deviation to divide by: its spread of a half
   });
 
   it("nested rewards need what those within need", () =>
