@@ -128,6 +128,7 @@ export class RewardModels {
 
   private inputs(texts: readonly UserText[]) {
     const { context, parts, spec, dataKey, data } = this.study;
+    const { needs, reads } = this.reward;
     return {
       data: dataKey,
       reward: parts.identities.reward,
@@ -138,7 +139,12 @@ export class RewardModels {
       engine: context.engine.name,
       ties: spec.protocol.ties,
       texts: texts.map(({ user, parsed }) => [user, parsed.canonical, parsed.structureRate]),
-      ...(this.reward.needs.includes("prompts") && { prompt: spec.prompt, heard: this.heard.texts, raw: texts.map(({ text }) => text) }),
+      ...(needs.includes("prompts") && { prompt: spec.prompt }),
+      // A reward that looks at texts, or compares with others, sees more of them than the recommender hears.
+      ...((reads === "text" || needs.some((need) => need === "prompts" || need === "calibration")) && {
+        heard: this.heard.texts,
+        raw: texts.map(({ text }) => text),
+      }),
     };
   }
 
