@@ -3,17 +3,15 @@ import { type BetaOption, betaOption, column, logRatios, options, type Preferenc
 interface RecPoOptions extends BetaOption {
   readonly lambda: number;
   readonly margin: "ratio" | "log";
+  readonly floor: number;
 }
 
 const needs = ["reference", "rewards", "listwise"] as const;
 
-/** Rewards of a rejected text (or 1 + their difference) below this count as this: a reward of 0 would ask for an infinite margin. */
-const smallestReward = 1e-6;
-
 @plugin({
   kind: "loss",
   name: "rec-po",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "Softmax DPO with a margin for each rejected text, the larger the better the chosen text's reward is",
   source: "Ouyang et al. 2025, arXiv 2506.02261 (RecPO)",
   pure: true,
@@ -28,6 +26,14 @@ const smallestReward = 1e-6;
         default: "ratio",
         description: "m of rewards w and d: w / d, for rewards from 0 up, or log(1 + w - d).",
         worksWith: { ratio: { reward: { ndcg: {}, map: {}, mrr: {}, structure: {}, judge: {} } } },
+      },
+      floor: {
+        type: "number",
+        exclusiveMinimum: 0,
+        default: 0.1,
+        unit: "reward",
+        description:
+          "A rejected text's reward (in log: 1 + the difference) below this counts as this. Ours: the paper's ratio is of positive ratings, but NDCG@5 is often 0, which would ask for an infinite margin.",
       },
     },
   },
@@ -50,7 +56,8 @@ export class RecPo implements PreferenceLoss {
   private margins({ chosen, rejected }: PreferenceBatch): tf.Tensor {
     if (chosen.rewards === undefined || rejected.rewards === undefined) throw new Error('"rewards" is missing from the batch');
     const best = column(chosen.rewards);
-    if (this.options.margin === "ratio") return tf.div(best, tf.maximum(rejected.rewards, smallestReward));
-    return tf.log(tf.maximum(tf.add(1, tf.sub(best, rejected.rewards)), smallestReward));
+    const { margin, floor } = this.options;
+    if (margin === "ratio") return tf.div(best, tf.maximum(rejected.rewards, floor));
+    return tf.log(tf.maximum(tf.add(1, tf.sub(best, rejected.rewards)), floor));
   }
 }

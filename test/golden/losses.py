@@ -108,7 +108,7 @@ def pl_topk(b, o, frozen):
 
 def rec_po(b, o, frozen):
     w, d = b["rew_w"][:, None], b["rew_l"]
-    m = w / d if o["margin"] == "ratio" else np.log(1 + w - d)
+    m = w / np.maximum(d, o["floor"]) if o["margin"] == "ratio" else np.log(np.maximum(1 + w - d, o["floor"]))
     return softplus(log_sum_exp(o["beta"] * (v(b) - u(b)) + o["lambda"] * m))
 
 
@@ -212,8 +212,9 @@ VARIANTS = [
     ("pl-topk", {"beta": 1.0, "top": 1}),
     ("pl-topk", {"beta": 0.3, "top": 3}),
     ("pl-topk", {"beta": 0.3, "top": 20}),
-    ("rec-po", {"beta": 1.0, "lambda": 2.0, "margin": "ratio"}),
-    ("rec-po", {"beta": 1.0, "lambda": 2.0, "margin": "log"}),
+    ("rec-po", {"beta": 1.0, "lambda": 2.0, "margin": "ratio", "floor": 0.01}),  # below every reward here: the paper's own ratio
+    ("rec-po", {"beta": 1.0, "lambda": 2.0, "margin": "ratio", "floor": 0.2}),
+    ("rec-po", {"beta": 1.0, "lambda": 2.0, "margin": "log", "floor": 0.1}),
     ("dynamic-po", {"beta": 0.1, "margin": 6.0, "clusters": 3}),
     ("dynamic-po", {"beta": 1.0, "margin": 0.0, "clusters": 2}),
 ]

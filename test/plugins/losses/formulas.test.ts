@@ -256,6 +256,22 @@ describe("preference losses", () => {
         );
     }));
 
+  it("rec-po has margins of ordinary size where rewards are 0, as NDCG@5 often is", () =>
+    assertNoLeak(async () => {
+      const of = (options: Options) =>
+        withPlugin({ plugin: plugins.get("rec-po") as PluginClass<PreferenceLoss>, options: { ...options } }, (loss) =>
+          tf.tidy(() => {
+            const logProbs = tf.tensor2d([[-10, -10, -10]]);
+            const chosen = { logProbs: tf.tensor1d([-10]), reference: tf.tensor1d([-10]), rewards: tf.tensor1d([0.6]) };
+            return loss.loss({ chosen, rejected: { logProbs, reference: logProbs, rewards: tf.tensor2d([[0.3, 0.2, 0]]) } }).dataSync()[0] ?? Number.NaN; // biome-ignore format: one line
+          }),
+        );
+      const expected = (...margins: number[]) => Math.log1p(margins.reduce((sum, margin) => sum + Math.exp(margin), 0));
+      close([await of({})], [expected(2, 3, 6)], 1e-6); // 0.6 / 0.1
+      close([await of({ floor: 0.2 })], [expected(2, 3, 3)], 1e-6);
+      close([await of({ margin: "log" })], [expected(...[1.3, 1.4, 1.6].map(Math.log))], 1e-6);
+    }));
+
   it("say which need they were not given", async () => {
     const bare = () => ({ chosen: { logProbs: tf.tensor1d([-1]) }, rejected: { logProbs: tf.tensor2d([[-2]]) } });
     for (const [name, plugin] of plugins) {
