@@ -13,7 +13,7 @@ const needs = ["prompts", "calibration"] as const;
 @plugin({
   kind: "reward",
   name: "judge",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "How often a language model prefers the text to the one that the recommender has learnt to hear, asked in both orders",
   source:
     "Zheng et al. 2023, arXiv 2306.05685, sections 3.1 (pairwise comparison) and 3.4 (swapped positions); Lee et al. 2023, arXiv 2309.00267 (RLAIF)",
@@ -99,11 +99,20 @@ export class Judge implements Reward {
   }
 }
 
-/** 1 for answer A, 0 for answer B, a half for neither: the letter that the verdict begins with, or else the only one in it. */
+/** A letter alone, in whatever case. */
+const alone = /^[^\p{L}\p{N}]*([ab])[^\p{L}\p{N}]*$/iu;
+/** A verdict and then, if anything, its reason. The article ("A more precise one is B") is followed by a word. */
+const opening = /^[^\p{L}\p{N}]*(?:[Aa]nswer[^\p{L}\p{N}]+)?([AB])(?=\s*$|\s*\n|[^\p{L}\p{N}\s/-]|\s+[-–—]|\s+is\b)/u;
+/** What names both, or the one that the other is measured against. */
+const comparison = /\b[AB]\s*(?:and|or|[&/])\s*[AB]\b|\b(?:than|but|while|whereas)\s+[AB]\b/gu;
+/** A letter after a word or at the end of its clause, where no article stands. */
+const mention = /(?<=\p{L}\s+)[AB](?![\p{L}\p{N}]|-\p{L})|(?<![\p{L}\p{N}])[AB](?=\s*(?:$|\n|[^\p{L}\p{N}\s-]))/gu;
+
+/** 1 for answer A, 0 for answer B, a half for neither: the letter that the verdict begins with, or else the only one that it comes to. */
 function verdict(answer: string): number {
-  const begins = /^[^\p{L}\p{N}]*(?:answer\s+)?([AB])(?![\p{L}\p{N}])/iu.exec(answer)?.[1]?.toUpperCase();
-  const letters = new Set(answer.match(/(?<![\p{L}\p{N}])[AB](?![\p{L}\p{N}])/gu));
-  const letter = begins ?? (letters.size === 1 ? [...letters][0] : undefined);
+  const first = (alone.exec(answer) ?? opening.exec(answer))?.[1]?.toUpperCase();
+  const mentioned = new Set(answer.replace(comparison, "").match(mention));
+  const letter = first ?? (mentioned.size === 1 ? [...mentioned][0] : undefined);
   return letter === undefined ? 0.5 : Number(letter === "A");
 }
 
