@@ -2,12 +2,11 @@
 import { RlrfError } from "../errors.js";
 import type { Json } from "../spec/json.js";
 import { reselected } from "../sweep/report.js";
-import { parseSelection, type SelectionMetric, rulers, selectionValue } from "../sweep/selection.js";
+import { parseSelection, rulersOf, type SelectionMetric, selectionValue } from "../sweep/selection.js";
 import { chosenRuns, type ListedRun, type RunSource } from "./listed-run.js";
 import { specDifferences } from "./spec-differences.js";
 import { overlap } from "../spec/pointer.js";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import type { Spec } from "../spec/types.js";
 
 /** A run; or a point of a sweep, which is one run a seed. */
 export interface Candidate {
@@ -29,7 +28,7 @@ export interface Best {
 
 const form = /^(?:reward|(?:[A-Za-z0-9-]+\/)?(?:ndcg|map)@[1-9][0-9]*)$/;
 
-/** @param names none: all runs @throws RLRF_METRIC_NAME, RLRF_RUN_UNKNOWN, RLRF_COMPARE_LISTS */
+/** @param names none: all runs @throws RLRF_METRIC_NAME, RLRF_RUN_UNKNOWN, RLRF_COMPARE_LISTS, RLRF_COMPARE_FILE */
 export async function bestOf(source: RunSource, names: readonly string[], wanted?: string): Promise<Best> {
   if (wanted !== undefined && !form.test(wanted))
     throw new RlrfError("RLRF_METRIC_NAME", {
@@ -91,7 +90,8 @@ async function pointsOf(
 
 /** Figures on different users or lists, or rewards of different models, cannot be ranked. */
 async function mustBeComparable(candidates: readonly Candidate[], selection: SelectionMetric, source: RunSource): Promise<void> {
-  const runs = candidates.flatMap((candidate) => (candidate.selection === null ? [] : candidate.runs));
+  const ranked = candidates.filter((candidate) => candidate.selection !== null);
+  const runs = ranked.flatMap((candidate) => candidate.runs);
   const digests = new Map(runs.map((run) => [run.listsDigest, run.id]));
   if (digests.size > 1)
     throw new RlrfError("RLRF_COMPARE_LISTS", {
@@ -100,14 +100,18 @@ async function mustBeComparable(candidates: readonly Candidate[], selection: Sel
       expected: "runs of one data set under one protocol",
       hint: "name the runs, or the sweep, that are to be ranked",
     });
-  const sweeps = new Set(candidates.map(({ id }) => id.slice(0, id.lastIndexOf("/"))));
-  if (selection.kind !== "reward" || (sweeps.size === 1 && !sweeps.has(""))) return; // a sweep has seen to that itself
-  const specs: unknown[] = [];
-  for (const run of runs) specs.push(JSON.parse(await readFile(join(await source.folder(run), "spec.json"), "utf8")));
-  const apart = specDifferences(specs).find(({ pointer }) => [...rulers.reward, "/llm"].some((section) => overlap(pointer, section)));
+  if (selection.kind !== "reward") return;
+  const specs = new Map<ListedRun, Spec>();
+  for (const run of runs) specs.set(run, await source.spec(run));
+  // Seed by seed: the seeds of one point differ, and may.
+  const bySeed = ranked.map((candidate) => Object.fromEntries(candidate.runs.map((run, seed) => [seed, specs.get(run)])));
+  const rulers = rulersOf("reward", [...specs.values()]);
+  const apart = specDifferences(bySeed)
+    .map(({ pointer }) => pointer.replace(/^\/\d+/, "") || "/seeds")
+    .find((pointer) => rulers.some((section) => overlap(pointer, section)));
   if (apart !== undefined)
     throw new RlrfError("RLRF_COMPARE_LISTS", {
-      message: `the runs differ in ${apart.pointer}, so their rewards are not of the same reward models and users`,
+      message: `the runs differ in ${apart}, so their rewards are not of the same reward models and users`,
       where: source.place,
       expected: "a metric on valid users, or runs with the same reward",
     });

@@ -1,6 +1,7 @@
 /** A run as lists of runs have it, wherever it lies: in a folder of runs, or on an MLflow server. */
 import { RlrfError } from "../errors.js";
 import { lastTold, type SelectionFigures } from "../sweep/selection.js";
+import type { Spec } from "../spec/types.js";
 import type { SweepReport } from "../sweep/report.js";
 
 /** "stopped": it was killed, or its machine was lost; its own command goes on with it. */
@@ -42,6 +43,8 @@ export interface RunSource {
   list(names?: readonly string[]): Promise<ListedRun[]>;
   /** A folder with the files that a comparison reads: spec.json and scores/. */
   folder(run: ListedRun): Promise<string>;
+  /** As it was resolved. @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON, RLRF_RUN_UNKNOWN */
+  spec(run: ListedRun): Promise<Spec>;
   /** @throws RLRF_SWEEP_FILE */
   sweep(run: ListedRun): Promise<SweepReport>;
   close(): Promise<void>;

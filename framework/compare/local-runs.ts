@@ -14,6 +14,7 @@ import { sweepName } from "../sweep/report.js";
 import { journalName } from "../track/journal.js";
 import { type JournalState, journalState } from "../track/state.js";
 import type { ListedRun, RunFigures, RunSource, RunState } from "./listed-run.js";
+import { readSpec } from "./read-run.js";
 
 const limitBytes = 4 * 2 ** 20;
 /** What a folder of a run, or of what is left of one, has at least one of. */
@@ -51,6 +52,10 @@ export class LocalRuns implements RunSource {
 
   async folder({ at }: ListedRun): Promise<string> {
     return at;
+  }
+
+  async spec({ at }: ListedRun): Promise<Spec> {
+    return (await readSpec(at)) as unknown as Spec;
   }
 
   sweep({ at }: ListedRun) {

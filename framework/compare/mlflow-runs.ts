@@ -3,11 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
+import type { Spec } from "../spec/types.js";
 import { makeFolder } from "../store/files.js";
 import { parseSweep } from "../sweep/read-report.js";
 import { sweepName } from "../sweep/report.js";
 import type { MlflowClient, MlflowRun } from "../track/mlflow.js";
 import type { ListedRun, RunFigures, RunSource, RunState } from "./listed-run.js";
+import { parseSpec } from "./read-run.js";
 
 const kinds = ["experiment", "sweep", "trial"] as const;
 const states: Readonly<Record<string, RunState>> = {
@@ -81,10 +83,18 @@ export class MlflowRuns implements RunSource {
     return own;
   }
 
-  async sweep({ at, id }: ListedRun) {
-    const bytes = await this.client.getArtifact(this.runOf(at), sweepName);
-    if (bytes === null) throw this.lacks(id, sweepName);
-    return parseSweep(bytes.toString("utf8"), `${sweepName} of ${id} at ${this.place}`);
+  async spec(run: ListedRun): Promise<Spec> {
+    return parseSpec(...(await this.textOf(run, "spec.json"))) as unknown as Spec;
+  }
+
+  async sweep(run: ListedRun) {
+    return parseSweep(...(await this.textOf(run, sweepName)));
+  }
+
+  private async textOf({ at, id }: ListedRun, path: string): Promise<[text: string, where: string]> {
+    const bytes = await this.client.getArtifact(this.runOf(at), path);
+    if (bytes === null) throw this.lacks(id, path);
+    return [bytes.toString("utf8"), `${path} of ${id} at ${this.place}`];
   }
 
   async close(): Promise<void> {

@@ -46,10 +46,7 @@ const scoresLimit = 4 * 2 ** 30;
 
 /** @param visit sees every line on the way @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
 export async function readRun(folder: string, visit: (arm: string, line: ScoreLine) => void = () => {}): Promise<ComparedRun> {
-  const specPath = join(folder, "spec.json");
-  await mustBeFile(specPath, specLimit);
-  const spec = parseJson(await readFile(specPath, "utf8"), specPath).value;
-  if (!isObject(spec)) throw broken(specPath, "a spec is a JSON object");
+  const spec = await readSpec(folder);
   const schema = await registrySchema("scores");
   const names = (await readdir(join(folder, "scores")).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
   const arms = new Map<string, ArmScores>();
@@ -66,6 +63,20 @@ export async function readRun(folder: string, visit: (arm: string, line: ScoreLi
   if (first === undefined) throw broken(join(folder, "scores"), "there are no scores: the run has not ended");
   const seeds = [...new Set([...arms.values()].flatMap(({ bySeed }) => [...bySeed.keys()]))].sort((a, b) => a - b);
   return { name: basename(folder), folder, spec, seeds, arms, length: first.length, lists: first.lists };
+}
+
+/** @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
+export async function readSpec(folder: string): Promise<ComparedRun["spec"]> {
+  const path = join(folder, "spec.json");
+  await mustBeFile(path, specLimit);
+  return parseSpec(await readFile(path, "utf8"), path);
+}
+
+/** @throws RLRF_COMPARE_FILE, RLRF_JSON */
+export function parseSpec(text: string, where: string): ComparedRun["spec"] {
+  const { value } = parseJson(text, where);
+  if (!isObject(value)) throw broken(where, "a spec is a JSON object");
+  return value;
 }
 
 export async function readArm(

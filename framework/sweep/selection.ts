@@ -20,7 +20,7 @@ export interface SelectionFigures {
 }
 
 /** Sections that decide what a reward means: its models learn by them. Trials that differ in one are measured with different rulers. */
-export const rulers = {
+const rulers = {
   reward: [
     "/dataset",
     "/protocol",
@@ -32,6 +32,7 @@ export const rulers = {
     "/prompt",
     "/seeds",
     "/alignment/rewardFolds",
+    "/alignment/hears",
     "/alignment/users",
     "/alignment/heldOut",
   ],
@@ -96,9 +97,14 @@ export function metricFaults(settings: SweepSettings, specs: readonly Spec[]): P
   return [];
 }
 
-function rulerOf({ axes }: SweepSettings, kind: SelectionMetric["kind"], specs: readonly Spec[]): string | undefined {
+/** The pointers of {@link rulers}; the recommender's part in a reward is by the LLM's own texts unless it hears the template's. */
+export function rulersOf(kind: SelectionMetric["kind"], specs: readonly Pick<Spec, "alignment">[]): readonly string[] {
   const heard = specs.every(({ alignment }) => alignment?.hears === "template");
-  const sections = kind === "reward" && !heard ? [...rulers.reward, "/llm", "/alignment/warmup"] : rulers[kind];
+  return kind === "reward" && !heard ? [...rulers.reward, "/llm", "/alignment/warmup"] : rulers[kind];
+}
+
+function rulerOf({ axes }: SweepSettings, kind: SelectionMetric["kind"], specs: readonly Spec[]): string | undefined {
+  const sections = rulersOf(kind, specs);
   return Object.keys(axes).find((pointer) => sections.some((section) => overlap(pointer, section)));
 }
 

@@ -38,7 +38,8 @@ const sweepOf = (trials: readonly TrialRow[], metric: string | null = "ndcg@5"):
 });
 
 function source(runs: readonly ListedRun[], sweep = sweepOf([])): RunSource {
-  return { place: "here", list: async () => [...runs], folder: async ({ at }) => at, sweep: async () => sweep, close: async () => {} };
+  const { folder, spec } = new LocalRuns("here");
+  return { place: "here", list: async () => [...runs], folder, spec, sweep: async () => sweep, close: async () => {} };
 }
 
 describe("the best of runs", () => {
@@ -95,6 +96,37 @@ describe("the best of runs", () => {
       const other = run("c", 0.3, { at: await make("c", 5) });
       await assertFails("RLRF_COMPARE_LISTS", () => bestOf(source([...runs, other]), [], "reward"), /differ in \/protocol\/window/);
       assert.equal((await bestOf(source(runs), [], "reward")).best?.id, "b");
+    });
+
+    it("asks that of runs that lie together, or are called alike, and of a sweep that chose by another metric", async () => {
+      const pair = async (a: string, b: string, more: Partial<ListedRun> = {}) => [
+        run(a, 0.2, { ...more, at: await make(a, 3) }),
+        run(b, 0.4, { ...more, at: await make(b, 5) }),
+      ];
+      for (const runs of [await pair("run-a", "run-b"), await pair("elsewhere/a", "elsewhere/b")])
+        await assertFails("RLRF_COMPARE_LISTS", () => bestOf(source(runs), [], "reward"), /differ in \/protocol\/window/);
+      const trials = [row("t1", 1), row("t2", 2)];
+      const all = [run("s", 0, { kind: "sweep" }), ...(await pair("s/t1", "s/t2", { kind: "trial" }))];
+      await assertFails("RLRF_COMPARE_LISTS", () => bestOf(source(all, sweepOf(trials)), ["s"], "reward"), /differ in \/protocol\/window/);
+    });
+
+    it("lets the seeds of a point differ, and asks for the same ones in each", async () => {
+      const trials = [row("t1-s1", 1), row("t1-s2", 1), row("t2-s1", 2), row("t2-s2", 2)];
+      const made = async (id: string, window: number) => run(`s/${id}`, 0.1, { kind: "trial", at: await make(id, window) });
+      const all = [run("s", 0, { kind: "sweep" }), await made("t1-s1", 3), await made("t1-s2", 4), await made("t2-s1", 3), await made("t2-s2", 4)]; // biome-ignore format: one line
+      assert.equal((await bestOf(source(all, sweepOf(trials)), ["s"], "reward")).best?.id, "s/t1-s1, t1-s2");
+      const single = run("single", 0.1, { at: await make("single", 3) });
+      await assertFails(
+        "RLRF_COMPARE_LISTS",
+        () => bestOf(source([...all, single], sweepOf(trials)), ["s", "single"], "reward"),
+        /differ in \/seeds/,
+      );
+    });
+
+    it("says of a damaged spec where it lies", async () => {
+      const runs = [run("a", 0.2, { at: await make("a", 3) }), run("b", 0.4, { at: await make("b", 3) })];
+      await writeFile(path("runs", "b", "spec.json"), "{");
+      await assertFails("RLRF_JSON", () => bestOf(source(runs), [], "reward"), /runs\/b\/spec\.json/);
     });
 
     it("knows a run's state from its journal and its lock", async () => {

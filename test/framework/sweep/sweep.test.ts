@@ -178,6 +178,10 @@ describe("sweep: faults", () => {
       { axes: { "/protocol/window": { values: [2, 3] } } },
       [/differ in \/protocol\/window are not measured by the same/],
     ],
+    "a reward of models that hear other texts": [
+      { axes: { "/alignment/hears": { values: ["policy", "template"] } } },
+      [/differ in \/alignment\/hears are not measured by the same/],
+    ],
     "no reward": [{ axes: { "/protocol/window": { values: [2, 3] } }, metric: "reward" }, [/not measured by the same/], baseSpec()],
     "a metric that is not reported": [{ axes: one, metric: "ndcg@9" }, [/ndcg@9 is not among protocol.metrics/]],
     "an arm that is not there": [{ axes: one, metric: "metadata/ndcg@5" }, [/not every trial has the arm "metadata"/]],
