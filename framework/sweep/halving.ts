@@ -26,7 +26,8 @@ export function rungsOf({ strategy, budget }: SweepSettings, points: number): Ru
   let left = points;
   for (let spent = from; spent <= to * (1 + 1e-9); spent *= factor) {
     const rounded = whole ? Math.round(spent) : Number(spent.toPrecision(6));
-    if (rounded !== rungs.at(-1)?.budget) rungs.push({ budget: rounded, points: left });
+    if (rounded === rungs.at(-1)?.budget) continue; // no rung of its own, so nothing is left behind
+    rungs.push({ budget: rounded, points: left });
     left = kept(left, factor);
   }
   return rungs;

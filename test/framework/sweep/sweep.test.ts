@@ -280,6 +280,8 @@ describe("sweep: halving", () => {
       [1, 2],
       "whole budgets that meet are one rung",
     );
+    const met = rungsOf(settings({ from: 1, to: 4, factor: 1.3 }), 27).map(({ points }) => points);
+    assert.deepEqual(met, [27, 20, 15, 11], "and leave points behind once");
   });
 
   it("keeps the best, of equals the first, and none that failed", () => {
