@@ -13,7 +13,7 @@ export const register: Register = (program) => {
     .option("--port <number>", "0: any that is free", whole(0, 65535), 8080)
     .option("--texts <sources>", "where a user's text comes from when the request has none, in this order", sources, [...textSources])
     .option("--llm-wait <seconds>", "that a request waits for the LLM before it goes on with the next source", seconds, 2)
-    .option("--llm-timeout <seconds>", "that the LLM may take over a text", whole(1, 3600), 60)
+    .option("--llm-timeout <seconds>", "in which the LLM has to end a text while it writes", whole(1, 3600), 60)
     .option("--llm-queue <count>", "texts that wait for the LLM", whole(1, 10_000), 64)
     .option("--max-body <bytes>", "of a request", whole(1, 64 << 20), 256 << 10)
     .option("--max-history <count>", "interactions of a request", whole(0, 100_000), 2_000)

@@ -12,7 +12,7 @@ import { type ErrorCode, type Fault, RlrfError } from "../errors.js";
 export interface WriterLimits {
   /** Texts asked for at once; what comes on top is refused. */
   readonly queue: number;
-  /** Milliseconds that a text may take once it was handed over. */
+  /** Milliseconds in which the process has to end a text while it writes; what waits for its turn takes none of them. */
   readonly timeout: number;
 }
 export interface TextOrder {
@@ -24,25 +24,31 @@ export interface TextOrder {
 export interface Order extends TextOrder {
   readonly id: number;
 }
-/** From the process. */
+/** From the process; `writing` when it takes orders up, `idle` when all of them are answered. */
 export type Report =
   | { readonly event: "ready" }
+  | { readonly event: "writing" }
+  | { readonly event: "idle" }
   | { readonly event: "text"; readonly id: number; readonly text: string }
   | { readonly event: "failed"; readonly id: number | null; readonly code: ErrorCode; readonly fault: Fault };
 
 interface Waiting {
-  readonly order: Order;
   readonly resolve: (text: string) => void;
   readonly reject: (error: RlrfError) => void;
-  timer?: NodeJS.Timeout;
 }
 
 /** Politer than the server, which answers people. */
 const priority = 10;
 const restartAfter = 1_000; // milliseconds
 
+const writerProgram = new URL("./writer-process.js", import.meta.url);
+
 export class Writer {
   private child: ChildProcess | null = null;
+  /** Whether the LLM is loaded: until then nothing is handed over. */
+  private ready = false;
+  /** Runs while the process writes, anew from every text that it has ended. */
+  private watch: NodeJS.Timeout | undefined;
   private readonly orders = new Map<number, Waiting>();
   private readonly byKey = new Map<string, Promise<string>>();
   private next = 0;
@@ -52,11 +58,12 @@ export class Writer {
     private readonly folder: string,
     private readonly limits: WriterLimits,
     private readonly logger: Logger,
+    private readonly program: URL,
   ) {}
 
   /** Resolves when the LLM is loaded. @param folder of the model @throws what loading it throws */
-  static async start(folder: string, limits: WriterLimits, logger: Logger): Promise<Writer> {
-    const writer = new Writer(folder, limits, logger);
+  static async start(folder: string, limits: WriterLimits, logger: Logger, program = writerProgram): Promise<Writer> {
+    const writer = new Writer(folder, limits, logger, program);
     try {
       await writer.launch();
       return writer;
@@ -70,11 +77,14 @@ export class Writer {
     return this.orders.size;
   }
 
-  /** @param key two orders of one key are one @returns null where too many wait already; a promise that is rejected when it fails */
+  /**
+   * @param key two orders of one key are one
+   * @returns null where too many wait already, or the LLM is being loaded again; a promise that is rejected when it fails
+   */
   write(key: string, order: TextOrder): Promise<string> | null {
     const same = this.byKey.get(key);
     if (same !== undefined) return same;
-    if (this.child === null || this.orders.size >= this.limits.queue) return null;
+    if (!this.ready || this.orders.size >= this.limits.queue) return null;
     const text = this.order({ ...order, id: this.next++ }).finally(() => this.byKey.delete(key));
     this.byKey.set(key, text);
     return text;
@@ -83,22 +93,19 @@ export class Writer {
   close(): void {
     this.closed = true;
     this.child?.kill("SIGKILL"); // it keeps nothing
-    this.child = null;
     this.abandon("the server is ending");
   }
 
   private order(order: Order): Promise<string> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { order, resolve, reject };
-      this.orders.set(order.id, waiting);
-      waiting.timer = setTimeout(() => this.overdue(), this.limits.timeout);
+      this.orders.set(order.id, { resolve, reject });
       this.child?.send(order);
     });
   }
 
   private launch(): Promise<void> {
     const { TF_NUM_INTRAOP_THREADS: _, ...env } = process.env; // the server's own
-    const child = fork(fileURLToPath(new URL("./writer-process.js", import.meta.url)), [this.folder], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
+    const child = fork(fileURLToPath(this.program), [this.folder], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
     this.child = child;
     return new Promise((resolve, reject) => {
       child.on("spawn", () => humble(child.pid as number)); // it was spawned, so it has one
@@ -108,28 +115,32 @@ export class Writer {
         if (this.child === child) this.died(signal ?? `status ${code}`);
       });
       child.on("message", (report: Report) => {
+        if (this.child !== child) return; // it was ended
+        if (report.event === "failed" && report.id === null) return reject(new RlrfError(report.code, report.fault)); // and ends
         if (report.event === "ready") resolve();
-        else if (report.event === "text") this.settle(report.id, ({ resolve: done }) => done(report.text));
-        else if (report.id === null) reject(new RlrfError(report.code, report.fault));
-        else this.settle(report.id, ({ reject: fail }) => fail(new RlrfError(report.code, report.fault)));
+        this.heard(report);
       });
     });
+  }
+
+  private heard(report: Report): void {
+    this.ready = true;
+    clearTimeout(this.watch);
+    if (report.event === "text") this.settle(report.id, ({ resolve }) => resolve(report.text));
+    if (report.event === "failed" && report.id !== null)
+      this.settle(report.id, ({ reject }) => reject(new RlrfError(report.code, report.fault)));
+    if (report.event === "ready" || report.event === "idle") return;
+    this.watch = setTimeout(() => this.child?.kill("SIGKILL"), this.limits.timeout); // and then it is started again
   }
 
   private settle(id: number, act: (waiting: Waiting) => void): void {
     const waiting = this.orders.get(id);
     if (waiting === undefined) return;
-    clearTimeout(waiting.timer);
     this.orders.delete(id);
     act(waiting);
   }
 
-  private overdue(): void {
-    this.child?.kill("SIGKILL"); // and then it is started again
-  }
-
   private died(how: string): void {
-    this.child = null;
     this.abandon(`the LLM's process ended (${how})`);
     if (this.closed) return;
     this.logger.warn("RLRF_SERVE_LLM", `the LLM's process ended (${how}) and is started again`);
@@ -139,6 +150,9 @@ export class Writer {
   }
 
   private abandon(why: string): void {
+    this.child = null;
+    this.ready = false;
+    clearTimeout(this.watch);
     for (const id of [...this.orders.keys()]) this.settle(id, ({ reject }) => reject(ended(why)));
   }
 }
