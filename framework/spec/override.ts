@@ -52,7 +52,9 @@ function step(place: Json, key: string, argument: string, value?: Json): Json {
     place[index] = value === undefined ? (place[index] ?? {}) : value;
     return place[index];
   }
-  if (!isObject(place)) throw wrong(argument, `"${key}" would be inside ${JSON.stringify(place)}`, "a path through objects and lists");
+  // Not what it is: a value that stands where a secret's variable belongs may be the secret.
+  const kind = place === null ? "null" : `a ${typeof place}`;
+  if (!isObject(place)) throw wrong(argument, `"${key}" would be inside ${kind}`, "a path through objects and lists");
   const next = value === undefined ? (place[key] ?? {}) : value;
   place[key] = next;
   return next;

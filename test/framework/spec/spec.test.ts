@@ -244,7 +244,7 @@ describe("--set", () => {
       ["__proto__.x=1", "RLRF_SPEC_SET", /not allowed/],
       ["list.5=1", "RLRF_SPEC_SET", /from 0 to 2/],
       ["list.x=1", "RLRF_SPEC_SET", /no place/],
-      ["text.x=1", "RLRF_SPEC_SET", /would be inside "word"/],
+      ["text.x=1", "RLRF_SPEC_SET", /"x" would be inside a string/],
       ["a={broken", "RLRF_JSON", /--set a:1:2/],
       ['a={"constructor": 1}', "RLRF_JSON", /not allowed/],
     ] as const)
