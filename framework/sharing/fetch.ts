@@ -5,7 +5,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { RlrfError } from "../errors.js";
 import { home } from "../setup/paths.js";
 import { fileError, makeFolder, writeAtomic } from "../store/files.js";
-import { gitClone, npmPack } from "./npm.js";
+import { gitClone, mustHoldNoCredentials, npmPack } from "./npm.js";
 import type { Project } from "./project.js";
 import { fetchFromStatic, staticRegistry } from "./static-registry.js";
 import { maxTarballBytes } from "./tar.js";
@@ -26,9 +26,11 @@ export interface Fetched {
   readonly resolved: string;
 }
 
-/** @throws RLRF_PACKAGE_FETCH, RLRF_PACKAGE_UNKNOWN, RLRF_PACKAGE_INTEGRITY, RLRF_PACKAGE_FORM, RLRF_FILE_… */
+/** @throws RLRF_USAGE, RLRF_PACKAGE_FETCH, RLRF_PACKAGE_UNKNOWN, RLRF_PACKAGE_INTEGRITY, RLRF_PACKAGE_FORM, RLRF_FILE_… */
 export async function fetchPackage(spec: string, project: Project, options: FetchOptions): Promise<Fetched> {
   const asked = spec.trim();
+  mustHoldNoCredentials(asked, "the package");
+  if (options.registry !== undefined) mustHoldNoCredentials(options.registry, "the registry");
   if (asked.startsWith("git+")) return await withTemporary(project, (temporary) => fromGit(asked, temporary, project, options));
   const path = pathOf(asked, project);
   if (path !== null) return await withTemporary(project, (temporary) => fromPath(path, temporary, project, options));

@@ -94,6 +94,19 @@ export async function gitClone(spec: string, target: string): Promise<string> {
   }
 }
 
+/** Locks and messages hold addresses as they were given. @throws RLRF_USAGE */
+export function mustHoldNoCredentials(address: string, where: string): void {
+  const bare = address.replace(/^git\+/, "");
+  const url = URL.canParse(bare) ? new URL(bare) : null;
+  if (url === null || (url.password === "" && (url.username === "" || url.protocol === "ssh:"))) return; // git@HOST is nobody's secret
+  throw new RlrfError("RLRF_USAGE", {
+    message: `the address on ${url.host} holds credentials`,
+    where,
+    expected: "an address without a user and a password: it would be kept in registry/lock.json, and with every run",
+    hint: "leave them to npm (`npm login`, .npmrc) or to git (a credential helper)",
+  });
+}
+
 function notHad(code: ErrorCode, spec: string, message: string, cause?: unknown): RlrfError {
   return new RlrfError(
     code,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
 import { loadPlugin } from "../kernel/load.js";
 import { fileError, makeFolder, writeJson } from "../store/files.js";
-import { npmFiles, npmPack, npmPublish } from "./npm.js";
+import { mustHoldNoCredentials, npmFiles, npmPack, npmPublish } from "./npm.js";
 import { mustBeSound, mustFitFramework, type PackageFacts, packageEntries, readPackage } from "./package.js";
 import { isSignedBy, publicText, readPrivateKey, readSignature, signatureFile, signPackage } from "./signature.js";
 import { unpackTarball } from "./tar.js";
@@ -77,8 +77,9 @@ export interface PublishOptions {
   readonly tag?: string;
 }
 
-/** Packs a folder, or takes a tarball as it is, and hands it to npm. @throws RLRF_PACKAGE_FETCH with what npm says, … of packFolder */
+/** Packs a folder, or takes a tarball as it is, and hands it to npm. @throws RLRF_USAGE, RLRF_PACKAGE_FETCH with what npm says, … of packFolder */
 export async function publishPackage(path: string, { key, registry, tag }: PublishOptions): Promise<Packed> {
+  if (registry !== undefined) mustHoldNoCredentials(registry, "the registry");
   const stat = await fs.stat(path).catch((error: unknown) => {
     throw fileError(error, path, "read");
   });

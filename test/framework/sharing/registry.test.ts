@@ -8,6 +8,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { buildRegistry } from "../../../framework/sharing/build-registry.js";
 import { addPackage, installLocked, updatePackages } from "../../../framework/sharing/install.js";
+import { publishPackage } from "../../../framework/sharing/pack.js";
 import { projectAt } from "../../../framework/sharing/project.js";
 import { readLock } from "../../../framework/sharing/lock.js";
 import { createKey } from "../../../framework/sharing/signature.js";
@@ -140,6 +141,20 @@ describe("static registries", () => {
     assert.deepEqual(splitSpec("@team/losses@^1.2"), { name: "@team/losses", range: "^1.2" });
     assert.deepEqual(splitSpec("losses"), { name: "losses", range: "*" });
     assert.deepEqual(["1.10.0", "1.9.0", "2.0.0", "1.0.0-beta.1"].sort(byVersion), ["1.0.0-beta.1", "1.9.0", "1.10.0", "2.0.0"]);
+  });
+
+  it("addresses with credentials are refused, and not told", async () => {
+    const secret = (host: string) => `https://alice:TOKEN@${host}`;
+    const refused = async (act: () => Promise<unknown>) => {
+      const { message } = await assertFails("RLRF_USAGE", act, /holds credentials[\s\S]*npm login/);
+      assert.doesNotMatch(message, /alice|TOKEN/);
+    };
+    for (const spec of [secret("host/x.tgz"), "https://TOKEN@host/x.tgz", `git+${secret("host/x.git#v1")}`, "git+ssh://git:TOKEN@host/x"])
+      await refused(() => addPackage(project(), spec));
+    await refused(() => add("@team-a/losses", secret("127.0.0.1:1")));
+    await refused(() => publishPackage(folder(), { registry: secret("127.0.0.1:1") }));
+    await assertFails("RLRF_PACKAGE_FETCH", () => addPackage(project(), "git+ssh://git@127.0.0.1:1/x"));
+    assert.deepEqual((await readLock(project().lock)).packages, {});
   });
 
   it("names that would lead npm to the network are no names", async () => {
