@@ -116,7 +116,9 @@ function overHttp(base: string): StaticRegistry["read"] {
     const url = new URL(path, base);
     const { status, body } = await request(url, { method: "GET", timeout: 30_000, connectTimeout: 10_000, wholeTimeout: 300_000, limit });
     if (status === 200) return body;
-    throw status === 404 || status === 403 ? new NoFile(`status ${status}`) : new Error(`status ${status}`);
+    // A private npm registry asks who is there, and only npm knows: so it is taken for one, and npm says what is wrong.
+    const noFile = [401, 403, 404, 405].includes(status) || (status >= 300 && status < 400);
+    throw noFile ? new NoFile(`status ${status}`) : new Error(`status ${status}`);
   };
 }
 

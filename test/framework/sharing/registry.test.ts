@@ -12,7 +12,7 @@ import { publishPackage } from "../../../framework/sharing/pack.js";
 import { projectAt } from "../../../framework/sharing/project.js";
 import { readLock } from "../../../framework/sharing/lock.js";
 import { createKey } from "../../../framework/sharing/signature.js";
-import { byVersion, type RegistryIndex, splitSpec } from "../../../framework/sharing/static-registry.js";
+import { byVersion, type RegistryIndex, splitSpec, staticRegistry } from "../../../framework/sharing/static-registry.js";
 import { addTrust } from "../../../framework/sharing/trust.js";
 import { useEnvironment } from "../../support/environment.js";
 import { assertFails } from "../../support/faults.js";
@@ -33,17 +33,19 @@ describe("static registries", () => {
     buildRegistry("shelf", await Promise.all(of.map(packed)), project(), {});
   const add = (spec: string, registry = "shelf") => addPackage(project(), spec, { registry });
 
-  let server: Server | undefined;
-  afterEach(() => new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve()))));
+  const servers: Server[] = [];
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+  });
   /** @returns its address; it serves the folder as any web server would */
-  async function serve(): Promise<string> {
+  async function serve(missing = 404): Promise<string> {
     const serving = createServer((request, response) => {
       readFile(shelf(decodeURIComponent(request.url?.slice(1) ?? ""))).then(
         (data) => response.end(data),
-        () => response.writeHead(404).end("not found"),
+        () => response.writeHead(missing).end("not found"),
       );
     });
-    server = serving;
+    servers.push(serving);
     await new Promise<void>((resolve) => serving.listen(0, "127.0.0.1", () => resolve()));
     return `http://127.0.0.1:${(serving.address() as AddressInfo).port}`;
   }
@@ -90,6 +92,13 @@ describe("static registries", () => {
     await assertFails("RLRF_PACKAGE_INTEGRITY", () => add("@team-a/losses", url), /not the one that the registry's index names/);
     await assertFails("RLRF_PACKAGE_FETCH", () => add("@team-a/losses", "http://127.0.0.1:1"), /cannot be read/);
     assert.deepEqual(await installLocked(project()), [], "what is here needs no registry");
+  });
+
+  it("are told from npm's, private ones too, by the index that they have", async () => {
+    for (const status of [301, 302, 401, 403, 404, 405])
+      assert.equal(await staticRegistry(await serve(status), folder()), null, `${status}`);
+    for (const status of [429, 500])
+      await assertFails("RLRF_PACKAGE_FETCH", async () => staticRegistry(await serve(status), folder()), /cannot be read: status/);
   });
 
   it("may not answer with another package than the one that was asked for", async () => {
