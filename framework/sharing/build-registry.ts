@@ -5,6 +5,7 @@ import { RlrfError } from "../errors.js";
 import { fileError, makeFolder, writeAtomic, writeJson } from "../store/files.js";
 import { cataloguePage } from "./catalogue-page.js";
 import { fetchPackage, type FetchOptions, keptTarball, withTemporary } from "./fetch.js";
+import { exclusively } from "./install.js";
 import { readLock } from "./lock.js";
 import { mustBeSound, readPackage } from "./package.js";
 import type { Project } from "./project.js";
@@ -28,6 +29,10 @@ export async function buildRegistry(
   await makeFolder(packages).catch((error: unknown) => {
     throw fileError(error, packages, "write");
   });
+  return await exclusively(project, () => build(packages, specs, project, options));
+}
+
+async function build(packages: string, specs: readonly string[], project: Project, options: FetchOptions): Promise<RegistryIndex> {
   for (const tarball of specs.length > 0 ? await fetched(specs, project, options) : await locked(project, options)) {
     const { name, version } = await inspect(tarball, "a package", project);
     const path = join(packages, tarballName(name, version));

@@ -179,8 +179,8 @@ async function place(project: Project, { name, folder, locked }: Unpacked): Prom
   await fs.rename(folder, target);
 }
 
-/** One at a time; what a killed process left behind is swept away. */
-async function exclusively<Result>(project: Project, work: () => Promise<Result>): Promise<Result> {
+/** One command at a time has temporary folders in a project; what a killed one left behind is swept away. */
+export async function exclusively<Result>(project: Project, work: () => Promise<Result>): Promise<Result> {
   const locked = withLock(join(project.packages, ".lock"), async () => {
     for (const name of await fs.readdir(project.packages))
       if (name.startsWith(".new-")) await fs.rm(join(project.packages, name), { recursive: true, force: true });

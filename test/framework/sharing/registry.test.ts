@@ -4,6 +4,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { buildRegistry } from "../../../framework/sharing/build-registry.js";
@@ -14,6 +15,7 @@ import { readLock } from "../../../framework/sharing/lock.js";
 import { createKey } from "../../../framework/sharing/signature.js";
 import { byVersion, type RegistryIndex, splitSpec, staticRegistry } from "../../../framework/sharing/static-registry.js";
 import { addTrust } from "../../../framework/sharing/trust.js";
+import { waitForLock } from "../../../framework/store/with-lock.js";
 import { useEnvironment } from "../../support/environment.js";
 import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
@@ -123,6 +125,16 @@ describe("static registries", () => {
     await addPackage(project(), await packed({ version: "1.5.0" }));
     const { packages } = await buildRegistry("shelf", [], project(), {});
     assert.deepEqual(Object.keys(packages["@team-a/losses"] ?? {}), ["1.5.0"]);
+  });
+
+  it("are built while no other command of the project is under way: it would sweep their temporary folders away", async () => {
+    const lock = await waitForLock(join(project().packages, ".lock"));
+    const building = build({});
+    await sleep(300);
+    assert.deepEqual(await readdir(shelf()), ["packages"]);
+    assert.deepEqual(await readdir(project().packages), [".lock"]);
+    await lock.release();
+    assert.deepEqual(Object.keys((await building).packages), ["@team-a/losses"]);
   });
 
   it("show what anyone wrote as text", async () => {
