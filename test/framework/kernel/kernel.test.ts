@@ -132,6 +132,8 @@ describe("loading", () => {
     for (const [change, why] of [
       [{ version: "1.2.4" }, /"version" is not the registry's/],
       [{ options: { type: "object" } }, /"options" is not the registry's/],
+      [{ hidden: true }, /"hidden" is not the registry's/],
+      [{ takesAdapters: true }, /"takesAdapters" is not the registry's/],
       [{ sha256: "0".repeat(64) }, /its source has changed/],
       [{ name: "@fixture/gone" }, /exports no class/],
     ] as const)
