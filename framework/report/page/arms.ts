@@ -118,7 +118,7 @@ function testsTable(run: RunView): HTMLElement {
       head: "difference",
       number: true,
       cell: ({ difference }: ArmTest) => signed(difference),
-      by: ({ difference }: ArmTest) => difference,
+      by: ({ difference }: ArmTest) => difference ?? Number.NaN,
     },
     { head: "p", number: true, cell: ({ p }: ArmTest) => probability(p), by: ({ p }: ArmTest) => p },
     { head: "p (Holm)", number: true, cell: ({ pHolm }: ArmTest) => probability(pHolm), by: ({ pHolm }: ArmTest) => pHolm },

@@ -2,7 +2,7 @@
 import type { CurveView, RunView } from "./data.js";
 import { h } from "./dom.js";
 import { figure, responsive } from "./figure.js";
-import { figureName } from "./format.js";
+import { figureName, fixed } from "./format.js";
 import { blue, draw, muted, plot, rule, vermilion } from "./plot.js";
 
 type Points = readonly (readonly [number, number])[];
@@ -27,7 +27,10 @@ export function curvesSection({ curves, iterations }: RunView): HTMLElement[] {
       .map((names) => names.filter((name) => curve.figures[name] !== undefined))
       .filter((names) => names.length > 0);
     const kl = iterations.find(({ iteration }) => curve.name === `iteration-${iteration}`)?.kl;
-    const told = kl === undefined ? "" : ` KL to its start, on held-out users' samples after the last step: ${kl.toFixed(3)} nats a text.`;
+    const told =
+      kl === undefined || kl === null
+        ? ""
+        : ` KL to its start, on held-out users' samples after the last step: ${fixed(kl, 3)} nats a text.`;
     const caption = `By optimiser step: every step thin, the mean of a running window thick.${told}`;
     const multiples = h("div", { class: "parts small" }, ...shown.map((names) => small(curve, names)));
     return wide(figure(`Learning curves, ${curve.name.replace("-", " ")}.`, caption, multiples));

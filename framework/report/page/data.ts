@@ -52,9 +52,9 @@ export interface RunTest extends Tested {
   readonly arm: string;
   readonly run: number;
   readonly against: number;
+  readonly difference: number;
 }
 interface Tested {
-  readonly difference: number;
   readonly p: number;
   readonly pHolm: number;
 }
@@ -64,6 +64,8 @@ export interface ArmTest extends Tested {
   readonly arm: string;
   readonly against: string;
   readonly metric: string;
+  /** Null where no user was held out, of the metric "reward". */
+  readonly difference: number | null;
 }
 export interface HearingView {
   readonly texts: string;
@@ -73,24 +75,25 @@ export interface HearingView {
   readonly difference: Interval;
   readonly deaf: boolean;
 }
+/** Null where no user was held out to judge by. */
 export interface PolicyFigures {
-  readonly reward: number;
-  readonly bestOfN: number;
-  readonly winRate: number;
-  readonly structureRate: number;
-  readonly conforming: number;
-  readonly tokens: number;
-  readonly distinct2: number;
+  readonly reward: number | null;
+  readonly bestOfN: number | null;
+  readonly winRate: number | null;
+  readonly structureRate: number | null;
+  readonly conforming: number | null;
+  readonly tokens: number | null;
+  readonly distinct2: number | null;
 }
 export interface IterationView {
   readonly iteration: number;
   readonly accepted: boolean;
-  readonly gain: Interval;
-  readonly conforming: number;
+  readonly gain: Readonly<Record<keyof Interval, number | null>>;
+  readonly conforming: number | null;
   readonly pairs: Readonly<Record<string, number>>;
   readonly accuracy: number | null;
   readonly margin: number | null;
-  readonly kl: number;
+  readonly kl: number | null;
 }
 
 export interface RunView {

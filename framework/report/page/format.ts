@@ -7,12 +7,12 @@ export function fixed(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || Number.isNaN(value)) return none;
   return value.toFixed(digits).replace("-", minus);
 }
-export function signed(value: number, digits = 4): string {
+export function signed(value: number | null, digits = 4): string {
   const text = fixed(value, digits);
-  return value >= 0 ? `+${text}` : text;
+  return value !== null && value >= 0 ? `+${text}` : text;
 }
-export function percent(share: number, digits = 0): string {
-  return Number.isNaN(share) ? none : `${(100 * share).toFixed(digits)}%`;
+export function percent(share: number | null, digits = 0): string {
+  return share === null || Number.isNaN(share) ? none : `${(100 * share).toFixed(digits)}%`;
 }
 export function count(value: number): string {
   return value.toLocaleString("en-US");

@@ -47,7 +47,7 @@ function iterationsSentence({ iterations, llm }: RunView): string | null {
   const [first] = Object.values(llm);
   const last = Object.entries(llm).at(-1);
   const rewards =
-    first === undefined || last === undefined
+    first === undefined || last === undefined || last[1].reward === null
       ? ""
       : ` The mean sampled reward of held-out users went from ${fixed(first.reward)} to ${fixed(last[1].reward)} (${last[0]}; wins ${percent(last[1].winRate)} against llm-0).`;
   return `${accepted} of ${iterations.length} ${iterations.length === 1 ? "iteration was" : "iterations were"} accepted.${rewards}`;

@@ -16,6 +16,7 @@ describe("the report's page", () => {
       [probability(0.00099), probability(0.0123), stars(0.0001), stars(0.009), stars(0.04), stars(0.05)],
       ["< 0.001", "0.012", "***", "**", "*", ""],
     );
+    assert.deepEqual([signed(null), signed(Number.NaN), percent(null), percent(Number.NaN)], new Array(4).fill("\u2013"));
     assert.deepEqual([percent(0.123, 1), counted(1, "value"), counted(1234, "value")], ["12.3%", "1 value", "1,234 values"]);
     assert.deepEqual(
       [metricName("ndcg@5"), metricName("reward"), figureName("learningRate"), figureName("kl")],
