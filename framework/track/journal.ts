@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs"; // the default export, so that tests can make one call fail
 import { dirname } from "node:path";
 import type { Logger } from "../contracts/plugin.js";
+import { isObject } from "../spec/origins.js";
 import { fileError, linesOf } from "../store/files.js";
 import type { JournalEvent } from "./events.js";
 
@@ -157,11 +158,34 @@ function* parseLines(text: string): Generator<JournalEvent> {
 /** Enough of a check that what reads the journal does not stumble; the schema says the rest. */
 export function parseEvent(line: string): JournalEvent | null {
   try {
-    const event = JSON.parse(line) as JournalEvent | null;
-    return typeof event?.event === "string" && typeof event.key === "string" && Number.isSafeInteger(event.time) ? event : null;
+    const event = JSON.parse(line) as Fields | null;
+    if (event === null || !isText(event.key) || !isTime(event.time) || !Object.hasOwn(holds, String(event.event))) return null;
+    return holds[event.event as JournalEvent["event"]](event) ? (event as unknown as JournalEvent) : null;
   } catch {
     return null;
   }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What each event is of. */
+const holds: Readonly<Record<JournalEvent["event"], (event: Fields) => boolean>> = {
+  run: ({ name, kind, parent }) => isText(name) && isText(kind) && (parent === null || isText(parent)),
+  resume: () => true,
+  params: ({ params }) => isObject(params),
+  metrics: ({ step, metrics }) => Number.isSafeInteger(step) && isObject(metrics),
+  tags: ({ tags }) => isObject(tags) && Object.values(tags).every(isText),
+  artifact: ({ path }) => isText(path),
+  finish: ({ status }) => isText(status),
+};
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+/** Of which there is a date. */
+function isTime(time: unknown): boolean {
+  return Number.isSafeInteger(time) && Math.abs(time as number) <= 8.64e15;
 }
 
 /** All of a journal's whole lines; what is no event is left out. @throws RLRF_FILE_MISSING */

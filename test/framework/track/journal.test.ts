@@ -10,7 +10,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import type { JournalEvent } from "../../../framework/track/events.js";
-import { JournalReader } from "../../../framework/track/journal.js";
+import { readTold } from "../../../framework/report/provenance.js";
+import { JournalReader, readJournal } from "../../../framework/track/journal.js";
 import { openTracker, scalarLeaves, type Tracker } from "../../../framework/track/tracker.js";
 import { assertFails, createListener } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
@@ -125,6 +126,24 @@ describe("track/journal", () => {
       { event: "other", key, time: 1 },
     ])
       assert.ok(!validate(bad), JSON.stringify(bad));
+  });
+
+  it("leaves out lines that do not hold what their event is of, and no other", async () => {
+    const { journal } = openTracker(path(), run);
+    const { key } = journal;
+    const bad = [
+      ...["tags", "params", "metrics", "artifact", "run", "finish", "other", "toString"].map((event) => ({ event, key, time: 1 })),
+      { event: "tags", key, time: 1, tags: { a: 1 } },
+      { event: "metrics", key, time: 1, metrics: {} },
+      { event: "resume", key, time: 9e15 },
+      { event: "resume", time: 1 },
+    ];
+    fs.appendFileSync(path("journal.jsonl"), bad.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    journal.close();
+    session((tracker) => tracker.tags({ a: "b" }));
+    const kept = (await readJournal(path("journal.jsonl"))).map(({ event }) => event);
+    assert.deepEqual(kept, ["run", "resume", "tags"]);
+    assert.deepEqual((await readTold(path())).tags, { a: "b" });
   });
 
   it("cuts a torn last line off, wherever it was torn, and tells it again", () => {
