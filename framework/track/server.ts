@@ -37,8 +37,7 @@ export async function startServer(folder: string, wantedPort?: number): Promise<
   await mkdir(folder, { recursive: true });
   const port = wantedPort ?? (await freePort());
   const uri = `http://127.0.0.1:${port}`;
-  const logPath = join(folder, "server.log");
-  const log = await open(logPath, "w");
+  const log = await open(logPath(folder), "w");
   const child = spawn(python, serverArguments(folder, port), {
     cwd: folder,
     env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" },
@@ -52,10 +51,15 @@ export async function startServer(folder: string, wantedPort?: number): Promise<
   void ended.then(() => process.off("exit", killAtExit));
   if (!(await answers(uri, ended))) {
     signalGroup(child, "SIGKILL");
-    const tail = (await readFile(logPath, "utf8")).trim().split("\n").slice(-12).join("\n");
-    throw new RlrfError("RLRF_COMMAND_FAILED", { message: `the MLflow server did not start; its log ends with:\n${tail}`, where: logPath });
+    const where = logPath(folder);
+    const tail = (await readFile(where, "utf8")).trim().split("\n").slice(-12).join("\n");
+    throw new RlrfError("RLRF_COMMAND_FAILED", { message: `the MLflow server did not start; its log ends with:\n${tail}`, where });
   }
   return { uri, pid: child.pid as number, ended, stop: () => stop(child, ended) }; // it answers, so it has a pid
+}
+
+export function logPath(folder: string): string {
+  return join(folder, "server.log");
 }
 
 function serverArguments(folder: string, port: number): string[] {
