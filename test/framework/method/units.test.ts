@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import type { AdapterState, LlmBackend } from "../../../framework/contracts/llm.js";
+import type { Study } from "../../../framework/method/study.js";
+import { givenTensors, tuningUnit } from "../../../framework/method/units.js";
+import { Store } from "../../../framework/store/store.js";
+import { createListener } from "../../support/faults.js";
+import { useFolder } from "../../support/folder.js";
+
+const adapter: AdapterState = { "q.lora_A": { shape: [2], values: Float32Array.of(1, 2) } };
+const llm = { identity: () => "tuned", policy: { adapter: () => Promise.resolve(adapter) } } as unknown as LlmBackend;
+const sampler = { identity: () => "sampler" } as unknown as LlmBackend;
+
+describe("units of work", () => {
+  const folder = useFolder();
+
+  it("a tuning is of the LLM with its adapter, whatever samples in its place", async () => {
+    const store = new Store(folder(), createListener());
+    const study = { parts: { llm, sampler }, writer: sampler, context: { store } } as unknown as Study;
+    const { work } = await tuningUnit(study, "iteration-1", {}, { step: "tune", version: 1, inputs: {} });
+    assert.ok(work.what === "tuning" && work.adapter !== null);
+    assert.equal(work.identity, llm.identity());
+    assert.deepEqual(await givenTensors(store, work.adapter), adapter);
+  });
+});
