@@ -79,7 +79,7 @@ export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesso
   const tracker = context.tracker.child(name, "iteration");
   const tell = ({ step, steps: _, ...figures }: TuningStep) => tracker.metrics(figures, step);
   const seed = createRng(study.llmSeed, name).seed();
-  const from = { from: llm.identity(), lora, seed, tuner: parts.identities.tuner, engine: context.engine.name };
+  const from = { from: study.identityOf("llm"), lora, seed, tuner: parts.identities.tuner };
   const taught = "examples" in lesson ? { examples: lesson.examples, loss: parts.identities.loss } : { dialogues: lesson.dialogues };
   const identity: StepIdentity = { step: "tune", version: 2, inputs: { ...taught, settings, ...from } };
   await distribute(study, async () => [await tuningUnit(study, name, lesson, identity)]);

@@ -104,7 +104,7 @@ async function makeRewards(study: Study, work: Work<"rewards">): Promise<void> {
 async function loadAsked(study: Study, { adapter, identity }: Work<"texts" | "tuning">): Promise<void> {
   const { llm } = study.parts as { readonly llm: LlmBackend }; // a unit with a policy is made of a spec with one
   await loadPolicy(study, llm, adapter === null ? null : await givenTensors(study.context.store, adapter));
-  if (llm.identity() !== identity) throw differs("the language model that it loads is not the driver's");
+  if (study.identityOf("llm") !== identity) throw differs("the language model that it loads is not the driver's");
 }
 
 function differs(how: string): RlrfError {

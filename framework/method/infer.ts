@@ -58,7 +58,7 @@ async function answered(
   parameters: GenerationParameters,
 ): Promise<readonly (readonly GeneratedText[])[]> {
   const { generations, context } = study;
-  const identity = study.writer.identity();
+  const identity = study.writerIdentity;
   const keys = requests.map((request) => hashOf({ identity, parameters, request }));
   const missing = () => keys.flatMap((key, i) => (generations.get(key) === undefined ? [i] : []));
   // Another run may be asking the same of the same policy.
@@ -135,8 +135,12 @@ export async function textsOfShard(
   return readJsonLines(join(step.folder, "texts.jsonl"));
 }
 
-function shardStep({ writer }: Study, requests: readonly GenerationRequest[], parameters: GenerationParameters): StepIdentity {
-  return { step: "texts", version: 1, inputs: { identity: writer.identity(), parameters, requests } };
+function shardStep(
+  { writerIdentity: identity }: Study,
+  requests: readonly GenerationRequest[],
+  parameters: GenerationParameters,
+): StepIdentity {
+  return { step: "texts", version: 1, inputs: { identity, parameters, requests } };
 }
 
 /** What a fixed template says of every user: the texts of the `metadata` arm, written by no LLM. */

@@ -85,12 +85,12 @@ function gainOf(study: Study, { before, after }: JudgedIteration["rewards"]): In
  */
 export async function divergence(
   study: Study,
-  { policy, llm, alignment }: TuningParts,
+  { policy, alignment }: TuningParts,
   heldOut: Samples,
   reference: AdapterState,
 ): Promise<number> {
   const { data, spec, context } = study;
-  const inputs = { tuned: llm.identity(), reference, texts: heldOut.map((texts) => texts.map(({ user, text }) => [user, text])) };
+  const inputs = { tuned: study.identityOf("llm"), reference, texts: heldOut.map((texts) => texts.map(({ user, text }) => [user, text])) };
   const step = await context.store.step({ step: "divergence", version: 1, inputs }, async (folder) => {
     const examples = heldOut
       .filter((texts) => texts.length > 0)

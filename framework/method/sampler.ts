@@ -45,9 +45,9 @@ export async function prepareSampler(study: Study): Promise<void> {
 }
 
 /** The LLM's frozen weights as files, made once. @param llm without an adapter; the assembly has seen that it has a policy */
-async function exportedModel({ context }: Study, llm: LlmBackend): Promise<ModelFiles> {
-  const identity = llm.identity();
-  const step = await context.store.step({ step: "exported-model", version: 1, inputs: { model: identity } }, async (folder) => {
+async function exportedModel(study: Study, llm: LlmBackend): Promise<ModelFiles> {
+  const identity = study.identityOf("llm");
+  const step = await study.context.store.step({ step: "exported-model", version: 1, inputs: { model: identity } }, async (folder) => {
     await llm.policy?.exportModel(folder);
     const checkpoint = await openCheckpoint(folder);
     await writeModelGguf(join(folder, "model.gguf"), checkpoint).finally(() => checkpoint.close());

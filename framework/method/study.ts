@@ -89,7 +89,7 @@ export class Study {
     const { textEncoder, identities } = this.parts;
     if (textEncoder.useLlm === undefined) return;
     textEncoder.useLlm(llm);
-    await this.openEncoder(hashOf([identities.textEncoder, llm.identity()]));
+    await this.openEncoder(hashOf([identities.textEncoder, this.identityOf("llm")]));
   }
 
   /** @param identity names the encoder: its vectors are kept under it */
@@ -118,10 +118,33 @@ export class Study {
 
   /** What writes the texts: the LLM, or what samples in its place. */
   get writer(): LlmBackend {
-    const { sampler, llm } = this.parts;
-    const writer = sampler ?? llm;
-    if (writer === undefined) throw new RlrfError("RLRF_INTERNAL", { message: "a text was to be written without a language model" });
-    return writer;
+    return this.backendOf(this.writing);
+  }
+
+  /** Names what would write now, in the key of every text. */
+  get writerIdentity(): string {
+    return this.identityOf(this.writing);
+  }
+
+  /**
+   * Names a language model as it is now, adapter included, in the keys of everything that comes from it. What it says of its weights is not all
+   * that they follow from: its plugin is named too, and the engine where it computes in this process.
+   */
+  identityOf(place: "llm" | "sampler"): string {
+    const { identities } = this.parts;
+    const backend = this.backendOf(place);
+    const engine = backend.policy === undefined ? null : this.context.engine.name;
+    return hashOf({ plugin: identities[place], model: backend.identity(), engine });
+  }
+
+  private get writing(): "llm" | "sampler" {
+    return this.parts.sampler === undefined ? "llm" : "sampler";
+  }
+
+  private backendOf(place: "llm" | "sampler"): LlmBackend {
+    const backend = this.parts[place];
+    if (backend === undefined) throw new RlrfError("RLRF_INTERNAL", { message: "a run without a language model asked for one" });
+    return backend;
   }
 
   /** How texts are drawn. The spec's own check has made sure that a run with an LLM says so. */

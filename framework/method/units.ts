@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { UnitResources } from "../contracts/executor.js";
-import type { GenerationParameters, GenerationRequest, LlmBackend } from "../contracts/llm.js";
+import type { GenerationParameters, GenerationRequest } from "../contracts/llm.js";
 import { readJsonLines, writeJsonLines } from "../store/files.js";
 import { RlrfError } from "../errors.js";
 import type { StepIdentity, Store } from "../store/store.js";
@@ -144,10 +144,10 @@ export async function tuningUnit(study: Study, name: string, lesson: object, mak
 }
 
 /** The LLM, with which adapter. What samples in its place is never asked in units. */
-async function keepPolicy({ context: { store }, parts }: Study): Promise<{ readonly identity: string; readonly adapter: string | null }> {
-  const { llm } = parts as { readonly llm: LlmBackend }; // texts and tunings are asked for only where there is one
-  const state = (await llm.policy?.adapter()) ?? {};
-  return { identity: llm.identity(), adapter: Object.keys(state).length === 0 ? null : await keepTensors(store, state) };
+async function keepPolicy(study: Study): Promise<{ readonly identity: string; readonly adapter: string | null }> {
+  const state = (await study.parts.llm?.policy?.adapter()) ?? {};
+  const adapter = Object.keys(state).length === 0 ? null : await keepTensors(study.context.store, state);
+  return { identity: study.identityOf("llm"), adapter };
 }
 
 function bare({ user, text }: UserText): Pick<UserText, "user" | "text"> {

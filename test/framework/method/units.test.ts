@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AdapterState, LlmBackend } from "../../../framework/contracts/llm.js";
-import type { Study } from "../../../framework/method/study.js";
+import { Study } from "../../../framework/method/study.js";
 import { givenTensors, tuningUnit } from "../../../framework/method/units.js";
 import { Store } from "../../../framework/store/store.js";
 import { createListener } from "../../support/faults.js";
@@ -15,10 +15,11 @@ describe("units of work", () => {
 
   it("a tuning is of the LLM with its adapter, whatever samples in its place", async () => {
     const store = new Store(folder(), createListener());
-    const study = { parts: { llm, sampler }, writer: sampler, context: { store } } as unknown as Study;
+    const made = { parts: { llm, sampler, identities: { llm: "a", sampler: "b" } }, context: { store, engine: { name: "wasm" } } };
+    const study = Object.assign(Object.create(Study.prototype) as Study, made);
     const { work } = await tuningUnit(study, "iteration-1", {}, { step: "tune", version: 1, inputs: {} });
     assert.ok(work.what === "tuning" && work.adapter !== null);
-    assert.equal(work.identity, llm.identity());
+    assert.equal(work.identity, study.identityOf("llm"));
     assert.deepEqual(await givenTensors(store, work.adapter), adapter);
   });
 });
