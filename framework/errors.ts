@@ -178,7 +178,6 @@ export const errorCodes = {
   },
   RLRF_ALIGN_NAN: { exit: 1, summary: "Tuning diverged: a loss or gradient is not a finite number; the last good adapter is kept." },
   RLRF_ALIGN_EMPTY: { exit: 1, summary: "There are no examples to tune on." },
-  RLRF_ALIGN_RESUME: { exit: 1, summary: "A checkpoint of tuning does not belong to these examples or settings." },
   RLRF_DATA_FILE: { exit: 2, summary: "A dataset's file is missing or cannot be read." },
   RLRF_DATA_COLUMNS: { exit: 2, summary: "A dataset's file does not have the columns that its format promises." },
   RLRF_DATA_ROW: { exit: 2, summary: "A dataset's file has bad rows; with file and line." },

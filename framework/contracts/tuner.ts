@@ -54,6 +54,8 @@ export interface TuningTask {
   readonly settings: TuningSettings;
   /** Of everything that is drawn: the adapter's first values, the order of the examples, dropout. */
   readonly seed: number;
+  /** Names everything that the adapter follows from; what was left in the folder under another key is of another tuning. */
+  readonly key: string;
   /** This tuning's own folder, inside the run folder, which outlives a kill: checkpoints, and what another program is given. */
   readonly folder: string;
   /** What all tunings of the run share, such as the exported model. */

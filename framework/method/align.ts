@@ -8,7 +8,7 @@ import { mean } from "../metrics/aggregate.js";
 import { createRng } from "../rng.js";
 import type { Warmup } from "../spec/types.js";
 import { makeFolder, readJsonLines, writeJsonLines } from "../store/files.js";
-import type { StepIdentity } from "../store/store.js";
+import { type StepIdentity, stepKey } from "../store/store.js";
 import { distribute } from "./distribute.js";
 import { metadataText } from "./metadata.js";
 import type { PairedTexts, Pairing } from "./pairs.js";
@@ -93,7 +93,7 @@ export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesso
     };
     const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];
     await makeFolder(own);
-    const task: TuningTask = { policy, lora, settings, seed, onStep, folder: own, shared, signal: context.signal };
+    const task: TuningTask = { policy, lora, settings, seed, onStep, key: stepKey(identity), folder: own, shared, signal: context.signal };
     if ("examples" in lesson) await tuning.tuner.align(task, lesson.examples, tuning.loss);
     else await tuning.tuner.supervise(task, lesson.dialogues);
     progress.end();

@@ -116,7 +116,7 @@ async function trainedTokens(
   const folder = study.context.folder.path("tuning", "measured");
   await makeFolder(folder);
   const settings = { ...settingsOf(alignment), epochs: 1 };
-  const task = { policy, lora: alignment.lora, settings, seed: 1, folder, shared: study.context.folder.path("tuning") };
+  const task = { policy, lora: alignment.lora, settings, seed: 1, key: "measured", folder, shared: study.context.folder.path("tuning") };
   const spent = await seconds(() => tuner.align(task, examples, loss));
   return (examples.length * (4 / 3) * (promptTokens + 2 * completionTokens)) / spent;
 }

@@ -91,7 +91,17 @@ export function tunerContract(subject: Subject<Tuner>, runner?: Runner): void {
       const { policy, dispose } = smallPolicy();
       const told: TuningStep[] = [];
       const task = (changes: Partial<TuningTask> = {}) => {
-        return { policy, lora, settings, seed: 1, folder, shared, onStep: (step: TuningStep) => void told.push(step), ...changes };
+        return {
+          policy,
+          lora,
+          settings,
+          seed: 1,
+          key: "contract",
+          folder,
+          shared,
+          onStep: (step: TuningStep) => void told.push(step),
+          ...changes,
+        };
       };
       try {
         await body(tuner, { policy, told, task });

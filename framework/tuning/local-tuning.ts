@@ -3,7 +3,9 @@ import type { TunablePolicy } from "../contracts/llm.js";
 import type { TuningTask } from "../contracts/tuner.js";
 import type { Checkpoint, Trainee } from "./training-loop.js";
 
-export interface LocalTuning extends Omit<TuningTask, "folder" | "shared"> {
+export interface LocalTuning extends Omit<TuningTask, "folder" | "shared" | "key"> {
+  /** Belongs to the checkpoint. */
+  readonly key?: string;
   readonly checkpoint?: Checkpoint;
 }
 

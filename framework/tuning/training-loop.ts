@@ -50,7 +50,7 @@ export type TrainingStep<Figures> = Figures & {
 export interface TrainingState {
   /** Steps done. */
   readonly step: number;
-  /** Of the examples, settings and seed that it belongs to. */
+  /** Of the training that it belongs to. */
   readonly fingerprint: string;
   readonly parameters: NamedArrays;
   readonly optimiser: NamedArrays;
@@ -75,6 +75,8 @@ export interface TrainingRun<Figures extends Record<string, number>> {
   readonly onStep?: ((step: TrainingStep<Figures>) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly checkpoint?: Checkpoint | undefined;
+  /** Names in checkpoints what else the numbers follow from, besides examples, settings and seed: the loss, the weights, the engine. */
+  readonly key?: string | undefined;
 }
 
 /** Optimiser steps of a whole training. */
@@ -87,11 +89,11 @@ export function trainingSteps(objective: Pick<Objective<never>, "count" | "shape
 }
 
 /**
- * Trains to the end, or goes on from the last checkpoint to the same end.
- * @throws RLRF_ALIGN_EMPTY, RLRF_ALIGN_RESUME, and RLRF_ALIGN_NAN before a step that is not finite changes anything
+ * Trains to the end, or goes on from the last checkpoint to the same end; one of another training counts for nothing.
+ * @throws RLRF_ALIGN_EMPTY, and RLRF_ALIGN_NAN before a step that is not finite changes anything
  */
 export async function train<Figures extends Record<string, number>>(run: TrainingRun<Figures>): Promise<{ readonly steps: number }> {
-  const { trainee, objective, settings, seed, onStep, signal, checkpoint } = run;
+  const { trainee, objective, settings, seed, onStep, signal, checkpoint, key } = run;
   if (objective.count === 0) {
     throw new RlrfError("RLRF_ALIGN_EMPTY", {
       message: "there are no examples to tune on",
@@ -99,7 +101,7 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
     });
   }
   const steps = trainingSteps(objective, settings);
-  const fingerprint = hashOf({ examples: objective.fingerprint, settings, seed });
+  const fingerprint = hashOf({ key, examples: objective.fingerprint, settings, seed });
   const optimiser = new AdamW(trainee.variables(), settings);
   const told: TrainingStep<Figures>[] = [];
   const tell = (figures: TrainingStep<Figures>) => {
@@ -111,13 +113,17 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
     return { step, fingerprint, parameters, optimiser: moments, objective: objective.state?.() ?? null, figures: told };
   };
   try {
-    const saved = await checkpoint?.load();
-    let step = resume(saved, fingerprint, trainee, optimiser);
+    const found = await checkpoint?.load();
+    const saved = found?.fingerprint === fingerprint ? found : null;
+    if (saved !== null) {
+      trainee.restore(saved.parameters);
+      optimiser.restore(saved.optimiser);
+    }
     objective.restore?.(saved?.objective ?? null);
     for (const figures of saved?.figures ?? []) tell(figures as TrainingStep<Figures>); // of this objective, as the fingerprint says
     const perEpoch = steps / settings.epochs;
     let batches: readonly (readonly number[])[] = [];
-    for (; step < steps; step++) {
+    for (let step = saved?.step ?? 0; step < steps; step++) {
       const from = (step % perEpoch) * settings.accumulate;
       if (from === 0 || batches.length === 0) batches = batchesOf(objective, settings.batchSize, seed, Math.floor(step / perEpoch));
       const own = batches.slice(from, from + settings.accumulate);
@@ -145,19 +151,6 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
     optimiser.dispose();
   }
   return { steps };
-}
-
-function resume(state: TrainingState | null | undefined, fingerprint: string, trainee: Trainee, optimiser: AdamW): number {
-  if (state === null || state === undefined) return 0;
-  if (state.fingerprint !== fingerprint) {
-    throw new RlrfError("RLRF_ALIGN_RESUME", {
-      message: "the checkpoint was made with other examples, settings or another seed",
-      hint: "remove the checkpoint, or run what it was made by",
-    });
-  }
-  trainee.restore(state.parameters);
-  optimiser.restore(state.optimiser);
-  return state.step;
 }
 
 function oneStep<Figures extends Record<string, number>>(

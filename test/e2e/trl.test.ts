@@ -64,7 +64,7 @@ describe("TRL as a tuner", function () {
     await fs.mkdir(own, { recursive: true });
     try {
       const onStep = (step: TuningStep) => void steps.push(step);
-      await run(tuner, { policy, lora, settings, seed: 1, folder: own, shared: folder(), onStep });
+      await run(tuner, { policy, lora, settings, seed: 1, key: name, folder: own, shared: folder(), onStep });
       return { steps, adapter: await policy.adapter() };
     } finally {
       dispose();

@@ -233,11 +233,28 @@ describe("alignment", () => {
       assert.deepEqual(await resumed.model.adapter(), expected);
       const numbers = ({ tokensPerSecond: _, ...figures }: TuningStep) => figures;
       assert.deepEqual(rest.map(numbers), uninterrupted.map(numbers));
-      await assert.rejects(
-        stepsOf(resumed.model, { alignment: settings, checkpoint, examples: pairs.slice(1) }),
-        code("RLRF_ALIGN_RESUME"),
-      );
       resumed.dispose();
+    }));
+
+  it("begins anew where the checkpoint is of other examples, or of another tuning by its key", () =>
+    assertNoLeak(async () => {
+      const tuned = async (changes: Changes) => {
+        const { model, dispose } = testModel();
+        const steps = await stepsOf(model, changes);
+        const adapter = await model.adapter();
+        dispose();
+        return { adapter, steps: steps.map(({ step }) => step) };
+      };
+      let saved: TrainingState | null = null;
+      const save = async (state: TrainingState) => {
+        saved = state;
+      };
+      await tuned({ key: "before", checkpoint: { every: 2, load: async () => null, save } });
+      const checkpoint: Checkpoint = { every: 100, load: async () => saved, save: async () => assert.fail("nothing is to be saved") };
+      const mended = { key: "after", loss: new Dpo({ beta: 1, labelSmoothing: 0 }) };
+      assert.deepEqual(await tuned({ ...mended, checkpoint }), await tuned(mended));
+      const others = { key: "before", examples: pairs.slice(1) };
+      assert.deepEqual(await tuned({ ...others, checkpoint }), await tuned(others));
     }));
 
   it("stops at a loss that is not finite, names the step, and keeps the last good adapter", () =>
