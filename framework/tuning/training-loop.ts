@@ -140,11 +140,11 @@ export async function train<Figures extends Record<string, number>>(run: Trainin
         await checkpoint?.save(before ?? (await stateAt(step)));
         throw error;
       }
+      await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in: a step is synchronous
       const done = step + 1;
       const aborted = signal?.aborted === true;
-      if (checkpoint !== undefined && done < steps && (aborted || done % checkpoint.every === 0))
+      if (checkpoint !== undefined && (aborted || (done < steps && done % checkpoint.every === 0)))
         await checkpoint.save(await stateAt(done));
-      await new Promise((resolve) => setImmediate(resolve)); // let signals and timers in
       signal?.throwIfAborted();
     }
   } finally {

@@ -223,7 +223,8 @@ describe("alignment", () => {
       const checkpoint: Checkpoint = { every: 2, load: async () => saved, save };
       const killed = testModel();
       const kill = new AbortController();
-      const onStep = ({ step }: TuningStep) => step === 4 && kill.abort(new Error("killed"));
+      // A signal arrives between two steps: a step itself holds up everything else.
+      const onStep = ({ step }: TuningStep) => step === 4 && setImmediate(() => kill.abort(new Error("killed")));
       await assert.rejects(stepsOf(killed.model, { alignment: settings, checkpoint, signal: kill.signal, onStep }), /killed/);
       killed.dispose();
       assert.equal((saved as TrainingState | null)?.step, 5, "an abort saves what was done");
@@ -235,6 +236,24 @@ describe("alignment", () => {
       assert.deepEqual(rest.map(numbers), uninterrupted.map(numbers));
       resumed.dispose();
     }));
+
+  it("is not computed again where the signal comes after its last step", async () => {
+    const { model, dispose } = testModel();
+    let saved: TrainingState | null = null;
+    const save = async (state: TrainingState) => {
+      saved = state;
+    };
+    const checkpoint: Checkpoint = { every: 100, load: async () => saved, save };
+    const kill = new AbortController();
+    const onStep = ({ step, steps }: TuningStep) => step === steps - 1 && setImmediate(() => kill.abort(new Error("killed")));
+    await assert.rejects(stepsOf(model, { checkpoint, signal: kill.signal, onStep }), /killed/);
+    const tuned = await model.adapter();
+    model.restore({});
+    const unwilling: PreferenceLoss = { ...dpo, needs: dpo.needs, loss: () => assert.fail("every step is done") };
+    assert.equal((await stepsOf(model, { checkpoint, loss: unwilling })).length, 6);
+    assert.deepEqual(await model.adapter(), tuned);
+    dispose();
+  });
 
   it("begins anew where the checkpoint is of other examples, or of another tuning by its key", () =>
     assertNoLeak(async () => {
