@@ -183,7 +183,7 @@ export const errorCodes = {
   RLRF_DATA_ROW: { exit: 2, summary: "A dataset's file has bad rows; with file and line." },
   RLRF_DATA_EMPTY: { exit: 2, summary: "No interactions, or no user from whom a list can be cut." },
   RLRF_DATA_TABLES: { exit: 1, summary: "A dataset plugin filled its tables against its contract." },
-  RLRF_DATA_PARTS: { exit: 2, summary: "Too few users for the split, folds or align share asked for." },
+  RLRF_DATA_PARTS: { exit: 2, summary: "Too few users for the split, folds, align or held-out share asked for." },
   RLRF_DATA_LEAK: { exit: 1, summary: "The prepared data would let an answer leak; names the list or user." },
   RLRF_DATA_DATABASE: { exit: 1, summary: "DuckDB failed." },
   RLRF_COMPARE_FILE: {

@@ -68,10 +68,10 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
 
 /** @param rewards takes the reward models of each iteration, which the caller disposes */
 async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rewards: RewardModels[]): Promise<Written> {
+  const users = alignUsers(study);
   await study.timed("language model", () => loadLanguageModel(study, llm));
   const { tuning } = study; // a policy can be asked for only now
   requireMemoryOfRun(study);
-  const users = alignUsers(study);
   const write = (name: string, adapter: AdapterFiles | null) =>
     study.timed("infer", () => writePolicy(study, name, adapter, users.heldOut)); // 1
   const policies = [await write("llm-0", null)];

@@ -1,8 +1,11 @@
 /** What a policy writes: the greedy text of every user, sampled texts of held-out align users, and the N texts that are tuned on. */
 import type { AdapterFiles } from "../contracts/llm.js";
+import { hasRelevant } from "../data/labels.js";
+import { RlrfError } from "../errors.js";
 import { createRng } from "../rng.js";
 import { infer, type PolicyTexts, sampleTexts, type UserSample } from "./infer.js";
 import type { ScoredSample } from "./pairs.js";
+import { listsOf } from "./recommender.js";
 import type { RewardModels } from "./reward.js";
 import { writeWith } from "./sampler.js";
 import type { Study, TuningParts } from "./study.js";
@@ -23,13 +26,29 @@ export interface AlignUsers {
   readonly heldOut: Int32Array;
 }
 
-export function alignUsers({ data, spec, tuning, llmSeed }: Study): AlignUsers {
-  if (tuning === null) return { tuned: new Int32Array(), heldOut: new Int32Array() };
-  const { users, heldOut } = tuning.alignment;
+/** @throws RLRF_DATA_PARTS when there is nobody to tune on, or nobody to judge by */
+export function alignUsers({ data, spec, parts, llmSeed }: Study): AlignUsers {
+  if (spec.alignment === undefined) return { tuned: new Int32Array(), heldOut: new Int32Array() };
+  const { users, heldOut } = spec.alignment;
   const drawn = createRng(llmSeed, spec.protocol.seed, "align users").shuffle(data.parts.align.slice());
   const kept = users === 0 ? drawn : drawn.subarray(0, users);
   const judging = Math.round(kept.length * heldOut);
-  return { heldOut: kept.slice(0, judging).sort(), tuned: kept.slice(judging).sort() };
+  const dealt = { heldOut: kept.slice(0, judging).sort(), tuned: kept.slice(judging).sort() };
+  if (dealt.tuned.length === 0 || dealt.heldOut.length === 0)
+    throw tooFew(`of ${kept.length} align users ${dealt.tuned.length} are tuned on and ${dealt.heldOut.length} held out`);
+  // A text has a reward only where its user has something relevant to be ranked; a reward that reads the text alone always gives one.
+  if (parts.reward?.reads !== "text" && !listsOf(data, dealt.heldOut).some((list) => hasRelevant(data.lists, list)))
+    throw tooFew(`none of the ${dealt.heldOut.length} held-out align users has a relevant item in any list`);
+  return dealt;
+}
+
+function tooFew(message: string): RlrfError {
+  return new RlrfError("RLRF_DATA_PARTS", {
+    message: `${message}: no iteration could be judged`,
+    where: "/alignment/heldOut",
+    expected: "align users to tune on, and held-out ones with a relevant item",
+    hint: "use more users (alignment.users, protocol.align), or another share of held-out ones",
+  });
 }
 
 /** Step 1, and beside it what the policy is judged by: drawn with the same random numbers for every policy. */

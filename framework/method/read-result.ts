@@ -9,7 +9,7 @@ import type { Result } from "./result.js";
 
 const limitBytes = 64 * 2 ** 20;
 
-/** Numbers that JSON does not have come back as null. @returns null where there is none @throws RLRF_RESULT_FILE, RLRF_JSON */
+/** @returns null where there is none @throws RLRF_RESULT_FILE, RLRF_JSON */
 export async function readResult(folder: string): Promise<Result | null> {
   const path = join(folder, "result.json");
   const size = await stat(path).then(
@@ -32,7 +32,13 @@ export async function parseResult(text: string, where: string): Promise<Result> 
   mustBePlain(value, where);
   const [fault] = validate(await registrySchema("result"), value, "result.schema.json");
   if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
-  return { valid: {}, ...(value as Omit<Result, "valid">) }; // runs of earlier versions have no figures on valid users
+  const { engine, ...rest } = value as Omit<Result, "valid">;
+  return { valid: {}, ...withNaN(rest), engine }; // runs of earlier versions have no figures on valid users
+}
+
+/** JSON has no NaN: where nothing could be averaged the file has null. */
+function withNaN<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value), (_, each: unknown) => (each === null ? Number.NaN : each)) as Value;
 }
 
 function broken(where: string, message: string): RlrfError {

@@ -1,4 +1,7 @@
-/** What a run ends with: runs/ID/result.json. Its JSON Schema is registry/result.schema.json. */
+/**
+ * What a run ends with: runs/ID/result.json. Its JSON Schema is registry/result.schema.json. A figure of users none of whom has a relevant item is
+ * NaN, which is null in the file.
+ */
 import type { ServerShare } from "../contracts/llm.js";
 import type { Interval } from "../metrics/statistics.js";
 import type { EngineInfo } from "../tensor/engine.js";
@@ -45,7 +48,7 @@ export interface IterationOutcome {
   /** Share of their samples that are finished and in the asked structure, after the iteration. */
   readonly conforming: number;
   readonly pairs: Readonly<Record<string, number>>;
-  /** Share of rejected texts with the smaller implicit reward, over the last steps; NaN (null in the file) where there were none. */
+  /** Share of rejected texts with the smaller implicit reward, over the last steps; NaN where there were none. */
   readonly accuracy: number;
   readonly margin: number;
   /** To the policy that the iteration started from, nats a text, on held-out users' samples. */
@@ -58,7 +61,7 @@ export interface Result {
   readonly engine: EngineInfo;
   readonly seeds: readonly number[];
   readonly arms: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
-  /** Arms on valid users: by these, never by test users, runs may be chosen. NaN (null in the file) where no valid user has a relevant item. */
+  /** Arms on valid users: by these, never by test users, runs may be chosen. */
   readonly valid: Readonly<Record<string, Readonly<Record<string, Interval>>>>;
   readonly tests: readonly Comparison[];
   readonly hearing: readonly Hearing[];

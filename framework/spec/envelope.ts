@@ -216,7 +216,8 @@ const alignment = closed("The loop of sampling, pairing and preference tuning; w
     description: "Cross-fitting: into how many parts the align users are dealt; each is scored by a reward model of the others.",
   },
   heldOut: {
-    ...share,
+    type: "number",
+    exclusiveMinimum: 0,
     exclusiveMaximum: 1,
     default: 0.2,
     unit: "share of align users",

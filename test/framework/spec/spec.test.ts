@@ -368,6 +368,11 @@ describe("resolving", () => {
     assert.match(messageOf([1]), /^RLRF_SPEC_TYPE: the spec is \[1\]/);
   });
 
+  it("an iteration is judged by somebody", () => {
+    assert.deepEqual(faultsOf({ ...tunedSpec(), alignment: { heldOut: 0 } }), ["RLRF_SPEC_VALUE /alignment/heldOut"]);
+    assert.deepEqual(faultsOf({ ...tunedSpec(), alignment: { heldOut: 1 } }), ["RLRF_SPEC_VALUE /alignment/heldOut"]);
+  });
+
   it("no schema means no options", () => {
     assert.deepEqual(faultsOf({ ...baseSpec(), dataset: { plugin: "@fixture/rows", options: { size: 1 } } }), [
       "RLRF_SPEC_UNKNOWN_KEY /dataset/options/size",
