@@ -1,6 +1,7 @@
 /** Leave-one-out: how highly an encoder ranks the item that came next, among all that the user has not met. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { EncoderNetwork } from "../contracts/recommender.js";
+import { RlrfError } from "../errors.js";
 import { mean } from "../metrics/aggregate.js";
 import { chunks } from "./batches.js";
 import { paddedBatch, type Sequences } from "./sequences.js";
@@ -19,7 +20,7 @@ const batchSize = 256;
 /**
  * NDCG@k of the one next item under full ranking: 1 / log2(rank + 1) up to rank k; a target tied with others has the rank in their middle.
  * @param width of the history that the network takes
- * @returns the mean over rows
+ * @returns the mean over rows @throws RLRF_METRIC_NAN
  */
 export function nextItemNdcg(
   network: EncoderNetwork,
@@ -36,13 +37,14 @@ export function nextItemNdcg(
       const own = scores.subarray(i * items, (i + 1) * items);
       const left = seen === "in" ? [] : histories.items.subarray(histories.begin[row], histories.end[row]);
       const rank = rankOf(own, targets[row] as number, left);
+      if (Number.isNaN(rank)) throw nanScore(row);
       values[row] = rank <= k ? 1 / Math.log2(rank + 1) : 0;
     }
   }
   return mean(values);
 }
 
-/** From 1. Writes into `scores`. @param left items out of the ranking */
+/** From 1; NaN where a score is not a number. Writes into `scores`. @param left items out of the ranking */
 function rankOf(scores: Float32Array, target: number, left: ArrayLike<number>): number {
   const own = scores[target] as number;
   scores[0] = Number.NEGATIVE_INFINITY;
@@ -52,6 +54,15 @@ function rankOf(scores: Float32Array, target: number, left: ArrayLike<number>): 
   for (const score of scores) {
     if (score > own) above++;
     else if (score === own) tied++;
+    else if (!(score < own)) return Number.NaN;
   }
   return 1 + above + Math.ceil(tied / 2);
+}
+
+function nanScore(row: number): RlrfError {
+  return new RlrfError("RLRF_METRIC_NAN", {
+    message: "the score of an item is not a number",
+    where: `history ${row}`,
+    hint: "the sequence encoder diverged: lower its learning rate",
+  });
 }

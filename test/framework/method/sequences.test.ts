@@ -6,6 +6,7 @@ import { nextItemNdcg } from "../../../framework/method/next-item.js";
 import { leaveLastOut, listHistories, paddedBatch, trainingRows } from "../../../framework/method/sequences.js";
 import { createRng } from "../../../framework/rng.js";
 import { useEngine } from "../../support/engine.js";
+import { assertFails } from "../../support/faults.js";
 import { withoutLeak } from "../../support/tensors.js";
 import { movies } from "./data.js";
 
@@ -95,6 +96,20 @@ describe("sequences", () => {
     // left in: ranks 5 (the last) and 3 (after 3, in the middle of three)
     const whole = nextItemNdcg(network, { histories, targets: Int32Array.of(4, 4) }, 5, 10, "in");
     assert.ok(Math.abs(whole - (1 / Math.log2(6) + 1 / 2) / 2) < 1e-12);
+  });
+
+  it("next-item NDCG: a score that is not a number has no rank, whether the target's or another item's", async () => {
+    const histories = { items: Int32Array.of(1), begin: Int32Array.of(0), end: Int32Array.of(1) };
+    const ndcgOf = (...scores: number[]) => {
+      const network = {
+        ...{ width: 0, loss: () => tf.scalar(0), features: () => tf.zeros<tf.Rank.R3>([1, 1, 1]) },
+        scores: () => tf.tensor2d([scores]),
+      };
+      return nextItemNdcg(network, { histories, targets: Int32Array.of(2) }, 5, 10);
+    };
+    await assertFails("RLRF_METRIC_NAN", () => ndcgOf(0, 1, Number.NaN, 3), /history 0/);
+    await assertFails("RLRF_METRIC_NAN", () => ndcgOf(0, 1, 2, Number.NaN));
+    assert.equal(ndcgOf(Number.NaN, Number.NaN, 2, 1), 1, "padding and what the user has met are not ranked");
   });
 });
 
