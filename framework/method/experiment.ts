@@ -84,9 +84,10 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
   const hearing: Hearing[] = [];
   const iterations: IterationOutcome[] = [];
   let upperReference: Result["arms"] = {};
+  let previous = policies[0] as Policy; // what came before the policy that is tuned, whatever was rejected since
   for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
     const current = policies.at(-1) as Policy;
-    const own = { greedy: current, previous: policies.at(-2) ?? current };
+    const own = { greedy: current, previous };
     const heard = tuning.alignment.hears === "template" ? metadata : current;
     const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard)); // 2, 3
     rewards.push(reward);
@@ -109,6 +110,7 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
     ]);
     policies.push(verdict.accepted ? next : { ...current, name: next.name });
     iterations.push({ iteration, ...verdict, pairs: pairing.counts, kl, ...outcome });
+    if (verdict.accepted) previous = current;
     if (reason !== null) {
       study.rejected(iteration, reason);
       tuning.policy.restore(before);

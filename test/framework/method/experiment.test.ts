@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Registry } from "../../../framework/kernel/registry.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
+import { readSpec } from "../../../framework/spec/read.js";
+import { resolveSpec } from "../../../framework/spec/resolve.js";
+import { readJsonLines } from "../../../framework/store/files.js";
+import { useEngine } from "../../support/engine.js";
+import { useFolder } from "../../support/folder.js";
+import { runHere } from "../../support/run-here.js";
+
+const registry = await Registry.read();
+
+describe("the loop", function () {
+  this.timeout(120_000);
+  useEngine();
+  const folder = useFolder();
+
+  /** Steps so small that no text changes: every iteration is rejected. */
+  const still = ["alignment.iterations=2", "alignment.accept=if-better", "alignment.learningRate=1e-9"];
+
+  it("after a rejected iteration still knows the policy before the one that it goes on from", async () => {
+    const path = join(packageRoot, "test", "e2e", "specs", "tuned.json");
+    const changes = ["llm.options.dialogues=400", "sampling.plugin=self-play", "alignment.warmup.learningRate=0.01", ...still];
+    const { spec } = resolveSpec(await readSpec(path, changes), registry);
+    const { iterations } = await runHere(spec, { registry, cache: folder("store"), runs: folder("runs") });
+    assert.deepEqual(iterations.map(({ accepted }) => accepted), [false, false]); // biome-ignore format: one line
+    interface Row {
+      readonly user: string;
+      readonly text: string;
+    }
+    const written = await readJsonLines<Row>(folder("runs", spec.name, "texts", "llm-0.jsonl"));
+    const byUser = new Map(written.map(({ user, text }) => [user, text]));
+    for (const iteration of [1, 2]) {
+      const pairs = await readJsonLines<{ user: string; rejected: readonly Row[] }>(
+        folder("runs", spec.name, "pairs", `${iteration}.jsonl`),
+      );
+      assert.ok(pairs.length > 0);
+      for (const { user, rejected } of pairs) assert.equal(rejected[0]?.text, byUser.get(user), `iteration ${iteration}`);
+    }
+  });
+});
