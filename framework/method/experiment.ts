@@ -66,7 +66,7 @@ async function writeAndTune(study: Study, llm: LlmBackend, metadata: PolicyTexts
   }
 }
 
-/** @param rewards takes the reward models of each iteration, which the caller disposes */
+/** @param rewards takes reward models that the caller disposes: those of the first iteration and of the last */
 async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rewards: RewardModels[]): Promise<Written> {
   const users = alignUsers(study);
   await study.timed("language model", () => loadLanguageModel(study, llm));
@@ -89,7 +89,8 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
     const current = policies.at(-1) as Policy;
     const own = { greedy: current, previous };
     const heard = tuning.alignment.hears === "template" ? metadata : current;
-    const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard)); // 2, 3
+    for (const passed of rewards.splice(1)) passed.dispose();
+    const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard, rewards[0])); // 2, 3
     rewards.push(reward);
     hearing.push(await study.timed("hear", () => mustHear(study, reward, heard.name)));
     const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration, own)); // 4, 5

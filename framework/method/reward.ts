@@ -22,13 +22,14 @@ interface RewardModel {
   readonly recommender: Recommender;
 }
 
-async function modelOf(study: Study, name: FitName, knowledge: Knowledge): Promise<RewardModel> {
+/** @param shared an encoder of the same round and seed, which somebody else disposes */
+async function modelOf(study: Study, name: FitName, knowledge: Knowledge, shared?: FittedEncoder): Promise<RewardModel> {
   const round = roundOf(study, name);
-  const encoder = await encoderOf(study, round, name);
+  const encoder = shared ?? (await encoderOf(study, round, name));
   try {
     return { round, name, encoder, recommender: await recommenderOf(study, round, name, knowledge, encoder) };
   } catch (error) {
-    encoder.dispose();
+    if (shared === undefined) encoder.dispose();
     throw error;
   }
 }
@@ -42,6 +43,7 @@ export class RewardModels {
     private readonly reward: Reward,
     private readonly heard: Heard,
     private readonly models: readonly RewardModel[],
+    private readonly earlier?: RewardModels,
   ) {
     this.batches = new RewardBatches(study, reward);
   }
@@ -50,21 +52,24 @@ export class RewardModels {
     return this.heard.knowledge;
   }
 
-  /** Step 3, for the reward: recommenders that have learnt to hear texts like these. */
-  static async fit(study: Study, reward: Reward, { texts }: PolicyTexts): Promise<RewardModels> {
+  /**
+   * Step 3, for the reward: recommenders that have learnt to hear texts like these.
+   * @param earlier of an earlier iteration, if there is one: its sequence encoders, which hear no texts, are taken, and go with it
+   */
+  static async fit(study: Study, reward: Reward, { texts }: PolicyTexts, earlier?: RewardModels): Promise<RewardModels> {
     const knowledge = await study.knowledge(texts);
     const fits = fitNames(study, "reward");
     await distribute(study, () => encoderUnits(study, fits));
     await distribute(study, () => recommenderUnits(study, fits, knowledge));
-    return RewardModels.of(study, reward, fits, { knowledge, texts });
+    return RewardModels.of(study, reward, fits, { knowledge, texts }, earlier);
   }
 
   /** Some of them: fitted, or found in the store. */
-  static async of(study: Study, reward: Reward, fits: readonly FitName[], heard: Heard): Promise<RewardModels> {
+  static async of(study: Study, reward: Reward, fits: readonly FitName[], heard: Heard, earlier?: RewardModels): Promise<RewardModels> {
     const models: RewardModel[] = [];
-    const fitted = new RewardModels(study, reward, heard, models);
+    const fitted = new RewardModels(study, reward, heard, models, earlier);
     try {
-      for (const name of fits) models.push(await modelOf(study, name, heard.knowledge));
+      for (const [i, name] of fits.entries()) models.push(await modelOf(study, name, heard.knowledge, earlier?.models[i]?.encoder));
       return fitted;
     } catch (error) {
       fitted.dispose();
@@ -171,7 +176,7 @@ export class RewardModels {
 
   dispose(): void {
     for (const { recommender } of this.models) recommender.dispose();
-    for (const { encoder } of this.models) encoder.dispose();
+    if (this.earlier === undefined) for (const { encoder } of this.models) encoder.dispose();
   }
 }
 

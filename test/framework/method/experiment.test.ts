@@ -5,7 +5,7 @@ import { packageRoot } from "../../../framework/setup/paths.js";
 import { readSpec } from "../../../framework/spec/read.js";
 import { resolveSpec } from "../../../framework/spec/resolve.js";
 import { readJsonLines } from "../../../framework/store/files.js";
-import { useEngine } from "../../support/engine.js";
+import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { useFolder } from "../../support/folder.js";
 import { runHere } from "../../support/run-here.js";
 
@@ -23,7 +23,7 @@ describe("the loop", function () {
     const path = join(packageRoot, "test", "e2e", "specs", "tuned.json");
     const changes = ["llm.options.dialogues=400", "sampling.plugin=self-play", "alignment.warmup.learningRate=0.01", ...still];
     const { spec } = resolveSpec(await readSpec(path, changes), registry);
-    const { iterations } = await runHere(spec, { registry, cache: folder("store"), runs: folder("runs") });
+    const { iterations } = await assertNoLeak(() => runHere(spec, { registry, cache: folder("store"), runs: folder("runs") }));
     assert.deepEqual(iterations.map(({ accepted }) => accepted), [false, false]); // biome-ignore format: one line
     interface Row {
       readonly user: string;
