@@ -10,7 +10,7 @@ import type { Study } from "./study.js";
 export interface TuningSizes {
   /** Of the users that are tuned on. */
   readonly prompts: readonly (readonly ChatMessage[])[];
-  /** Texts a prompt, the chosen one and the rejected ones. */
+  /** Texts a prompt: the chosen one, the rejected ones, and another user's where the loss needs it. */
   readonly texts: number;
   /** Tokens of a text at most. */
   readonly maxTokens: number;
@@ -23,7 +23,7 @@ export function requireMemoryOfRun(study: Study): void {
   const prompts = Array.from(alignUsers(study).tuned, (user) => promptOf(user, data, spec.prompt));
   const { rejected, generation } = tuning.sampling;
   // A strategy with several rejected texts says how many only when it has seen them: one at least.
-  const texts = 1 + (rejected === 0 ? 0 : 1);
+  const texts = 1 + (rejected === 0 ? 0 : 1) + (tuning.loss.loss.needs.includes("mismatched") ? 1 : 0);
   requireTuningMemory(tuning, { prompts, texts, maxTokens: generation.maxTokens });
 }
 

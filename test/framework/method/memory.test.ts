@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { requireTuningMemory } from "../../../framework/method/memory.js";
+import type { TokenizedExample } from "../../../framework/contracts/llm.js";
+import { requireMemoryOfRun, requireTuningMemory } from "../../../framework/method/memory.js";
+import type { Study } from "../../../framework/method/study.js";
 import { Lora } from "../../../plugins/tuners/lora.js";
 import { testModel } from "../../support/decoder.js";
 import { useEngine } from "../../support/engine.js";
 import { assertFails } from "../../support/faults.js";
+import { moviePrompt, movies } from "./data.js";
 
 describe("memory of a run's tuning", () => {
   useEngine();
@@ -34,6 +37,26 @@ describe("memory of a run's tuning", () => {
     await checked(2e6, new Lora(), { warmup: { batchSize: 99 } }, (check) =>
       assertFails("RLRF_ENGINE_MEMORY", check, /tuning on 99 examples/),
     );
+  });
+
+  it("is asked for as many texts as a pair has: chosen, rejected, and another user's where the loss needs one", () => {
+    const textsOf = (rejected: 0 | 1 | "many", needs: readonly string[]) => {
+      const asked: number[] = [];
+      const tuner = { requireMemory: (_: object, { completions }: TokenizedExample) => asked.push(completions.length) };
+      const policy = { tokenize: () => ({ prompt: new Int32Array(1), completions: [] }) };
+      const settings = { users: 0, heldOut: 0.5, batchSize: 1, warmup: null };
+      const sampling = { rejected, generation: { maxTokens: 1 } };
+      const tuning = { tuner, policy, alignment: settings, sampling, loss: { loss: { needs } } };
+      const data = { ...movies, parts: { ...movies.parts, align: Int32Array.of(0, 1) } };
+      const spec = { prompt: moviePrompt, protocol: { seed: 7 }, alignment: settings };
+      requireMemoryOfRun({ tuning, data, spec, parts: { reward: { reads: "text" } }, llmSeed: 1 } as unknown as Study);
+      return asked;
+    };
+    assert.deepEqual(textsOf(0, []), [1]);
+    assert.deepEqual(textsOf(1, ["reference"]), [2]);
+    assert.deepEqual(textsOf(1, ["reference", "mismatched"]), [3]);
+    assert.deepEqual(textsOf("many", ["mismatched"]), [3]);
+    assert.deepEqual(textsOf(0, ["mismatched"]), [2]);
   });
 
   it("is not asked for a tuner in another process", () => checked(1, {}, {}, (check) => assert.doesNotThrow(check)));
