@@ -54,11 +54,12 @@ export async function generate(
   onDone: OnDone = () => {},
   signal?: AbortSignal,
 ): Promise<readonly (readonly GeneratedText[])[]> {
-  const lanes = Math.max(1, Math.min(mostLanes, batching.rows, ...requests.map(({ samples }) => samples)));
+  const fewest = requests.reduce((least, { samples }) => Math.min(least, samples), mostLanes);
+  const lanes = Math.max(1, Math.min(fewest, batching.rows));
   const groups = requests.map((request, index) => groupsOf(writer, request, index, parameters, lanes));
   // Longest prompts first: what is admitted later fits where a longer prompt was, and neighbours need little padding.
   const waiting = groups.flat().sort((a, b) => b.prompt.length - a.prompt.length || a.request - b.request);
-  const longest = Math.max(0, ...waiting.map(({ prompt }) => prompt.length));
+  const longest = waiting[0]?.prompt.length ?? 0;
   const slots = slotsAtOnce(writer.config, batching, lanes, longest, parameters.maxTokens);
   const batch = new GenerationBatch(writer, parameters, lanes, slots, batching);
   const left = groups.map((own) => own.length);

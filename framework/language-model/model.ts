@@ -110,8 +110,10 @@ export class LanguageModel implements TunablePolicy {
     if (examples.length === 0) return;
     const completions = (example: TokenizedExample) => example.completions.reduce((sum, { length }) => sum + length, 0);
     const rows = Math.min(batchSize, examples.length);
-    const targets = rows * Math.max(...examples.map(completions));
-    const length = Math.max(...examples.map((example) => example.prompt.length + completions(example)));
+    const most = (size: (example: TokenizedExample) => number) =>
+      examples.reduce((largest, example) => Math.max(largest, size(example)), 0);
+    const targets = rows * most(completions);
+    const length = most((example) => example.prompt.length + completions(example));
     const batch = { rows, length, targets };
     const adapter = this.trainable().reduce((sum, { size }) => sum + size, 0);
     const what = `tuning on ${rows} example${rows === 1 ? "" : "s"} of up to ${length} tokens at once`;

@@ -117,9 +117,9 @@ async function generateInShards(
   const size = Math.max(smallestShard, Math.ceil(requests.length / (shardsEach * study.parts.executor.parallel)));
   const shards = chunks(Int32Array.from(requests.keys()), size).map((rows) => Array.from(rows, (i) => requests[i] as GenerationRequest));
   await distribute(study, () => textUnits(study, shards, parameters, (shard) => shardStep(study, shard, parameters)));
-  const texts: (readonly GeneratedText[])[] = [];
-  for (const shard of shards) texts.push(...(await textsOfShard(study, shard, parameters)));
-  return texts;
+  const texts: (readonly (readonly GeneratedText[])[])[] = [];
+  for (const shard of shards) texts.push(await textsOfShard(study, shard, parameters));
+  return texts.flat();
 }
 
 /** The texts of some users in a step of its own: what a unit of work makes. */

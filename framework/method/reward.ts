@@ -87,14 +87,14 @@ export class RewardModels {
       const vectors = await this.study.encode(texts);
       await distribute(this.study, () => this.units(texts, vectors));
       const values = new Float64Array(texts.length);
-      const figures: Record<string, number>[] = [];
+      const figures: Rewards["figures"][] = [];
       for (const model of this.models) {
         const own = isDistributed(this.study) ? await this.keptOf(model, texts, vectors) : await this.rewardsOf(model, texts, vectors);
-        figures.push(...own.figures);
+        figures.push(own.figures);
         for (const [i, row] of rowsOf(model, texts).entries())
           values[row] = (values[row] as number) + (own.values[i] as number) / this.study.spec.seeds.length;
       }
-      await writeRewards(folder, { values, figures });
+      await writeRewards(folder, { values, figures: figures.flat() });
     });
     const { values, figures } = await readRewards(step.folder);
     this.tell(figures);

@@ -6,5 +6,5 @@ import type { Chosen } from "./model.js";
 export function roundOf({ parts: { evaluate } }: PreparedData, users: Chosen["users"]): [Round, number] {
   if (users !== "refit") return [evaluate[users === "split" ? 0 : users] as Round, users === "split" ? 0 : users];
   const { train, valid, test } = evaluate[0] as Round;
-  return [{ train: Int32Array.of(...train, ...test).sort(), valid, test: new Int32Array() }, evaluate.length];
+  return [{ train: Int32Array.from([...train, ...test]).sort(), valid, test: new Int32Array() }, evaluate.length];
 }

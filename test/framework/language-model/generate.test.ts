@@ -10,6 +10,7 @@ import { attendWithin } from "../../../framework/language-model/attention.js";
 import { Rotary } from "../../../framework/language-model/rotary.js";
 import { testModel } from "../../support/decoder.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
+import { assertFails } from "../../support/faults.js";
 
 const greedy: GenerationParameters = { temperature: 0, topK: 0, topP: 1, minP: 0, maxTokens: 20, stop: [] };
 const sampled: GenerationParameters = { ...greedy, temperature: 1 };
@@ -125,6 +126,16 @@ describe("generation", () => {
       assert.notDeepEqual((await model.generate([request("drama", 1, 1)], greedy))[0], before);
       dispose();
     }));
+
+  it("takes as many prompts, and looks at as many examples before a tuning, as there are users", async () => {
+    const { model, dispose } = testModel();
+    const many = Array.from({ length: 200_000 }, () => request("a", 1, 1));
+    const tooLong = { ...greedy, maxTokens: 1000 }; // found when the prompts have been counted
+    await assertFails("RLRF_LLM_CONTEXT", () => model.generate(many, tooLong));
+    const example = model.tokenize([{ role: "user", content: "a" }], [{ text: "b", ended: true }]);
+    model.requireMemory(Array.from(many, () => example), 2); // biome-ignore format: one line
+    dispose();
+  });
 
   it("names a prompt that does not fit the context", async () => {
     const { model, dispose } = testModel({ context: 30 });
