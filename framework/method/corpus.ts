@@ -18,14 +18,24 @@ const longestShort = 5;
 /** Share of a reader's items that are sought out for the taste, and not met by lot. */
 const soughtOut = 0.25;
 
-/** Dialogues of readers that never were, in the prompt's own form, answered by the fixed template. */
+/**
+ * Dialogues of readers that never were, in the prompt's own form, answered by the fixed template. They are invented when they are first asked for:
+ * most LLMs have learnt their language elsewhere.
+ */
 export function inventedDialogues(data: PreparedData, prompt: Prompt, readers: number, seed: number, relevantAbove: number): CorpusTexts {
-  const invented = inventReaders(data, prompt, readers, seed, relevantAbove);
-  return {
-    dialogues: Array.from({ length: readers }, (_, reader) => ({
+  const invent = () => {
+    const invented = inventReaders(data, prompt, readers, seed, relevantAbove);
+    return Array.from({ length: readers }, (_, reader) => ({
       messages: promptOf(reader, invented, prompt),
       completion: metadataText(reader, invented, prompt),
-    })),
+    }));
+  };
+  let dialogues: CorpusTexts["dialogues"] | undefined;
+  return {
+    get dialogues() {
+      dialogues ??= invent();
+      return dialogues;
+    },
   };
 }
 
@@ -68,37 +78,60 @@ interface Taste {
   rate(item: number, rng: Rng): number;
 }
 
+/** The items of one value, each once. */
+interface Items {
+  readonly list: readonly number[];
+  readonly set: ReadonlySet<number>;
+}
+
 /** The items by the values of the fields that aspects ask for. */
 class Catalogue {
-  private readonly byValue: readonly { readonly aspect: Aspect; readonly values: readonly (readonly number[])[] }[];
+  private readonly byValue: readonly { readonly aspect: Aspect; readonly values: readonly Items[] }[];
 
   constructor(
     private readonly data: PreparedData,
     aspects: readonly Aspect[],
   ) {
     this.byValue = aspects.map((aspect) => {
-      const items = new Map<string, number[]>();
+      const items = new Map<string, Set<number>>();
       for (const [item, record] of data.items.entries())
-        for (const value of fieldValues(record, aspect.from)) items.get(value)?.push(item) ?? items.set(value, [item]);
-      return { aspect, values: [...items.values()] };
+        for (const value of fieldValues(record, aspect.from)) items.set(value, (items.get(value) ?? new Set()).add(item));
+      return { aspect, values: Array.from(items.values(), (set) => ({ list: [...set], set })) };
     });
   }
 
   /** One value by lot of each aspect, liked or disliked as the aspect asks. */
   taste(rng: Rng): Taste {
-    const liked = new Set<number>();
-    const disliked = new Set<number>();
-    for (const { aspect, values } of this.byValue)
-      for (const item of values[rng.below(values.length)] ?? []) (aspect.of === "liked" ? liked : disliked).add(item);
-    const sought = [...liked];
+    const drawn = { liked: [] as Items[], disliked: [] as Items[] };
+    for (const { aspect, values } of this.byValue) {
+      const items = values[rng.below(values.length)];
+      if (items !== undefined) drawn[aspect.of].push(items);
+    }
+    let sought: readonly number[] | undefined; // readers of few items often seek none
     return {
-      sought: (draw) => sought[draw.below(sought.length)] ?? 1 + draw.below(this.data.items.length - 1),
+      sought: (draw) => {
+        sought ??= union(drawn.liked);
+        return sought[draw.below(sought.length)] ?? 1 + draw.below(this.data.items.length - 1);
+      },
       rate: (item, draw) => {
-        if (disliked.has(item) && !liked.has(item)) return rating(draw.below(2), this.data.ratingScale);
-        return rating(liked.has(item) ? 3 + draw.below(2) : 1 + draw.below(3), this.data.ratingScale);
+        const liked = isIn(drawn.liked, item);
+        if (isIn(drawn.disliked, item) && !liked) return rating(draw.below(2), this.data.ratingScale);
+        return rating(liked ? 3 + draw.below(2) : 1 + draw.below(3), this.data.ratingScale);
       },
     };
   }
+}
+
+function isIn(values: readonly Items[], item: number): boolean {
+  return values.some(({ set }) => set.has(item));
+}
+
+/** Each item once, in the order of the values. */
+function union(values: readonly Items[]): readonly number[] {
+  return values.reduce<readonly number[]>((all, { list }, i) => {
+    const before = values.slice(0, i);
+    return i === 0 ? list : all.concat(list.filter((item) => !isIn(before, item)));
+  }, []);
 }
 
 /** The rating at a step from 0 to 4 of the way from the lowest to the highest, in whole or half stars as the scale begins. */
