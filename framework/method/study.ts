@@ -95,6 +95,7 @@ export class Study {
   /** @param identity names the encoder: its vectors are kept under it */
   private async openEncoder(identity: string): Promise<void> {
     const { store, progress } = this.context;
+    await this.encoding?.cache.close();
     const cache = await VectorCache.open(store, this.parts.textEncoder, identity);
     this.encoding = { cache, items: await itemVectors(this.data, cache, progress) };
   }
@@ -215,8 +216,8 @@ export class Study {
     this.warn("RLRF_ALIGN_REJECTED", `iteration ${iteration} did not help the held-out users: ${reason}; the previous policy is kept`);
   }
 
-  close(): Promise<void> {
-    return this.generations.close();
+  async close(): Promise<void> {
+    await Promise.all([this.encoding?.cache.close(), this.generations.close()]);
   }
 }
 
