@@ -1,3 +1,5 @@
+import { aspectKey, withoutOrnament } from "../spec/aspects.js";
+
 /** What a text says in the asked structure: one line `Name: value` for each aspect, each exactly once, and nothing else. */
 export interface ParsedText {
   /** The first answer to each aspect that has one, in the asked order. */
@@ -23,20 +25,18 @@ export interface UserText {
   readonly parsed: ParsedText;
 }
 
-/** Marks by which chat models adorn a name or a value: bullets, emphasis, headings, quotes. */
-const ornament = /^[\s*_#>•-]+|[\s*_]+$/gu;
 const lineBreak = /\r\n|[\n\r\u0085\u2028\u2029]/u;
 
 export function parseStructure(text: string, aspects: readonly string[]): ParsedText {
-  const asked = new Map(aspects.map((name) => [keyOf(name), name]));
+  const asked = new Map(aspects.map((name) => [aspectKey(name), name]));
   const answers = new Map<string, string[]>(aspects.map((name) => [name, []]));
   const invented: string[] = [];
   for (const line of text.split(lineBreak)) {
     if (line.trim() === "") continue;
     const [, name = line, value] = /^([^:：]*)[:：](.*)$/su.exec(line) ?? [];
-    const aspect = value === undefined ? undefined : asked.get(keyOf(name));
-    if (aspect === undefined) invented.push(clean(name));
-    else answers.get(aspect)?.push(clean(value ?? ""));
+    const aspect = value === undefined ? undefined : asked.get(aspectKey(name));
+    if (aspect === undefined) invented.push(withoutOrnament(name));
+    else answers.get(aspect)?.push(withoutOrnament(value ?? ""));
   }
   return judge(aspects, answers, invented);
 }
@@ -75,15 +75,6 @@ export function writeStructure(values: Readonly<Record<string, string>>, aspects
 /** An aspect as it is written and as it is encoded. */
 export function aspectText(name: string, value: string): string {
   return `${name}: ${value}`;
-}
-
-/** Names are compared without case, spaces and ornament. */
-function keyOf(name: string): string {
-  return clean(name).toLowerCase().replace(/\s/gu, "");
-}
-
-function clean(text: string): string {
-  return text.replace(ornament, "").replace(/\s+/gu, " ");
 }
 
 function hasContent(value: string): boolean {

@@ -1,4 +1,5 @@
 /** What the sections of a spec ask of each other, as far as the spec alone tells. */
+import { aspectKey } from "./aspects.js";
 import type { Arm, Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
@@ -119,10 +120,10 @@ function alignmentRules(spec: Spec): readonly Rule[] {
 }
 
 function promptRules({ prompt }: Spec): readonly Rule[] {
-  const names = prompt.aspects.map(({ name }) => name.toLowerCase());
+  const keys = prompt.aspects.map(({ name }) => aspectKey(name));
   return prompt.aspects.map(({ name }, i) => ({
     pointer: `/prompt/aspects/${i}/name`,
-    broken: names.indexOf(name.toLowerCase()) < i,
+    broken: keys.indexOf(aspectKey(name)) < i,
     message: `the aspect "${name}" is asked for twice`,
     expected: "each aspect once",
   }));

@@ -420,6 +420,11 @@ describe("conflicts between sections", () => {
       ["/sampling", "/reward"],
     ],
     ["an aspect twice", { ...baseSpec(), prompt: { aspects: ["Genre", { name: "genre", from: "x" }] } }, ["/prompt/aspects/1/name"]],
+    [
+      "an aspect that an answer cannot tell from another",
+      { ...baseSpec(), prompt: { aspects: ["Sub Genre", "Subgenre", "Sub genre_"].map((name) => ({ name, from: "x" })) } },
+      ["/prompt/aspects/1/name", "/prompt/aspects/2/name"],
+    ],
   ] as [string, Json, string[]][])
     it(what, () =>
       assert.deepEqual(
