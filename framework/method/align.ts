@@ -84,6 +84,8 @@ export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesso
   const identity: StepIdentity = { step: "tune", version: 2, inputs: { ...taught, settings, ...from } };
   await distribute(study, async () => [await tuningUnit(study, name, lesson, identity)]);
   const step = await context.store.step(identity, async (folder) => {
+    const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];
+    await makeFolder(own);
     const progress = context.progress.start(name, 1, "steps");
     const figures: TuningStep[] = [];
     const onStep = (step: TuningStep) => {
@@ -91,12 +93,13 @@ export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesso
       tell(step);
       progress.advance(1 / step.steps);
     };
-    const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];
-    await makeFolder(own);
     const task: TuningTask = { policy, lora, settings, seed, onStep, key: stepKey(identity), folder: own, shared, signal: context.signal };
-    if ("examples" in lesson) await tuning.tuner.align(task, lesson.examples, tuning.loss);
-    else await tuning.tuner.supervise(task, lesson.dialogues);
-    progress.end();
+    try {
+      if ("examples" in lesson) await tuning.tuner.align(task, lesson.examples, tuning.loss);
+      else await tuning.tuner.supervise(task, lesson.dialogues);
+    } finally {
+      progress.end();
+    }
     await makeFolder(join(folder, "adapter"));
     await policy.exportAdapter(join(folder, "adapter"));
     await writeJsonLines(join(folder, "steps.jsonl"), figures);

@@ -47,4 +47,8 @@ describe("a tuning of a run", () => {
     assert.notEqual(before.task.key, mended.task.key);
     assert.equal(before.task.folder, mended.task.folder);
   });
+
+  it("leaves no progress behind when it fails", async () => {
+    assert.equal((await givenTo("loss")).open, 0);
+  });
 });
