@@ -81,8 +81,8 @@ export class LoraAdapter {
   /** What one pass over tokens adds. @param dropoutSeed draws its dropout masks; absent = no dropout */
   pass(dropoutSeed?: number): AdapterPass {
     const masked = (layer: number, projection: Projection, rows: number): Factors | null => {
-      const factors = this.factors(layer, projection);
-      return factors && { ...factors, mask: this.mask(layer, projection, rows, dropoutSeed) };
+      const pieces = this.layers[layer]?.get(projection);
+      return pieces === undefined ? null : { ...this.joined(projection, pieces), mask: this.mask(layer, projection, rows, dropoutSeed) };
     };
     return {
       factors: (layer, rows) => {
@@ -115,11 +115,11 @@ export class LoraAdapter {
     const merged: tf.Tensor[] = [];
     const layers = weights.layers.map((layer, index) => {
       const changed: Partial<Record<Projection, tf.Tensor2D>> = {};
-      for (const projection of this.layers[index]?.keys() ?? []) {
+      for (const [projection, pieces] of this.layers[index] ?? []) {
         const sum = tf.tidy(() => {
-          const factors = this.factors(index, projection);
-          return factors === null ? tf.clone(layer[projection]) : tf.add(layer[projection], tf.matMul(factors.down, factors.up));
-        }) as tf.Tensor2D;
+          const { down, up } = this.joined(projection, pieces);
+          return tf.add(layer[projection], tf.matMul(down, up)) as tf.Tensor2D;
+        });
         merged.push(sum);
         changed[projection] = sum;
       }
@@ -129,9 +129,7 @@ export class LoraAdapter {
   }
 
   /** [in, rank * parts] and [rank * parts, width], the scale in the second. */
-  private factors(layer: number, projection: Projection): { readonly down: tf.Tensor2D; readonly up: tf.Tensor2D } | null {
-    const pieces = this.layers[layer]?.get(projection);
-    if (pieces === undefined) return null;
+  private joined(projection: Projection, pieces: readonly Pieces[]): { readonly down: tf.Tensor2D; readonly up: tf.Tensor2D } {
     const { width } = this.shapes[projection];
     const scale = this.options.alpha / this.options.rank;
     const downs = pieces.map(({ down }) => down as tf.Tensor as tf.Tensor2D);

@@ -57,11 +57,6 @@ export class VectorCache {
     return { width, vectors: rows };
   }
 
-  /** Zero before anything was encoded. */
-  get width(): number {
-    return this.widthSeen ?? 0;
-  }
-
   async close(): Promise<void> {
     await this.log.close();
   }
@@ -136,7 +131,7 @@ export async function userVectors(
     said.filter((text) => text !== null),
     progress,
   );
-  const rows = new Float32Array(said.length * (width || cache.width));
+  const rows = new Float32Array(said.length * width);
   let next = 0;
   for (const [row, text] of said.entries()) if (text !== null) rows.set(vectors.subarray(next * width, ++next * width), row * width);
   return rows;

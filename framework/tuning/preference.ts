@@ -8,7 +8,10 @@ import { adapterOf, type LocalTuning } from "./local-tuning.js";
 import { logProbsOf, tokensOf } from "./log-probs.js";
 import { type Objective, train } from "./training-loop.js";
 
-/** Means over the step's pairs, implicit rewards beta * (log pi - log ref); without a rejected text only the chosen one's. */
+/**
+ * Means over the step's pairs of implicit rewards: beta * (log pi - log ref), and beta * log pi for losses without a reference.
+ * Without a rejected text only the chosen one's.
+ */
 export type AlignmentFigures = {
   /** beta * u */
   readonly chosenReward: number;
