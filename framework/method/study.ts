@@ -128,14 +128,16 @@ export class Study {
   }
 
   /**
-   * Names a language model as it is now, adapter included, in the keys of everything that comes from it. What it says of its weights is not all
-   * that they follow from: its plugin is named too, and the engine where it computes in this process.
+   * Names a language model as it is now, adapter included, in the keys of everything that comes from it. Of weights that this process has, what
+   * the backend says is not all that they follow from: its plugin is named too, and the engine. Elsewhere (a server) it is, and how it is asked
+   * (how many prompts at once, with what patience) makes no text another one.
    */
   identityOf(place: "llm" | "sampler"): string {
     const { identities } = this.parts;
     const backend = this.backendOf(place);
-    const engine = backend.policy === undefined ? null : this.context.engine.name;
-    return hashOf({ plugin: identities[place], model: backend.identity(), engine });
+    const model = backend.identity();
+    if (backend.policy === undefined) return hashOf({ model });
+    return hashOf({ plugin: identities[place], model, engine: this.context.engine.name });
   }
 
   private get writing(): "llm" | "sampler" {
