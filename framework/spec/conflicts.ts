@@ -98,12 +98,6 @@ function alignmentRules(spec: Spec): readonly Rule[] {
       message: `alignment needs the section "${section}", which the spec does not have`,
       expected: `a section "${section}", or no "alignment"`,
     })),
-    {
-      pointer: "/alignment/heldOut",
-      broken: spec.alignment?.accept === "if-better" && spec.alignment.heldOut === 0,
-      message: "with accept = if-better an iteration is judged on held-out users, and alignment.heldOut leaves none",
-      expected: 'alignment.heldOut above 0, or accept = "always"',
-    },
     ...(["loss", "tuner"] as const).map((section) => ({
       pointer: `/${section}`,
       broken: spec[section] !== undefined && spec.alignment === undefined,

@@ -86,9 +86,9 @@ export function metricFaults(settings: SweepSettings, specs: readonly Spec[]): P
       metric.kind === "reward" ? "a metric on valid users, or null" : "null: the table without a choice",
     );
   if (metric.kind === "reward")
-    return specs.every(({ alignment }) => alignment !== undefined && alignment.heldOut > 0)
+    return specs.every(({ alignment }) => alignment !== undefined)
       ? []
-      : fault("a trial without alignment, or without held-out users, has no sampled reward", "a metric on valid users");
+      : fault("a trial without alignment has no sampled reward", "a metric on valid users");
   if (specs.some(({ protocol }) => !protocol.metrics.includes(metric.metric)))
     return fault(`${metric.metric} is not among protocol.metrics of every trial`, "a metric that every trial reports");
   const { arm } = metric;

@@ -28,8 +28,7 @@ describe("a result that is read", () => {
   });
 
   it("has no holes where a run would have ended before", async () => {
-    const figures = { bestOfN: 1, winRate: 1, structureRate: 1, conforming: 1, tokens: 1, distinct2: 1 };
-    const holed = JSON.stringify({ ...result, llm: { "llm-0": { ...figures, reward: null } } });
-    await assertFails("RLRF_RESULT_FILE", () => parseResult(holed, "result.json"), /llm-0\/reward/);
+    const holed = JSON.stringify({ ...result, tests: [{ ...result.tests[0], p: null }] });
+    await assertFails("RLRF_RESULT_FILE", () => parseResult(holed, "result.json"), /tests\/0\/p/);
   });
 });

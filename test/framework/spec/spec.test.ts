@@ -412,7 +412,6 @@ describe("conflicts between sections", () => {
     ["arms without their LLM", { ...baseSpec(), arms: ["llm"] }, ["/arms/0", "/arms/0"]],
     ["alignment without a loss", without("loss"), ["/alignment"]],
     ["alignment without a tuner", without("tuner"), ["/alignment"]],
-    ["nobody to judge an iteration by", { ...tunedSpec(), alignment: { heldOut: 0 } }, ["/alignment/heldOut"]],
     ["best-of-N, a loss and a tuner without alignment", without("alignment"), ["/arms/2", "/loss", "/tuner"]],
     [
       "sampling and reward without an LLM",
