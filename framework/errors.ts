@@ -153,6 +153,10 @@ export const errorCodes = {
     summary: "An LLM server kept giving answers that are not what was asked for: cut, no JSON, or too few texts.",
   },
   RLRF_LLM_HTTP_UNREACHABLE: { exit: 1, summary: "An LLM server cannot be reached or keeps failing; every finished text is kept." },
+  RLRF_LLM_HTTP_CUTS: {
+    exit: 1,
+    summary: "Warning: an LLM server may cut what it samples by a top-k or min-p of its own, where the spec turns them off.",
+  },
   RLRF_LLM_HTTP_ADAPTER: { exit: 1, summary: "An LLM server does not load a tuned adapter." },
   RLRF_REPLAY_FILE: { exit: 2, summary: "A file of texts to be replayed cannot be read, or a line of it is not in its form." },
   RLRF_REPLAY_MISSING: { exit: 2, summary: "The texts to be replayed have none, or too few, for some users." },

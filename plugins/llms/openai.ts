@@ -113,6 +113,7 @@ const seconds = { type: "number", exclusiveMinimum: 0, maximum: 86_400, unit: "s
 })
 export class OpenAi implements LlmBackend, Disposable {
   private readonly servers: Servers;
+  private warned = false;
   readonly useAdapter?: (files: AdapterFiles | null) => Promise<void>;
 
   constructor(
@@ -129,11 +130,15 @@ export class OpenAi implements LlmBackend, Disposable {
     if (adapters === "vllm") this.useAdapter = (files) => this.servers.useAdapter(files);
   }
 
-  /** The server, the model, what the server says of it, and the adapter: a server that changes its weights in silence goes unnoticed. */
+  /**
+   * The server, the model, what the server says of it, whether its own cuts are turned off, and the adapter: a server that changes its
+   * weights in silence goes unnoticed.
+   */
   identity(): string {
-    const { card, host, adapterIdentity: adapter } = this.servers;
+    const { card, host, abilities, adapterIdentity: adapter } = this.servers;
     const { model, extra } = this.options;
-    const said = createHash("sha256").update(JSON.stringify({ card, extra, adapter })).digest("hex"); // biome-ignore format: one line
+    const { uncut } = abilities;
+    const said = createHash("sha256").update(JSON.stringify({ card, uncut, extra, adapter })).digest("hex"); // biome-ignore format: one line
     return `${host} ${model} ${said}`;
   }
 
@@ -148,6 +153,7 @@ export class OpenAi implements LlmBackend, Disposable {
     signal?: AbortSignal,
   ): Promise<readonly (readonly GeneratedText[])[]> {
     const { several } = this.servers.abilities;
+    this.warnOfCuts(parameters);
     const written = requests.map((): GeneratedText[] => []);
     const left = requests.map(({ samples }) => (several ? 1 : samples));
     const jobs = left.flatMap((count, request) => Array.from({ length: count }, (_, sample) => ({ request, sample })));
@@ -167,6 +173,18 @@ export class OpenAi implements LlmBackend, Disposable {
     return written;
   }
 
+  /** Once: whether the server draws from the whole distribution is then the user's to know. */
+  private warnOfCuts({ temperature, topK, minP }: GenerationParameters): void {
+    const { uncut } = this.servers.abilities;
+    if (this.warned || uncut === "heeds" || temperature === 0 || (topK > 0 && minP > 0)) return;
+    this.warned = true;
+    const said = uncut === "refuses" ? "refuses top_k and min_p" : "takes top_k and min_p, but is not known to heed them";
+    this.logger.warn(
+      "RLRF_LLM_HTTP_CUTS",
+      `${this.servers.host} ${said}: its own cuts (the model's generation_config.json, a default top_k) may apply to what it samples; turn them off there`,
+    );
+  }
+
   /** @param sample one sample, by a seed of its own; null = all of them by the prompt's seed, from which a server derives theirs */
   private async ask(
     { messages, samples, seed }: GenerationRequest,
@@ -177,9 +195,9 @@ export class OpenAi implements LlmBackend, Disposable {
     const { limitField, extra } = this.options;
     const choices = sample === null ? samples : 1;
     const own = sample === null ? seed : createRng(seed, "sample", sample).seed();
-    const { logprobs } = this.servers.abilities;
+    const { logprobs, uncut } = this.servers.abilities;
     const answer = await this.servers.use(({ client, model }) => {
-      const request = { model, messages, parameters, choices, seed: own, logprobs, limitField, extra };
+      const request = { model, messages, parameters, choices, seed: own, logprobs, uncut: uncut !== "refuses", limitField, extra };
       return client.send("POST", `${client.endpoint.base}/chat/completions`, {
         body: chatBody(request),
         read: (body) => readAnswer(body, choices),

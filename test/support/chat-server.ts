@@ -17,6 +17,8 @@ export interface Offer {
   readonly n?: "honoured" | "ignored" | "refused" | "copied";
   readonly logprobs?: boolean;
   readonly models?: readonly object[] | null;
+  /** It refuses a request with one of these fields. */
+  readonly unknown?: readonly string[];
 }
 
 export class ChatServer {
@@ -60,7 +62,9 @@ export class ChatServer {
   }
 
   private completion(body: ChatRequestBody): Fault {
-    const { n = "honoured", logprobs = true } = this.offer;
+    const { n = "honoured", logprobs = true, unknown = [] } = this.offer;
+    const stranger = Object.keys(body).find((field) => unknown.includes(field));
+    if (stranger !== undefined) return json({ error: { message: `Unrecognized request argument supplied: ${stranger}` } }, 400);
     if (n === "refused" && body.n !== undefined) return json({ error: { message: "n is not supported", code: "bad" } }, 400);
     const count = n === "ignored" ? 1 : (body.n ?? 1);
     const choices = Array.from({ length: count }, (_, i) => {

@@ -8,6 +8,8 @@ export interface Abilities {
   readonly several: boolean;
   /** It gives the log-probabilities of what it wrote. */
   readonly logprobs: boolean;
+  /** What it does with the fields that turn its own cuts off: it is known to heed them; it takes them, and may ignore them; or it refuses them. */
+  readonly uncut: "heeds" | "takes" | "refuses";
 }
 
 export interface ChatRequest {
@@ -17,25 +19,32 @@ export interface ChatRequest {
   readonly choices: number;
   readonly seed: number;
   readonly logprobs: boolean;
+  /** The server takes fields of which OpenAI's interface knows nothing. */
+  readonly uncut: boolean;
   /** The field that limits the completion. */
   readonly limitField: string;
   /** Further fields of the user's; they change none of ours. */
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
-/** Fields that not every server knows are sent only where they say something. */
-export function chatBody({ model, messages, parameters, choices, seed, logprobs, limitField, extra }: ChatRequest): object {
+/**
+ * What a request leaves out, a server fills in as it likes: vLLM and SGLang from the model's generation_config.json, llama.cpp with its own
+ * top_k 40, top_p 0.95 and min_p 0.05. So that all backends draw from one distribution, "off" is said too; -1 is the top_k that all of them,
+ * older ones included, take for off. Fields that not every server knows are sent otherwise only where they say something.
+ */
+export function chatBody({ model, messages, parameters, choices, seed, logprobs, uncut, limitField, extra }: ChatRequest): object {
   const { temperature, topK, topP, minP, maxTokens, stop } = parameters;
   return {
+    ...(uncut && { repetition_penalty: 1 }), // no option of ours: the user's own goes first
     ...extra,
     model,
     messages,
     stream: false,
     temperature,
     [limitField]: maxTokens,
-    ...(topP < 1 && { top_p: topP }),
-    ...(topK > 0 && { top_k: topK }),
-    ...(minP > 0 && { min_p: minP }),
+    top_p: topP,
+    ...((uncut || topK > 0) && { top_k: topK > 0 ? topK : -1 }),
+    ...((uncut || minP > 0) && { min_p: minP }),
     ...(stop.length > 0 && { stop }),
     ...(temperature > 0 && { seed }),
     ...(choices > 1 && { n: choices }),

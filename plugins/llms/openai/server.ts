@@ -8,11 +8,16 @@ export type Dialect = "llama.cpp" | "vllm";
 
 export interface ServedModel {
   readonly dialect: Dialect;
+  /** By its own word it is a server that heeds top_k, min_p and repetition_penalty. */
+  readonly heedsCuts: boolean;
   /** The server's description of the model, without what changes from call to call; null where it has none. */
   readonly card: Readonly<Record<string, unknown>> | null;
   /** Ids of all models that it lists. */
   readonly others: readonly string[];
 }
+
+/** Their `owned_by`. llama.cpp ignores repetition_penalty: its own, repeat_penalty, is off by default. */
+const heeding: readonly unknown[] = ["vllm", "llamacpp", "sglang"];
 
 /** vLLM sets `created` and `permission` anew for each answer. */
 const lasting = ["id", "root", "parent", "owned_by", "max_model_len", "meta"] as const;
@@ -28,6 +33,7 @@ export async function servedModel(client: Client, model: string, signal?: AbortS
   const card = found === undefined ? null : Object.fromEntries(lasting.flatMap((key) => (key in found ? [[key, found[key]]] : [])));
   return {
     dialect: found?.owned_by === "llamacpp" ? "llama.cpp" : "vllm",
+    heedsCuts: heeding.includes(found?.owned_by),
     card,
     others: models.map(({ id }) => String(id)),
   };
@@ -61,13 +67,18 @@ const trialMessages = [{ role: "user", content: "Write any words." }] as const;
  */
 export async function abilitiesOf(client: Client, trial: Trial, served: ServedModel, signal?: AbortSignal): Promise<Abilities> {
   const wanted = { requests: [1], n: [2], auto: [2, 1] }[trial.choices];
-  const steps = wanted.flatMap((choices) => [true, false].map((logprobs) => ({ choices, logprobs })));
-  for (const [index, { choices, logprobs }] of steps.entries()) {
+  const either = [true, false];
+  const steps = wanted.flatMap((choices) => either.flatMap((logprobs) => either.map((uncut) => ({ choices, logprobs, uncut }))));
+  for (const [index, { choices, logprobs, uncut }] of steps.entries()) {
     const last = index === steps.length - 1;
     try {
-      const answer = await tryOut(client, { ...trial, choices, logprobs, attempts: last ? undefined : 2, signal });
+      const answer = await tryOut(client, { ...trial, choices, logprobs, uncut, attempts: last ? undefined : 2, signal });
       const offered = answer.choices.every(({ logProbs }) => logProbs?.every(Number.isFinite) ?? false);
-      return { several: trial.choices === "n" || differs(answer), logprobs: offered };
+      return {
+        several: trial.choices === "n" || differs(answer),
+        logprobs: offered,
+        uncut: !uncut ? "refuses" : served.heedsCuts ? "heeds" : "takes",
+      };
     } catch (error) {
       if (!(error instanceof RlrfError) || error.code === "RLRF_LLM_HTTP_AUTH") throw error;
       if (last) throw withModels(error, trial.model, served);
@@ -83,7 +94,13 @@ function tryOut(
     signal,
     choices,
     ...rest
-  }: Omit<Trial, "choices"> & { choices: number; logprobs: boolean; attempts: number | undefined; signal: AbortSignal | undefined },
+  }: Omit<Trial, "choices"> & {
+    choices: number;
+    logprobs: boolean;
+    uncut: boolean;
+    attempts: number | undefined;
+    signal: AbortSignal | undefined;
+  },
 ): Promise<Answer> {
   return client.send("POST", `${client.endpoint.base}/chat/completions`, {
     body: chatBody({ ...rest, messages: trialMessages, parameters: trialParameters, choices, seed: 1 }),

@@ -187,14 +187,14 @@ export class Servers {
   }
 
   /** A text must not depend on the server that was asked for it. */
-  private mustAgree(host: string, { card }: ServedModel, { several }: Abilities): void {
-    const { card: first, abilities } = this.ready;
-    const said = (value: ServedModel["card"]) => JSON.stringify(value)?.slice(0, 200);
-    if (said(card) !== said(first) || several !== abilities.several)
+  private mustAgree(host: string, { card }: ServedModel, abilities: Abilities): void {
+    const own = saidOf(card, abilities);
+    const others = saidOf(this.ready.card, this.ready.abilities);
+    if (own !== others)
       throw new RlrfError("RLRF_LLM_HTTP_MODEL", {
-        message: `${host} offers another model than the others, or offers it otherwise: ${said(card)}${several ? ", with n texts a request" : ""}`,
+        message: `${host} offers another model than the others, or offers it otherwise: ${own}`,
         where: "options.baseUrl",
-        expected: `as the others: ${said(first)}${abilities.several ? ", with n texts a request" : ""}`,
+        expected: `as the others: ${others}`,
         hint: 'name servers of one kind and model; where they differ in n alone, set options.choices to "requests"',
       });
   }
@@ -217,4 +217,10 @@ function keptIfPassing(error: unknown): RlrfError {
 
 function rethrown(error: unknown): never {
   throw error;
+}
+
+/** What a server's texts depend on. */
+function saidOf(card: ServedModel["card"], { several, uncut }: Abilities): string {
+  const offers = [...(several ? ["n texts a request"] : []), ...(uncut === "refuses" ? [] : ["top_k and min_p"])];
+  return `${JSON.stringify(card)?.slice(0, 200)}${offers.length > 0 ? `, with ${offers.join(", ")}` : ""}`;
 }

@@ -5,7 +5,7 @@ import { RlrfError } from "../../../framework/errors.js";
 import { createRng } from "../../../framework/rng.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { OpenAi } from "../../../plugins/llms/openai.js";
-import { ChatServer, json, type Offer, textFor } from "../../support/chat-server.js";
+import { type ChatRequestBody, ChatServer, json, type Offer, textFor } from "../../support/chat-server.js";
 import { assertFails, createListener } from "../../support/faults.js";
 import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
 
@@ -79,25 +79,60 @@ describe("openai", () => {
       await assertFails("RLRF_LLM_HTTP_ANSWER", generate, /1 choices instead of 3[\s\S]*options\.choices to "requests"/);
     });
 
-    it("only the fields that say something, and those that the user adds", async () => {
-      const server = await serve();
+    it("only the fields that say something where it is strict, and those that the user adds", async () => {
+      const server = await serve({ unknown: ["top_k", "min_p", "repetition_penalty"] });
       const asked = async (changes: Partial<GenerationParameters>, options: object = {}) => {
         await using(server, (llm) => llm.generate(requests(1, 1), { ...parameters, ...changes }), options);
         const { messages: _, logprobs: __, ...body } = server.asked.at(-1) ?? { messages: [] };
         return body;
       };
-      const always = { model: "m", stream: false, max_tokens: 12 };
+      const always = { model: "m", stream: false, max_tokens: 12, top_p: 1 };
       assert.deepEqual(await asked({ temperature: 0 }), { ...always, temperature: 0 });
       assert.deepEqual(await asked({}), { ...always, temperature: 1, seed: 100 });
-      assert.deepEqual(await asked({ topK: 5, topP: 0.9, minP: 0.1, stop: ["\n\n"] }), {
+      assert.deepEqual(await asked({ topP: 0.9, stop: ["\n\n"] }), {
         ...always,
-        ...{ temperature: 1, seed: 100, top_k: 5, top_p: 0.9, min_p: 0.1, stop: ["\n\n"] },
+        ...{ temperature: 1, seed: 100, top_p: 0.9, stop: ["\n\n"] },
       });
       const extra = { temperature: 9, chat_template_kwargs: { enable_thinking: false } };
       assert.deepEqual(await asked({ temperature: 0 }, { extra, limitField: "max_completion_tokens" }), {
-        ...{ model: "m", stream: false, max_completion_tokens: 12, temperature: 0 },
+        ...{ model: "m", stream: false, max_completion_tokens: 12, top_p: 1, temperature: 0 },
         chat_template_kwargs: { enable_thinking: false },
       });
+      await assertFails("RLRF_LLM_HTTP_REFUSED", () => asked({ topK: 5 }), /top_k/); // it was asked for
+    });
+
+    it("with every cut of its own turned off, or as the spec has it", async () => {
+      const server = await serve();
+      const asked = async (changes: Partial<GenerationParameters>, options: object = {}) => {
+        await using(server, (llm) => llm.generate(requests(1, 1), { ...parameters, ...changes }), options);
+        const { top_p, top_k, min_p, repetition_penalty } = server.asked.at(-1) as ChatRequestBody;
+        return { top_p, top_k, min_p, repetition_penalty };
+      };
+      const off = { top_p: 1, top_k: -1, min_p: 0, repetition_penalty: 1 };
+      assert.deepEqual(await asked({}), off);
+      assert.deepEqual(await asked({ topK: 5, topP: 0.9, minP: 0.1 }), { ...off, top_p: 0.9, top_k: 5, min_p: 0.1 });
+      assert.deepEqual(await asked({}, { extra: { top_k: 3, repetition_penalty: 1.1 } }), { ...off, repetition_penalty: 1.1 });
+    });
+
+    it("and says once where the server's own cuts may apply", async () => {
+      const warned = async (offer: Offer, changes: Partial<GenerationParameters> = {}) => {
+        const listener = createListener();
+        await using(
+          await serve(offer),
+          async (llm) => {
+            for (let i = 0; i < 2; i++) await llm.generate(requests(1), { ...parameters, ...changes });
+          },
+          {},
+          listener,
+        );
+        return listener.warnings.map(({ code, message }) => `${code} ${message}`).join("\n");
+      };
+      for (const owned_by of ["vllm", "llamacpp", "sglang"]) assert.equal(await warned({ models: [{ id: "m", owned_by }] }), "");
+      assert.match(await warned({}), /^RLRF_LLM_HTTP_CUTS 127\S+ takes top_k and min_p, but .*turn them off there$/);
+      const strict = { models: [{ id: "m", owned_by: "vllm" }], unknown: ["top_k"] };
+      assert.match(await warned(strict), /^RLRF_LLM_HTTP_CUTS 127\S+ refuses top_k .*$/);
+      assert.equal(await warned(strict, { temperature: 0 }), "", "the likeliest token is cut by nothing");
+      assert.equal(await warned({}, { topK: 5, minP: 0.1 }), "");
     });
 
     it("no more at once than it may", async () => {
@@ -345,6 +380,7 @@ describe("openai", () => {
     assert.deepEqual(await identityOf({ models: [{ ...card, created: 2, permission: [{ id: "2" }] }] }), identity);
     assert.notDeepEqual(await identityOf({ models: [{ ...card, root: "/models/b" }] }), identity);
     assert.notDeepEqual(await identityOf({ models: [card] }, { extra: { top_k: 3 } }), identity);
+    assert.notDeepEqual(await identityOf({ models: [card], unknown: ["top_k"] }), identity, "its own cuts may apply");
     await identityOf({ models: null }); // a server without a list
   });
 });
