@@ -21,6 +21,7 @@ export {
 export { type HeadedFile, headedFile } from "./data/headed.js";
 export {
   delimitedRows,
+  identifier,
   type InteractionColumns,
   type InteractionMeaning,
   type InteractionRows,

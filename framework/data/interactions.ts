@@ -21,10 +21,11 @@ export async function readInteractions(dataset: Dataset, relevantAbove: number, 
     const loaded = await dataset.load(connection);
     const counts = await checkTables(connection);
     await numberUsersAndItems(connection);
+    const unmatched = await countUnmatched(connection);
     const items = await readItems(connection);
     const users = await readUsers(connection);
     const sequence = await readSequence(connection, users.length, counts.interactions as number, relevantAbove);
-    return { users, items, sequence, counts: { ...loaded, ...counts, ...(await countUnmatched(connection)), items: items.length - 1 } };
+    return { users, items, sequence, counts: { ...loaded, ...counts, ...unmatched, items: items.length - 1 } };
   } catch (error) {
     throw databaseError(error);
   } finally {
@@ -127,11 +128,43 @@ async function readSequence(
   return { offsets, items, ratings, relevant };
 }
 
+/** @throws RLRF_DATA_RECORDS where records were given for nothing: every prompt would name items by their ids */
 async function countUnmatched(connection: DuckDBConnection): Promise<Record<string, number>> {
+  await mustMatch(connection, "items", "item");
+  await mustMatch(connection, "users", "user");
   return numbersOf(
     connection,
     `SELECT (SELECT count(*) FROM items ANTI JOIN item_numbers USING (item)) AS "itemsWithoutInteractions",
             (SELECT count(*) FROM item_numbers ANTI JOIN items USING (item)) AS "itemsWithoutRecord",
             (SELECT count(*) FROM user_numbers ANTI JOIN users USING ("user")) AS "usersWithoutRecord"`,
   );
+}
+
+async function mustMatch(connection: DuckDBConnection, table: "items" | "users", id: "item" | "user"): Promise<void> {
+  const {
+    records = 0,
+    matched = 0,
+    interacting = 0,
+  } = await numbersOf(
+    connection,
+    `SELECT count(*) AS records, count(*) FILTER ("${id}" IN (SELECT "${id}" FROM ${id}_numbers)) AS matched,
+            (SELECT count(*) FROM ${id}_numbers) AS interacting FROM ${table}`,
+  );
+  if (records === 0 || matched > 0) return;
+  const first = async (from: string) => {
+    const [row = {}] = await (await connection.run(`SELECT min("${id}") AS id FROM ${from}`)).getRowObjects();
+    return JSON.stringify(row.id);
+  };
+  throw new RlrfError("RLRF_DATA_RECORDS", {
+    message: `none of the ${interacting} ${table} that interact is one of the ${records} records: the first id there is ${await first(`${id}_numbers`)}, here it is ${await first(table)}`,
+    where: `the dataset's ${table}`,
+    expected: "the same ids, to the letter, as the interactions have",
+    hint: `name the column of the ids that interactions use, write the ids alike, or leave the ${table} out`,
+  });
+}
+
+/** @returns what to warn of where most items have no record; null where they have, or where no record was given at all: then nobody expects one */
+export function missingRecords({ items = 0, itemsWithoutRecord: without = 0 }: Readonly<Record<string, number>>): string | null {
+  if (without === items || without <= items / 2) return null;
+  return `${without} of ${items} items have no record: prompts and text encoders know them by their ids alone`;
 }

@@ -4,6 +4,7 @@ import type { PreparedData } from "../contracts/dataset.js";
 import type { Reward, SamplingStrategy } from "../contracts/feedback.js";
 import type { GeneratedText, GenerationParameters, LlmBackend, TextVectors, TunablePolicy } from "../contracts/llm.js";
 import type { NamedLoss, Tuner } from "../contracts/tuner.js";
+import { missingRecords } from "../data/interactions.js";
 import { digestOf, prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
@@ -71,6 +72,8 @@ export class Study {
     await parts.tuner?.prepare?.();
     const study = await Study.withData(spec, parts, context);
     await tellLists(context, study.dataKey, study.data.counts);
+    const missing = missingRecords(study.data.counts);
+    if (missing !== null) study.warn("RLRF_DATA_RECORDS", missing);
     if (parts.textEncoder.useLlm === undefined) await study.openEncoder(parts.identities.textEncoder as string);
     study.spent("prepare", begun);
     return study;

@@ -150,15 +150,14 @@ export class Table implements Dataset {
     const rows = await interactionsOf(connection, this.file(interactions), named);
     const badInteractions = await loadInteractions(connection, rows, { ratings, timeUnit }, onBadRow);
     const outsideCore = await keepCore(connection, core);
-    const { id, title } = itemColumns;
-    const items = await this.records(connection, "items", [id, title, ...(itemColumns.fields ?? [])], ({ values }) => ({
-      id: textOf(values[id]),
-      title: textOf(values[title]),
-      fields: this.fieldsOf(values, [id, title], itemColumns.fields),
+    const items = await this.records(connection, "items", itemColumns, ({ id, title, values }) => ({
+      id,
+      title,
+      fields: this.fieldsOf(values, [itemColumns.id, itemColumns.title], itemColumns.fields),
     }));
     await appendItems(connection, items.rows);
-    const users = await this.records(connection, "users", [userColumns.id, ...(userColumns.fields ?? [])], ({ values }) => ({
-      id: textOf(values[userColumns.id]),
+    const users = await this.records(connection, "users", userColumns, ({ id, values }) => ({
+      id,
       fields: this.fieldsOf(values, [userColumns.id], userColumns.fields),
     }));
     await appendUsers(connection, users.rows);
@@ -173,13 +172,13 @@ export class Table implements Dataset {
   private async records<Row extends { readonly id: string }>(
     connection: DuckDBConnection,
     of: "items" | "users",
-    wanted: readonly string[],
+    { fields: others = [], ...named }: Described & { readonly title?: string },
     parse: (record: TableRecord) => Row,
   ): Promise<GoodRows<Row>> {
     const path = this.options[of] ?? this.sibling(of);
     return path === undefined
       ? { rows: [], bad: 0 }
-      : recordsOf(connection, this.file(path), wanted, this.options.onBadRow, uniqueIds(parse));
+      : recordsOf(connection, this.file(path), { ...named, others }, this.options.onBadRow, uniqueIds(parse));
   }
 
   /** RecBole's data sets are three files of one name. */
@@ -206,10 +205,4 @@ export class Table implements Dataset {
       .map((part) => part.trim())
       .filter((part) => part !== "");
   }
-}
-
-/** RecBole gives titles as sequences of words. */
-function textOf(value: unknown): string {
-  if (Array.isArray(value)) return value.map(textOf).join(" ");
-  return typeof value === "string" || typeof value === "number" ? String(value).trim() : "";
 }

@@ -8,6 +8,7 @@ import {
   firstLine,
   type GoodRows,
   headedFile,
+  identifier,
   type InteractionColumns,
   type InteractionRows,
   jsonArrayRows,
@@ -19,7 +20,6 @@ import {
   RlrfError,
   RowFaults,
   readRows,
-  textLines,
 } from "rlrf4rec";
 
 export type Form = "csv" | "tsv" | "json" | "parquet" | "recbole";
@@ -30,10 +30,19 @@ export interface TableFile {
   readonly encoding: Encoding;
   readonly separator: string | undefined;
 }
-/** A record with its columns' values: texts, numbers, lists. */
 export interface TableRecord {
   readonly line: number;
+  /** Of its columns: texts, numbers, lists. */
   readonly values: Readonly<Record<string, unknown>>;
+  /** As interactions have it, to the letter: 12.0 and 007 stay what they are. */
+  readonly id: string;
+  /** "" where no column was asked for. */
+  readonly title: string;
+}
+export interface RecordColumns {
+  readonly id: string;
+  readonly title?: string;
+  readonly others: readonly string[];
 }
 
 const endings: Readonly<Record<string, Form>> = {
@@ -87,29 +96,55 @@ export async function interactionsOf(
 const isArray = async (path: string): Promise<boolean> => (await firstLine({ path, encoding: "utf-8" })).trimStart().startsWith("[");
 
 /**
- * @param wanted columns that have to be there; @param parse throws an Error to call a record bad
+ * @param parse throws an Error to call a record bad
  * @throws RLRF_DATA_FILE, RLRF_DATA_COLUMNS, and RLRF_DATA_ROW unless bad records are to be skipped
  */
 export async function recordsOf<Row>(
   connection: DuckDBConnection,
   file: TableFile,
-  wanted: readonly string[],
+  columns: RecordColumns,
   onBadRow: OnBadRow,
   parse: (record: TableRecord) => Row | null,
 ): Promise<GoodRows<Row>> {
-  if (file.form !== "json" && file.form !== "parquet") {
-    const { file: delimited, names, types } = await headedFile(delimiting(file), wanted);
-    return readRows(delimited, onBadRow, ({ line, cells }) =>
-      parse({ line, values: Object.fromEntries(names.map((name, i) => [name, typed(cells[i] ?? "", types[i] ?? "")])) }),
-    );
-  }
+  if (file.form !== "json" && file.form !== "parquet") return delimitedRecords(file, columns, onBadRow, parse);
   const rows: Row[] = [];
   const faults = new RowFaults(file.path, onBadRow);
-  for await (const { line, json } of objectsOf(connection, file, wanted)) {
-    const row = faults.attempt(line, () => parse({ line, values: objectOf(json) }));
+  for await (const { line, json, id, title } of objectsOf(connection, file, columns)) {
+    const row = faults.attempt(line, () => {
+      const values = objectOf(json);
+      return parse({ line, values, id, title: titleOf(columns.title, values, title) });
+    });
     if (row !== null) rows.push(row);
   }
   return { rows, bad: faults.count() };
+}
+
+async function delimitedRecords<Row>(
+  file: TableFile,
+  { id, title, others }: RecordColumns,
+  onBadRow: OnBadRow,
+  parse: (record: TableRecord) => Row | null,
+): Promise<GoodRows<Row>> {
+  const {
+    file: delimited,
+    names,
+    types,
+    cell,
+  } = await headedFile(delimiting(file), [id, ...(title === undefined ? [] : [title]), ...others]);
+  return readRows(delimited, onBadRow, (row) => {
+    const values = Object.fromEntries(names.map((name, i) => [name, typed(row.cells[i] ?? "", types[i] ?? "")]));
+    const titleText = title === undefined ? "" : cell(row, title);
+    return parse({ line: row.line, values, id: trimmed(cell(row, id)), title: titleOf(title, values, titleText) });
+  });
+}
+
+/** As SQL's trim, by which interactions have their ids: tabs stay. */
+const trimmed = (cell: string): string => cell.replace(/^\p{Zs}+|\p{Zs}+$/gu, "");
+
+/** A sequence of words where it is one, as RecBole's may be. */
+function titleOf(column: string | undefined, values: TableRecord["values"], text: string): string {
+  const value = column === undefined ? undefined : values[column];
+  return (Array.isArray(value) ? value.join(" ") : text).trim();
 }
 
 /** A cell as what it looks like; RecBole says what it is. Ids such as 007 stay texts. */
@@ -120,34 +155,40 @@ function typed(cell: string, type: string): unknown {
   return text;
 }
 
-async function* objectsOf(
-  connection: DuckDBConnection,
-  { path, form }: TableFile,
-  wanted: readonly string[],
-): AsyncGenerator<{ readonly line: number; readonly json: string }> {
-  await assertFile(path);
-  const file = `'${path.replaceAll("'", "''")}'`;
-  if (form === "parquet") {
-    const names = await parquetColumns(connection, path);
-    const missing = wanted.filter((name) => !names.includes(name));
-    if (missing.length > 0) throw missingColumns(path, missing, names);
-  } else if (!(await isArray(path))) {
-    for await (const { number, text } of textLines({ path, encoding: "utf-8" })) if (text.trim() !== "") yield { line: number, json: text };
-    return;
+interface RecordObject {
+  readonly line: number;
+  readonly json: string;
+  readonly id: string;
+  readonly title: string;
+}
+
+/** Id and title come by the SQL that reads those of interactions: in JavaScript 7.0 would be 7, and 9007199254740993 another id. */
+async function* objectsOf(connection: DuckDBConnection, file: TableFile, columns: RecordColumns): AsyncGenerator<RecordObject> {
+  await assertFile(file.path);
+  const sql = file.form === "parquet" ? await parquetSql(connection, file.path, columns) : await jsonSql(connection, file, columns);
+  try {
+    const result = await connection.stream(sql);
+    for await (const rows of result.yieldRows())
+      for (const [line, json, id, title] of rows as [bigint, string, string | null, string | null][])
+        yield { line: Number(line), json, id: id ?? "", title: title ?? "" };
+  } catch (cause) {
+    const message = (cause as Error).message.slice(0, 300);
+    throw new RlrfError("RLRF_DATA_FILE", { message, where: file.path, expected: "JSON objects, or a Parquet file" }, { cause });
   }
-  const sql =
-    form === "parquet"
-      ? `SELECT to_json(t)::VARCHAR FROM read_parquet(${file}) t`
-      : `SELECT json::VARCHAR FROM read_json_objects(${file}, format = 'array')`;
-  const texts = await connection.runAndReadAll(sql).catch((cause: Error) => {
-    throw new RlrfError(
-      "RLRF_DATA_FILE",
-      { message: cause.message.slice(0, 300), where: path, expected: "a JSON array of objects" },
-      { cause },
-    );
-  });
-  let line = 0;
-  for (const json of texts.getColumns()[0] as string[]) yield { line: ++line, json };
+}
+
+async function jsonSql(connection: DuckDBConnection, file: TableFile, { id, title }: RecordColumns): Promise<string> {
+  const { sql } = await interactionsOf(connection, file, { user: id, item: title ?? id });
+  return `SELECT line, text, "user", item FROM (${sql})`;
+}
+
+/** @throws RLRF_DATA_COLUMNS */
+async function parquetSql(connection: DuckDBConnection, path: string, { id, title = id, others }: RecordColumns): Promise<string> {
+  const names = await parquetColumns(connection, path);
+  const missing = [...new Set([id, title, ...others])].filter((name) => !names.includes(name));
+  if (missing.length > 0) throw missingColumns(path, missing, names);
+  const [idText, titleText] = [id, title].map((name) => `t.${identifier(name)}::VARCHAR`);
+  return `SELECT row_number() OVER () AS line, to_json(t)::VARCHAR, ${idText}, ${titleText} FROM read_parquet('${path.replaceAll("'", "''")}') t`;
 }
 
 function objectOf(json: string): Readonly<Record<string, unknown>> {

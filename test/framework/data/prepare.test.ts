@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
+import { missingRecords } from "../../../framework/data/interactions.js";
 import { assertNoLeakage } from "../../../framework/data/leakage.js";
 import { digestOf, prepare } from "../../../framework/data/prepare.js";
 import { RlrfError } from "../../../framework/errors.js";
@@ -102,6 +103,20 @@ describe("prepare", () => {
     assert.equal(data.counts.itemsWithoutInteractions, 1);
     assert.equal(data.counts.itemsWithoutRecord, 11);
     assert.equal(data.counts.usersWithoutRecord, 4);
+    assert.match(missingRecords(data.counts) ?? "", /^11 of 12 items have no record/);
+    assert.equal(missingRecords({ items: 12, itemsWithoutRecord: 6 }), null);
+    assert.equal(missingRecords({ items: 12, itemsWithoutRecord: 12 }), null, "none were given");
+  });
+
+  it("refuses records that none of the items or users that interact has", async () => {
+    const refused = async (records: Parameters<typeof datasetOf>[1], ...parts: string[]) =>
+      assert.rejects(
+        prepare(datasetOf(simpleInteractions(5, 6, 12), records), protocolOf(), noReward),
+        coded("RLRF_DATA_RECORDS", ...parts),
+      );
+    const items = ["1.0", "2.0"].map((id) => ({ id, title: id, fields: {} }));
+    await refused({ items }, "none of the 12 items", "the 2 records", 'is "1"', 'is "1.0"', "the dataset's items");
+    await refused({ users: [{ id: "u1", fields: {} }] }, "none of the 5 users", 'is "u1"', "the dataset's users");
   });
 
   it("orders ties in time by the row of the file", async () => {

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
+import { readInteractions } from "../../../framework/data/interactions.js";
 import { prepare } from "../../../framework/data/prepare.js";
 import { Registry } from "../../../framework/kernel/registry.js";
 import { resolveReference } from "../../../framework/spec/resolve.js";
@@ -144,6 +145,78 @@ describe("dataset/table", () => {
       assert.equal(item?.title, "Öl fein");
       assert.equal(data.counts.usersWithoutRecord, 5);
     }));
+
+  describe("reads ids and titles as the texts that they are", () => {
+    /** An id as it stands in both files, and as it is read. */
+    type Id = readonly [string, string];
+    const csvIds = ["12.0", "0.50", "9007199254740993", "1e3", " 7 ", "\u00a08", "-0"].map((id): Id => [id, id.trim()]);
+    const jsonIds: Id[] = ["7.0", "7", "9007199254740993", "true", '"1.10"', '" a "'].map((id) => [id, id.replaceAll('"', "")]);
+    const csvText = (names: readonly string[], rows: readonly (readonly string[])[]) =>
+      [names, ...rows].map((row) => `${row.join(",")}\n`).join("");
+    const objects = (names: readonly string[], rows: readonly (readonly string[])[]) =>
+      rows.map((row) => `{${row.map((cell, i) => `"${names[i]}": ${cell}`).join(", ")}}`);
+    const forms: readonly (readonly [string, readonly Id[], string, typeof csvText])[] = [
+      ["csv", csvIds, "1.10", csvText],
+      ["jsonl", jsonIds, '"1.10"', (names, rows) => objects(names, rows).join("\n")],
+      ["json", jsonIds, '"1.10"', (names, rows) => `[${objects(names, rows).join(",\n")}]`],
+    ];
+    const readTables = (folder: string, ending: string) => {
+      const path = (name: string) => join(folder, `${name}.${ending}`);
+      return readInteractions(table({ interactions: path("interactions"), items: path("items"), users: path("users") }), 3);
+    };
+
+    for (const [ending, ids, title, text] of forms)
+      it(`in ${ending}`, async () =>
+        inTemporaryFolder(async (folder) => {
+          const columns = ["user_id", "item_id", "rating", "timestamp"];
+          await write(folder, {
+            [`interactions.${ending}`]: text(
+              columns,
+              ids.map(([id]) => [id, id, "4", "1"]),
+            ),
+            [`items.${ending}`]: text(
+              ["item_id", "title", "length"],
+              ids.map(([id]) => [id, title, "1.10"]),
+            ),
+            [`users.${ending}`]: text(
+              ["user_id", "age"],
+              ids.map(([id]) => [id, "24"]),
+            ),
+          });
+          const { items, users, counts } = await readTables(folder, ending);
+          assert.deepEqual([counts.itemsWithoutRecord, counts.usersWithoutRecord], [0, 0]);
+          assert.deepEqual(new Set(items.slice(1).map(({ id }) => id)), new Set(ids.map(([, id]) => id)));
+          for (const item of items.slice(1)) assert.deepEqual([item.title, item.fields.length], ["1.10", 1.1]);
+          for (const { fields } of users) assert.equal(fields.age, 24);
+        }));
+
+    it("in Parquet", async () =>
+      inTemporaryFolder(async (folder) => {
+        const connection = await (await DuckDBInstance.create(":memory:")).connect();
+        const copy = (name: string, sql: string) => connection.run(`COPY (${sql}) TO '${join(folder, name)}.parquet' (FORMAT parquet)`);
+        await copy(
+          "interactions",
+          `SELECT 9007199254740992 + range AS user_id, range::DOUBLE AS item_id, 4 AS rating, 1 AS timestamp FROM range(3)`,
+        );
+        await copy("items", "SELECT range::DOUBLE AS item_id, (1.1 + range)::DECIMAL(9, 2) AS title FROM range(3)");
+        await copy("users", "SELECT 9007199254740992 + range AS user_id, 24 AS age FROM range(3)");
+        connection.closeSync();
+        const { counts, items } = await readTables(folder, "parquet");
+        assert.deepEqual([counts.itemsWithoutRecord, counts.usersWithoutRecord], [0, 0]);
+        assert.deepEqual([items[1]?.id, items[1]?.title], ["0.0", "1.10"]);
+      }));
+  });
+
+  it("refuses records of which none is of the items or users that interact", async () => {
+    const files = filesOf("jsonl", lines);
+    const strange = { "items.jsonl": lines(things.map((thing) => ({ ...thing, item_id: `${thing.item_id}.0` }))) };
+    await assert.rejects(
+      read({ ...files, ...strange }, "jsonl"),
+      coded("RLRF_DATA_RECORDS", "none of the 12 items", "of the 2 records", '".0'),
+    );
+    const others = { "users.jsonl": lines(people.map((person) => ({ ...person, user_id: "0" }))) };
+    await assert.rejects(read({ ...files, ...others }, "jsonl"), coded("RLRF_DATA_RECORDS", "none of the 5 users", 'is "u0"', 'is "0"'));
+  });
 
   it("maps columns, and keeps the fields that are asked for", async () => {
     const renamed = rated.map(({ user_id, item_id, rating, timestamp }) => ({
