@@ -21,6 +21,8 @@ export interface OptionSchema {
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
   /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
   readonly file?: true | "instead";
+  /** The number divides that of the option of this name beside it. */
+  readonly divides?: string;
   /** What a value works with, where that depends on it: as the plugin's own `worksWith`, by value. */
   readonly worksWith?: Readonly<Record<string, Partners>>;
   readonly [keyword: string]: unknown;

@@ -1,4 +1,5 @@
 /** What recommenders of many papers share. */
+export { headsOption } from "./attention-options.js";
 export { type Experts, type ExpertShape, experts, mixture } from "./experts.js";
 export { fitOptions } from "./fit-options.js";
 export { type Adapt, type Join, type JoinOptions, joinedAdaptor, joinOptions } from "./joins.js";

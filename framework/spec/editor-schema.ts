@@ -4,6 +4,7 @@ import type { PluginIdentity } from "../contracts/plugin.js";
 import { envelope, knownAspects } from "./envelope.js";
 import { strictSchema } from "./options.js";
 import { isObject } from "./origins.js";
+import { relationsText } from "./relations.js";
 
 type Schema = Record<string, unknown>;
 type Described = Pick<PluginIdentity, "kind" | "name" | "version" | "summary" | "options">;
@@ -70,7 +71,7 @@ function withPlugins(reference: Schema, plugins: readonly Described[]): Schema {
   };
 }
 
-/** The plugin's schema, with units in the descriptions, since editors show nothing else. */
+/** The plugin's schema, with units and relations in the descriptions, since editors show and check nothing else. */
 function optionsOf(plugin: Described): Schema {
   return forEditors(strictSchema(plugin), plugin.options) as Schema;
 }
@@ -78,11 +79,9 @@ function optionsOf(plugin: Described): Schema {
 function forEditors(strict: unknown, written: unknown): unknown {
   if (!isObject(strict)) return strict;
   const kind = isObject(written) ? (written.pluginKind as PluginKind | undefined) : undefined;
-  const { unit, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
-  const described =
-    unit === undefined
-      ? schema
-      : { ...schema, description: [schema.description, `[${unit}]`].filter((part) => part !== undefined).join(" ") };
+  const { unit, divides, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
+  const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText({ divides }).map((text) => `(${text})`)];
+  const described = told.length === 0 ? schema : { ...schema, description: [schema.description ?? [], told].flat().join(" ") };
   if (kind !== undefined)
     return { $ref: `#/$defs/${kind}`, ...(described.description === undefined ? {} : { description: described.description }) };
   const inner = isObject(written) && isObject(written.properties) ? written.properties : {};

@@ -1,4 +1,5 @@
 import { isObject } from "./origins.js";
+import { relationsText } from "./relations.js";
 
 /** One line on what a schema takes, for faults and for `rlrf describe`. */
 export function expectation(schema: { readonly [key: string]: unknown }): string {
@@ -13,6 +14,7 @@ export function expectation(schema: { readonly [key: string]: unknown }): string
     exclusiveMaximum === undefined ? undefined : `< ${exclusiveMaximum}`,
     minItems === undefined ? undefined : `at least ${minItems} entries`,
     pattern === undefined ? undefined : `like ${pattern}`,
+    ...relationsText(schema),
   ].filter((bound) => bound !== undefined);
   const short = [type || "a value", ...bounds].join(", ") + (unit === undefined ? "" : ` [${unit}]`);
   return description === undefined ? short : `${short} (${description})`;

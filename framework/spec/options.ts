@@ -3,7 +3,7 @@ import type { OptionSchema, OptionsSchema, PluginIdentity } from "../contracts/p
 import { child } from "./json.js";
 import { isObject } from "./origins.js";
 
-/** The keywords that ajv does not know. */
+/** The keywords that ajv does not know, and passes over. */
 export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "worksWith"] as const;
 
 /** How a section or a nested option names a plugin. */

@@ -8,6 +8,7 @@ import { child } from "./json.js";
 import { didYouMean } from "./nearest.js";
 import { ownKeywords } from "./options.js";
 import { isObject } from "./origins.js";
+import { relations } from "./relations.js";
 
 export type PlainFault = Omit<SpecFault, "where">;
 
@@ -44,6 +45,7 @@ function compile(schema: object, owner: string): ValidateFunction {
         code: { optimize: false },
       });
       ajv.addVocabulary([...ownKeywords]);
+      for (const relation of relations) ajv.addKeyword(relation);
       formats.default(ajv);
     }
     return ajv.compile(schema);

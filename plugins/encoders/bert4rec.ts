@@ -6,6 +6,7 @@ import {
   type EncoderNetwork,
   type FitOptions,
   fitOptions,
+  headsOption,
   type Mode,
   nn,
   options,
@@ -37,7 +38,7 @@ export interface Bert4RecOptions extends FitOptions {
     properties: {
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of items and states" },
       layers: { type: "integer", minimum: 1, default: 2, description: "Transformer blocks" },
-      heads: { type: "integer", minimum: 1, default: 2, description: "Attention heads; must divide `hidden`" },
+      heads: headsOption(2),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of embeddings and blocks" },
       masked: {
         ...{ type: "number", exclusiveMinimum: 0, maximum: 1, default: 0.2 },

@@ -4,6 +4,7 @@ import {
   type EncoderNetwork,
   type FitOptions,
   fitOptions,
+  headsOption,
   type Mode,
   nn,
   type ObjectiveOptions,
@@ -36,7 +37,7 @@ export interface HstuOptions extends FitOptions, ObjectiveOptions {
     properties: {
       hidden: { type: "integer", minimum: 1, default: 50, description: "Width of items and states" },
       layers: { type: "integer", minimum: 1, default: 2, description: "Units, one over the other" },
-      heads: { type: "integer", minimum: 1, default: 1, description: "Attention heads; must divide `hidden`" },
+      heads: headsOption(1),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.2, description: "Dropout of the input and of each unit" },
       temperature: { type: "number", exclusiveMinimum: 0, default: 0.05, description: "Cosines of states and items are divided by it" },
       ...objectiveOptions("ce", "a softmax over 128 sampled negatives"),

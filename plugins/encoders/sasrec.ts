@@ -5,6 +5,7 @@ import {
   type EncoderNetwork,
   type FitOptions,
   fitOptions,
+  headsOption,
   type Mode,
   nn,
   type ObjectiveOptions,
@@ -34,7 +35,7 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
     properties: {
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of items and states" },
       layers: { type: "integer", minimum: 1, default: 2, description: "Transformer blocks" },
-      heads: { type: "integer", minimum: 1, default: 1, description: "Attention heads; must divide `hidden`" },
+      heads: headsOption(1),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.2, description: "Dropout of embeddings and blocks" },
       ...objectiveOptions("ce", "`bce`"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),

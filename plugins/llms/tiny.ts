@@ -64,8 +64,8 @@ interface Prepared {
     properties: {
       hidden: { ...size, default: 64, unit: "features", description: "Width of the residual stream; a multiple of heads." },
       layers: { ...size, default: 2, unit: "layers", description: "Decoder blocks." },
-      heads: { ...size, default: 4, description: "Query heads." },
-      kvHeads: { ...size, default: 4, description: "Key and value heads; heads is a multiple of it." },
+      heads: { ...size, default: 4, divides: "hidden", description: "Query heads." },
+      kvHeads: { ...size, default: 4, divides: "heads", description: "Key and value heads." },
       intermediate: { ...size, default: 176, unit: "features", description: "Width of the feed-forward layers." },
       vocabulary: {
         type: "integer",

@@ -1,6 +1,7 @@
 import {
   type FitOptions,
   fitOptions,
+  headsOption,
   type ListHistory,
   type ListObjective,
   listLosses,
@@ -44,7 +45,7 @@ export interface MirOptions extends FitOptions {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width that candidates and history are brought to" },
       units: { type: "integer", minimum: 1, default: 64, description: "Units of each direction of the history's LSTM" },
-      heads: { type: "integer", minimum: 1, default: 1, description: "Attention heads; must divide `hidden`" },
+      heads: headsOption(1),
       history: { type: "integer", minimum: 1, default: 30, unit: "items", description: "Interactions right before the list, at most" },
       mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the MLP" },

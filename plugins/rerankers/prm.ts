@@ -1,6 +1,7 @@
 import {
   type FitOptions,
   fitOptions,
+  headsOption,
   type ListObjective,
   listLosses,
   listObjective,
@@ -38,7 +39,7 @@ export interface PrmOptions extends FitOptions {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the transformer" },
       layers: { type: "integer", minimum: 0, default: 1, description: "Transformer blocks" },
-      heads: { type: "integer", minimum: 1, default: 1, description: "Attention heads; must divide `hidden`" },
+      heads: headsOption(1),
       inner: { type: "integer", minimum: 1, default: 128, description: "Inner width of the blocks' feed-forward layers" },
       mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of blocks and MLP" },

@@ -32,6 +32,23 @@ describe("parts that go together", () => {
   const plugin = (name: string, options = {}) => ({ plugin: name, options });
   const conflictAt = (pointer: string) => [`RLRF_SPEC_CONFLICT ${pointer}`];
 
+  it("heads divide the width that they split", () => {
+    const attending = registry.list().filter(({ options }) => options?.properties?.heads !== undefined);
+    assert.deepEqual(attending.map(({ kind, name }) => `${kind}/${name}`).sort(), [
+      "encoder/bert4rec",
+      "encoder/hstu",
+      "encoder/sasrec",
+      "llm/tiny",
+      "reranker/mir",
+      "reranker/prm",
+      "reranker/setrank",
+    ]);
+    for (const { kind, name } of attending) {
+      const at = `RLRF_SPEC_VALUE /${kind}/options/heads`;
+      assert.deepEqual(faultsWith({ ...untuned, [kind]: plugin(name, { heads: 3, hidden: 32 }) }).slice(0, 1), [at], name);
+    }
+  });
+
   it("a loss takes what the strategy gives", () => {
     assert.deepEqual(faultsOf(plugin("dpo"), plugin("best-worst")), []);
     assert.deepEqual(faultsOf(plugin("s-dpo"), plugin("multi-negative")), []);

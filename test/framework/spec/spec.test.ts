@@ -13,6 +13,7 @@ import { isObject, originText } from "../../../framework/spec/origins.js";
 import { applyOverride } from "../../../framework/spec/override.js";
 import { maxBytes, readSpec, specFromValue } from "../../../framework/spec/read.js";
 import { type ResolvedSpec, resolveReference, resolveSpec } from "../../../framework/spec/resolve.js";
+import { validate } from "../../../framework/spec/validate.js";
 import { baseSpec, fixtureRegistry, temporaryFolder, tunedSpec } from "../../support/fixtures.js";
 
 const coded = (code: string, pattern = /./) => ({ code, message: new RegExp(`^${code}: [\\s\\S]*${pattern.source}`) });
@@ -477,6 +478,29 @@ describe("options schemas", () => {
     );
     const strict = strictSchema({ options: schema }) as { properties: { losses: { items: { additionalProperties: boolean } } } };
     assert.equal(strict.properties.losses.items.additionalProperties, false);
+  });
+
+  it("hold a number to one that it has to divide", () => {
+    const schema = strictSchema({
+      options: {
+        type: "object",
+        properties: {
+          heads: { type: "integer", minimum: 1, default: 1, divides: "hidden", description: "Heads" },
+          hidden: { type: "integer", minimum: 1, default: 64, description: "Width" },
+        },
+      },
+    });
+    const faults = (options: object) => validate(schema, options, "encoder/x", "/encoder/options");
+    for (const options of [{}, { heads: 64 }, { heads: 3, hidden: 9 }]) assert.deepEqual(faults(options), []);
+    const fault = {
+      code: "RLRF_SPEC_VALUE",
+      pointer: "/encoder/options/heads",
+      message: "encoder.options.heads is 3",
+      expected: "integer, >= 1, a divisor of `hidden` (Heads)",
+    };
+    for (const options of [{ heads: 3 }, { heads: 3, hidden: 64 }, { hidden: 50, heads: 3 }]) assert.deepEqual(faults(options), [fault]);
+    for (const options of [{ heads: 0 }, { heads: 2, hidden: "wide" }, { heads: 1.5 }])
+      assert.equal(faults(options).length, 1, JSON.stringify(options));
   });
 });
 
