@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Mode } from "../contracts/recommender.js";
 import { biasGradient, dropout, heUniform, reluGradient, withGradient, xavierUniform, zeros } from "../tensor/nn/index.js";
 import type { Initializer, Parameters } from "../tensor/parameters.js";
+import { type AdaptedOutput, rectifiedOutput } from "./adapted-output.js";
 
 export interface ExpertShape {
   /** Of a text's vector. */
@@ -50,7 +51,7 @@ export function experts(scope: Parameters, count: number, { width, hidden, adapt
 }
 
 /**
- * Σ_e g_e(x) E_e(x), g = softmax of a linear gate, E = two layers with a ReLU between.
+ * Σ_e g_e(x) E_e(x), g = softmax of a linear gate, E = two layers with a ReLU between, and one after them where the output is to be rectified.
  * @param groups of experts, those of other mixtures among them; undefined ones are left out
  * @param top experts heard, those that the gate gives most; absent = all
  * @returns texts [n, width] -> [n, adapted]
@@ -59,7 +60,7 @@ export function mixture(
   scope: Parameters,
   groups: readonly (Experts | undefined)[],
   { width, hidden }: ExpertShape,
-  { rate, top }: { readonly rate: number; readonly top?: number },
+  { rate, output, top }: { readonly rate: number; readonly output: AdaptedOutput; readonly top?: number },
 ) {
   const present = groups.filter((group) => group !== undefined);
   const count = present.reduce((sum, group) => sum + group.count, 0);
@@ -70,7 +71,8 @@ export function mixture(
     const gates = top === undefined || top >= count ? tf.softmax(logits) : sparseSoftmax(logits, top);
     // Drawing a mask for each expert would cost as much as the expert.
     const kept = dropout(tf.ones([texts.shape[0], 1, hidden]), rate, mode) as tf.Tensor3D;
-    return gatedSum(texts, together(present), gates, kept);
+    const all = together(present);
+    return output === "linear" ? gatedSum(texts, all, gates, kept) : rectifiedSum(texts, all, gates, { kept, rate, mode });
   };
 }
 
@@ -108,6 +110,25 @@ function together(groups: readonly Experts[]): Experts {
     ),
     count: groups.reduce((sum, { count }) => sum + count, 0),
   };
+}
+
+/**
+ * Σ_e g_e relu(relu(x V_e + a_e) W_e + b_e): a rectified expert has to be computed before it is weighed.
+ * @param texts [n, width]; @param gates [n, count]; @param kept as in gatedSum
+ * @returns [n, adapted]
+ */
+function rectifiedSum(
+  texts: tf.Tensor2D,
+  { inWeights, inBiases, outWeights, outBiases, count }: Experts,
+  gates: tf.Tensor2D,
+  { kept, rate, mode }: { readonly kept: tf.Tensor3D; readonly rate: number; readonly mode: Mode },
+): tf.Tensor2D {
+  const [rows, adapted, inner] = [texts.shape[0], outWeights.shape[1], kept.shape[2]];
+  const hidden = tf.reshape(tf.relu(tf.add(tf.matMul(texts, inWeights), inBiases)), [rows, count, inner]);
+  const byExpert = tf.transpose(tf.mul(hidden, kept), [1, 0, 2]); // [count, n, hidden]
+  const said = tf.add(tf.matMul(byExpert, tf.reshape(outWeights, [count, inner, adapted])), tf.expandDims(outBiases, 1));
+  const heard = rectifiedOutput(said, rate, mode, [1, rows, adapted]); // [count, n, adapted]; a mask for all experts, as `kept` is
+  return tf.sum(tf.mul(heard, tf.expandDims(tf.transpose(gates), 2)), 0) as tf.Tensor2D;
 }
 
 /**

@@ -1,7 +1,9 @@
 import {
+  type AdaptedOutput,
   type Adaptor,
   type AdaptorNetwork,
   type AdaptorShape,
+  adaptedOutput,
   experts,
   type JoinOptions,
   joinedAdaptor,
@@ -17,6 +19,7 @@ export interface HeaOptions extends JoinOptions {
   readonly specific: number;
   readonly hidden: number;
   readonly adapted: number;
+  readonly output: AdaptedOutput;
   readonly dropout: number;
 }
 
@@ -25,7 +28,8 @@ export interface HeaOptions extends JoinOptions {
   name: "hea",
   version: "1.0.0",
   summary: "Hybrid-expert adaptor: users' and items' texts through experts of their own and shared ones, then joined",
-  source: "KAR, Xi et al. 2023, arXiv 2306.10933, section 3.4; the joins `aspects` and `product` are this framework's",
+  source:
+    "KAR, Xi et al. 2023, arXiv 2306.10933, section 3.4; its public code rectifies what an expert gives (`output`), and drops nothing by default; the joins `aspects` and `product` are this framework's",
   options: {
     type: "object",
     properties: {
@@ -34,6 +38,7 @@ export interface HeaOptions extends JoinOptions {
       specific: { type: "integer", minimum: 1, default: 5, description: "Experts of each side's own" },
       hidden: { type: "integer", minimum: 1, default: 128, description: "Hidden width of an expert" },
       adapted: { type: "integer", minimum: 1, default: 32, description: "Width of an adapted vector" },
+      output: adaptedOutput,
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the experts' hidden layers" },
     },
   },
@@ -42,12 +47,12 @@ export class HybridExperts implements Adaptor {
   constructor(@options() private readonly options: HeaOptions) {}
 
   build(scope: Parameters, shape: AdaptorShape): AdaptorNetwork {
-    const { specific, adapted, dropout: rate } = this.options;
+    const { specific, adapted, output, dropout: rate } = this.options;
     const each = { ...this.options, width: shape.width };
     const shared = experts(scope.scope("shared"), this.options.shared, each);
     const side = (name: string) => {
       const own = scope.scope(name);
-      return mixture(own, [shared, experts(own, specific, each)], each, { rate });
+      return mixture(own, [shared, experts(own, specific, each)], each, { rate, output });
     };
     return joinedAdaptor(scope, shape, this.options, { users: side("users"), items: side("items") }, adapted);
   }

@@ -38,7 +38,7 @@ export interface MirOptions extends FitOptions {
   version: "1.0.0",
   summary: "Multi-level interaction reranking: the candidates against the user's history, recent items first",
   source:
-    "Xi et al. 2022, arXiv 2204.09370, section 4, the feature-level affinity being part of the item-level one (an item has no fields of equal width here), time as the number of interactions since; sizes as in KAR",
+    "Xi et al. 2022, arXiv 2204.09370, section 4, the feature-level affinity being part of the item-level one (an item has no fields of equal width here), time as the number of interactions since; embedding, MLP, batch size and schedule as in KAR, arXiv 2306.10933, whose public MIR attends with two heads, reads the history by a GRU of one direction, forgets nothing and has no dropout",
   options: {
     type: "object",
     properties: {

@@ -26,7 +26,8 @@ export interface PointwiseOptions extends FitOptions {
   name: "pointwise",
   version: "1.0.0",
   summary: "An MLP over each candidate by itself: what a list's company adds is what others gain over it",
-  source: "the deep ranking model of Covington et al. 2016 (RecSys), section 4; sizes as in KAR, arXiv 2306.10933",
+  source:
+    "the deep ranking model of Covington et al. 2016 (RecSys), section 4; embedding, MLP, batch size and schedule as those of KAR's rerankers, arXiv 2306.10933",
   options: {
     type: "object",
     properties: {

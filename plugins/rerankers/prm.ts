@@ -32,7 +32,8 @@ export interface PrmOptions extends FitOptions {
   name: "prm",
   version: "1.0.0",
   summary: "Personalised re-ranking model: a transformer over the candidates of a list",
-  source: "Pei et al. 2019, arXiv 1904.06813, eqs. 3-7; sizes as in KAR, arXiv 2306.10933",
+  source:
+    "Pei et al. 2019, arXiv 1904.06813, eqs. 3-7; embedding, MLP, batch size and schedule as in KAR, arXiv 2306.10933, whose public PRM is no transformer: one attention of two heads over the whole input, joined to it, without feed-forward layers or dropout, under `bce`",
   options: {
     type: "object",
     properties: {

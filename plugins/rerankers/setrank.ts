@@ -34,7 +34,8 @@ export interface SetRankOptions extends FitOptions {
   name: "setrank",
   version: "1.0.0",
   summary: "A set transformer over the candidates, through a few inducing vectors",
-  source: "Pang et al. 2020, arXiv 1912.05891, eqs. 4-9; sizes as in KAR, arXiv 2306.10933",
+  source:
+    "Pang et al. 2020, arXiv 1912.05891, eqs. 4-9; embedding, MLP, batch size and schedule as in KAR, arXiv 2306.10933, whose public SetRank has no blocks: one attention of two heads over the whole input, joined to it, without inducing vectors, feed-forward layers or dropout",
   options: {
     type: "object",
     properties: {

@@ -11,7 +11,16 @@ import { close } from "../../support/tensors.js";
 import { tastes } from "./tastes.js";
 
 const { data, knowledge, round } = tastes();
-const adaptor = new HybridExperts({ join: "aspects", shared: 1, specific: 1, hidden: 8, adapted: 4, dropout: 0, gain: 1 });
+const adaptor = new HybridExperts({
+  join: "aspects",
+  shared: 1,
+  specific: 1,
+  hidden: 8,
+  adapted: 4,
+  output: "linear",
+  dropout: 0,
+  gain: 1,
+});
 const lists = listsOf(data, round.test);
 const owners = lists.map((list) => data.lists.user[list] as number);
 const options = { embedding: 3, hidden: 8, units: 4, history: 2, mlp: [8], epochs: 1, weightDecay: 0 };

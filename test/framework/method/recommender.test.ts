@@ -24,7 +24,7 @@ import { close } from "../../support/tensors.js";
 import { tastes } from "./tastes.js";
 
 const hea = (join: "aspects" | "product" | "concat" = "aspects"): Adaptor =>
-  new HybridExperts({ join, shared: 1, specific: 2, hidden: 16, adapted: 8, dropout: 0, gain: 1 });
+  new HybridExperts({ join, shared: 1, specific: 2, hidden: 16, adapted: 8, output: "linear", dropout: 0, gain: 1 });
 const prm = (options: { epochs?: number; learningRate?: number; dropout?: number } = {}): Reranker =>
   new Prm({
     ...{ embedding: 4, hidden: 16, layers: 1, heads: 1, inner: 16, mlp: [16], dropout: 0.1, positions: false, objective: "softmax" },

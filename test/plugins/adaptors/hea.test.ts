@@ -1,21 +1,26 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import { createRng } from "../../../framework/rng.js";
-import { evaluating } from "../../../framework/tensor/nn/index.js";
+import { evaluating, training } from "../../../framework/tensor/nn/index.js";
 import { Parameters } from "../../../framework/tensor/parameters.js";
 import { type HeaOptions, HybridExperts } from "../../../plugins/adaptors/hea.js";
 import { useEngine } from "../../support/engine.js";
 import { checkGradients, close, withoutLeak } from "../../support/tensors.js";
 
-const small: HeaOptions = { join: "aspects", shared: 1, specific: 2, hidden: 4, adapted: 3, dropout: 0.5, gain: 1 };
+const small: HeaOptions = { join: "aspects", shared: 1, specific: 2, hidden: 4, adapted: 3, output: "linear", dropout: 0.5, gain: 1 };
 
 function build(options: Partial<HeaOptions> = {}, shape = { aspects: 2, width: 5 }) {
   const parameters = new Parameters(createRng("hea"));
   return { parameters, network: new HybridExperts({ ...small, ...options }).build(parameters, shape) };
 }
 
-/** Σ_e softmax(gate)_e (relu(x W + b) V + c), expert by expert, in plain numbers. */
-async function naive(parameters: Parameters, side: "users" | "items", x: readonly number[]): Promise<number[]> {
+/** Σ_e softmax(gate)_e f(relu(x W + b) V + c), expert by expert, in plain numbers. */
+async function naive(
+  parameters: Parameters,
+  side: "users" | "items",
+  x: readonly number[],
+  output = (said: number) => said,
+): Promise<number[]> {
   const state = await parameters.state();
   const value = (name: string) => [...(state[name]?.values ?? [])];
   const rms = Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
@@ -40,7 +45,7 @@ async function naive(parameters: Parameters, side: "users" | "items", x: readonl
     );
     for (let d = 0; d < 3; d++) {
       const said = hidden.reduce((sum, v, h) => sum + v * at(outWeights, 3, expert * 4 + h, d), outBiases[expert * 3 + d] as number);
-      out[d] = (out[d] as number) + (gate / total) * said;
+      out[d] = (out[d] as number) + (gate / total) * output(said);
     }
   }
   return out;
@@ -83,6 +88,42 @@ describe("hea adaptor", () => {
     );
     parameters.dispose();
   });
+
+  it("rectifies what each expert gives, where it is told to", async () => {
+    const { parameters, network } = build({ output: "relu" });
+    perturb(parameters);
+    const relu = (said: number) => Math.max(0, said);
+    const [users, items] = [await naive(parameters, "users", text, relu), await naive(parameters, "items", other, relu)];
+    assert.notDeepEqual(users, await naive(parameters, "users", text));
+    withoutLeak(() =>
+      tf.tidy(() => {
+        close(network.users(tf.tensor3d([[text, silent]]), evaluating), [...users, 0, 0, 0]);
+        close(network.items(tf.tensor2d([silent, other]), evaluating), [0, 0, 0, ...items]);
+      }),
+    );
+    parameters.dispose();
+  });
+
+  it("drops of the hidden layers, and of the outputs where these are rectified: all experts alike", () =>
+    withoutLeak(() => {
+      for (const output of ["linear", "relu"] as const) {
+        const { parameters, network } = build({ output });
+        // Hidden layers of ones, and a gate that says nothing: what is left of an output is what is left of the hidden layers.
+        for (const [name, each] of parameters.all)
+          tf.tidy(() => each.assign(tf.fill(each.shape, Number(/inBiases|outWeights/.test(name)))));
+        const seen = tf.tidy(() => [...network.items(tf.tensor2d([text, other, text, other]), training(createRng("drop"))).dataSync()]);
+        // rate 0.5 of 4 hidden units, each kept one doubled: 0, 2, …, 8; rectified ones are doubled once more, or dropped
+        const allowed = output === "linear" ? [0, 2, 4, 6, 8] : [0, 4, 8, 12, 16];
+        assert.ok(
+          seen.every((value) => allowed.some((one) => Math.abs(value - one) < 1e-5)),
+          `${seen}`,
+        );
+        const ofRow = (row: number) => seen.slice(3 * row, 3 * row + 3);
+        const mixed = [0, 1, 2, 3].some((row) => new Set(ofRow(row).map(Math.round)).size > 1);
+        assert.equal(mixed, output === "relu", "only outputs that are dropped of differ in a row");
+        parameters.dispose();
+      }
+    }));
 
   it("joins as each option says", () =>
     withoutLeak(() =>
@@ -136,10 +177,15 @@ describe("hea adaptor", () => {
         parameters.dispose();
       }));
 
-  for (const join of ["aspects", "product", "concat"] as const)
-    it(`${join}: right gradients of every parameter`, () =>
+  for (const [join, output] of [
+    ["aspects", "linear"],
+    ["product", "linear"],
+    ["concat", "linear"],
+    ["aspects", "relu"],
+  ] as const)
+    it(`${join}, ${output}: right gradients of every parameter`, () =>
       withoutLeak(() => {
-        const { parameters, network } = build({ join });
+        const { parameters, network } = build({ join, output });
         perturb(parameters);
         const weigh = createRng("weigh");
         const weights = Float32Array.from({ length: 2 * 2 * network.features }, () => weigh.normal());

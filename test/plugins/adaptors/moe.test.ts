@@ -10,7 +10,7 @@ import { checkGradients, close, withoutLeak } from "../../support/tensors.js";
 import { hashedWeight, hashWeights } from "../../support/weights.js";
 
 const shape = { aspects: 2, width: 3 };
-const small: MoeOptions = { join: "aspects", experts: 3, top: 0, hidden: 2, adapted: 2, dropout: 0.5, gain: 1 };
+const small: MoeOptions = { join: "aspects", experts: 3, top: 0, hidden: 2, adapted: 2, output: "linear", dropout: 0.5, gain: 1 };
 const text = [2, -1, 2]; // a root mean square of √3
 const unit = text.map((value) => value / Math.sqrt(3));
 const silent = [0, 0, 0];
@@ -26,7 +26,7 @@ const product = (x: readonly number[], columns: number, of: (row: number, column
   Array.from({ length: columns }, (_, column) => x.reduce((sum, value, row) => sum + value * of(row, column), 0));
 
 /** The gated sum over the experts that a side's gate gives most, expert by expert. */
-function gated(side: "users" | "items", top: number): number[] {
+function gated(side: "users" | "items", top: number, output = (said: number) => said): number[] {
   const logits = product(unit, 3, weight(`${side}/gateWeights`, 3, 3)).map(
     (value, e) => value + (biases(`${side}/gateBiases`, 3)[e] as number),
   );
@@ -40,7 +40,7 @@ function gated(side: "users" | "items", top: number): number[] {
   return [0, 1].map((column) =>
     gates.reduce((sum, gate, e) => {
       const said = outBiases(e, column) + [0, 1].reduce((s, h) => s + (inner[2 * e + h] as number) * out(2 * e + h, column), 0);
-      return sum + (gate / total) * said;
+      return sum + (gate / total) * output(said);
     }, 0),
   );
 }
@@ -48,15 +48,20 @@ function gated(side: "users" | "items", top: number): number[] {
 describe("adaptors beside hea", () => {
   useEngine();
 
-  for (const top of [0, 2])
-    it(`moe, top ${top}: the same experts for both sides, gated by each, computed one by one`, () =>
+  for (const [top, output] of [
+    [0, "linear"],
+    [2, "linear"],
+    [2, "relu"],
+  ] as const)
+    it(`moe, top ${top}, ${output}: the same experts for both sides, gated by each, computed one by one`, () =>
       withoutLeak(() => {
         const parameters = new Parameters(createRng("moe"));
-        const network = new MixtureOfExperts({ ...small, top }).build(parameters, shape);
+        const network = new MixtureOfExperts({ ...small, top, output }).build(parameters, shape);
         hashWeights(parameters);
         tf.tidy(() => {
-          close(network.users(tf.tensor3d([[text, silent]]), evaluating), [...gated("users", top || 3), 0, 0]);
-          close(network.items(tf.tensor2d([silent, text]), evaluating), [0, 0, ...gated("items", top || 3)]);
+          const expected = (side: "users" | "items") => gated(side, top || 3, output === "relu" ? relu : undefined);
+          close(network.users(tf.tensor3d([[text, silent]]), evaluating), [...expected("users"), 0, 0]);
+          close(network.items(tf.tensor2d([silent, text]), evaluating), [0, 0, ...expected("items")]);
         });
         const texts = () => tf.tensor2d([2, -1, 2, 1, 4, -3], [2, 3]);
         checkGradients(
@@ -71,25 +76,27 @@ describe("adaptors beside hea", () => {
         parameters.dispose();
       }));
 
-  it("mlp: two layers on each side", () =>
-    withoutLeak(() => {
-      const parameters = new Parameters(createRng("mlp"));
-      const network = new MlpAdaptor({ ...small, hidden: [4] }).build(parameters, shape);
-      hashWeights(parameters);
-      const expected = (side: string) => {
-        const inner = product(unit, 4, weight(`${side}/layer0/weights`, 3, 4)).map((value, i) =>
-          relu(value + (biases(`${side}/layer0/biases`, 4)[i] as number)),
-        );
-        return product(inner, 2, weight(`${side}/layer1/weights`, 4, 2)).map(
-          (value, i) => value + (biases(`${side}/layer1/biases`, 2)[i] as number),
-        );
-      };
-      tf.tidy(() => {
-        close(network.users(tf.tensor3d([[text, silent]]), evaluating), [...expected("users"), 0, 0]);
-        close(network.items(tf.tensor2d([silent, text]), evaluating), [0, 0, ...expected("items")]);
-      });
-      parameters.dispose();
-    }));
+  for (const output of ["linear", "relu"] as const)
+    it(`mlp, ${output}: two layers on each side`, () =>
+      withoutLeak(() => {
+        const parameters = new Parameters(createRng("mlp"));
+        const network = new MlpAdaptor({ ...small, output, hidden: [4] }).build(parameters, shape);
+        hashWeights(parameters);
+        const expected = (side: string) => {
+          const inner = product(unit, 4, weight(`${side}/layer0/weights`, 3, 4)).map((value, i) =>
+            relu(value + (biases(`${side}/layer0/biases`, 4)[i] as number)),
+          );
+          return product(inner, 2, weight(`${side}/layer1/weights`, 4, 2)).map((value, i) => {
+            const said = value + (biases(`${side}/layer1/biases`, 2)[i] as number);
+            return output === "relu" ? relu(said) : said;
+          });
+        };
+        tf.tidy(() => {
+          close(network.users(tf.tensor3d([[text, silent]]), evaluating), [...expected("users"), 0, 0]);
+          close(network.items(tf.tensor2d([silent, text]), evaluating), [0, 0, ...expected("items")]);
+        });
+        parameters.dispose();
+      }));
 
   it("none: the vectors themselves, at a root mean square of 1", () =>
     withoutLeak(() => {
