@@ -1,6 +1,6 @@
 /** What recommenders of many papers share. */
 export { type AdaptedOutput, adaptedOutput, rectifiedOutput } from "./adapted-output.js";
-export { headsOption } from "./attention-options.js";
+export { attentionDropout, headsOption } from "./attention-options.js";
 export { type Experts, type ExpertShape, experts, mixture } from "./experts.js";
 export { fitOptions } from "./fit-options.js";
 export { type Adapt, type Join, type JoinOptions, joinedAdaptor, joinOptions } from "./joins.js";

@@ -1,4 +1,5 @@
 import {
+  attentionDropout,
   type Batch,
   batchOf,
   type Catalogue,
@@ -23,6 +24,7 @@ export interface Bert4RecOptions extends FitOptions {
   readonly layers: number;
   readonly heads: number;
   readonly dropout: number;
+  readonly attentionDropout: number;
   readonly masked: number;
   readonly lastOnly: number;
 }
@@ -32,7 +34,8 @@ export interface Bert4RecOptions extends FitOptions {
   name: "bert4rec",
   version: "1.0.0",
   summary: "A bidirectional transformer that fills in masked items",
-  source: "Sun et al. 2019, arXiv 1904.06690, eqs. 1-8",
+  source:
+    "Sun et al. 2019, arXiv 1904.06690, eqs. 1-8; the authors' code normalises the head's output once more, and drops of the feed-forward layers at their end alone",
   options: {
     type: "object",
     properties: {
@@ -40,6 +43,7 @@ export interface Bert4RecOptions extends FitOptions {
       layers: { type: "integer", minimum: 1, default: 2, description: "Transformer blocks" },
       heads: headsOption(2),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of embeddings and blocks" },
+      attentionDropout: attentionDropout("the authors' code and RecBole take 0.2"),
       masked: {
         ...{ type: "number", exclusiveMinimum: 0, maximum: 1, default: 0.2 },
         description: "ρ: share of a sequence's items that are masked; the paper takes .2 for MovieLens, .4 for Steam, .6 for Beauty",
@@ -94,14 +98,22 @@ export class Bert4Rec implements SequenceEncoder {
 function transformer(
   scope: Parameters,
   { items: count, history }: { readonly items: number; readonly history: number },
-  { hidden, layers, heads, dropout }: Bert4RecOptions,
+  { hidden, layers, heads, dropout, attentionDropout }: Bert4RecOptions,
 ) {
   const items = nn.embedding(scope.scope("items"), { count: count + 2, width: hidden });
   const biases = scope.create("biases", [count + 1, 1], nn.zeros);
   const positions = scope.create("positions", [history + 1, hidden], nn.truncatedNormal(0.02));
   const norm = nn.layerNorm(scope.scope("norm"), hidden);
   const blocks = Array.from({ length: layers }, (_, i) =>
-    nn.transformerBlock(scope.scope(`block${i}`), { width: hidden, heads, inner: 4 * hidden, dropout, norm: "post", activation: "gelu" }),
+    nn.transformerBlock(scope.scope(`block${i}`), {
+      width: hidden,
+      heads,
+      inner: 4 * hidden,
+      dropout,
+      attentionDropout,
+      norm: "post",
+      activation: "gelu",
+    }),
   );
   const head = nn.dense(scope.scope("head"), { inputs: hidden, outputs: hidden, activation: "gelu" });
   const all = () => tf.concat([tf.slice(items.table, [0, 0], [count + 1, hidden]), biases], 1) as tf.Tensor2D;

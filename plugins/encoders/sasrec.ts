@@ -1,4 +1,5 @@
 import {
+  attentionDropout,
   type CausalModel,
   catalogueOf,
   causalEncoder,
@@ -22,6 +23,7 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
   readonly layers: number;
   readonly heads: number;
   readonly dropout: number;
+  readonly attentionDropout: number;
 }
 
 @plugin({
@@ -29,7 +31,8 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
   name: "sasrec",
   version: "1.0.0",
   summary: "Self-attentive sequential recommendation, trained on whole sequences",
-  source: "Kang & McAuley 2018, arXiv 1808.09781, eqs. 1-6; gbce: Petrov & Macdonald 2023, arXiv 2308.07192, eqs. 6-9",
+  source:
+    "Kang & McAuley 2018, arXiv 1808.09781, eqs. 1-6; gbce: Petrov & Macdonald 2023, arXiv 2308.07192, eqs. 6-9; the authors' code normalises the queries alone, adds what it attends to onto the normalised input, and has no output projection",
   options: {
     type: "object",
     properties: {
@@ -37,6 +40,7 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
       layers: { type: "integer", minimum: 1, default: 2, description: "Transformer blocks" },
       heads: headsOption(1),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.2, description: "Dropout of embeddings and blocks" },
+      attentionDropout: attentionDropout("the authors' code takes `dropout` here too (0.5; 0.2 for MovieLens), RecBole 0.5"),
       ...objectiveOptions("ce", "`bce`"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
     },
@@ -57,12 +61,12 @@ export class SasRec implements SequenceEncoder {
 function transformer(
   scope: Parameters,
   { items: count, history }: { readonly items: number; readonly history: number },
-  { hidden, layers, heads, dropout }: SasRecOptions,
+  { hidden, layers, heads, dropout, attentionDropout }: SasRecOptions,
 ): CausalModel {
   const items = nn.embedding(scope.scope("items"), { count: count + 1, width: hidden });
   const positions = scope.create("positions", [history, hidden], nn.truncatedNormal(0.02));
   const blocks = Array.from({ length: layers }, (_, i) =>
-    nn.transformerBlock(scope.scope(`block${i}`), { width: hidden, heads, inner: hidden, dropout, norm: "pre" }),
+    nn.transformerBlock(scope.scope(`block${i}`), { width: hidden, heads, inner: hidden, dropout, attentionDropout, norm: "pre" }),
   );
   const norm = nn.layerNorm(scope.scope("norm"), hidden);
   return {

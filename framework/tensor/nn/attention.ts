@@ -1,52 +1,72 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { Mode } from "../../contracts/recommender.js";
 import type { Parameters } from "../parameters.js";
 import { dense } from "./dense.js";
+import { dropoutMask } from "./dropout.js";
 import { withGradient } from "./with-gradient.js";
 
 /** What may not be attended to gets this added to its score. */
 const never = -1e9;
 
+/** Dropout of the weights that attention gives (Vaswani et al. 2017's code, BERT): whole positions are left out. */
+export interface WeightDropout {
+  readonly rate: number;
+  readonly mode: Mode;
+}
+
 /**
- * softmax(q kᵀ / √d + mask) v (Vaswani et al. 2017, arXiv 1706.03762, eq. 1), with its gradient in closed form: the row sums that softmax's
- * gradient needs are those of dy * output (Dao et al. 2022, arXiv 2205.14135, appendix B.2), so the big matrix is passed over twice, not four times.
+ * dropout(softmax(q kᵀ / √d + mask)) v (Vaswani et al. 2017, arXiv 1706.03762, eq. 1), with its gradient in closed form: the row sums that
+ * softmax's gradient needs are those of dy * output (Dao et al. 2022, arXiv 2205.14135, appendix B.2), so the big matrix is passed over
+ * twice, not four times.
  * @param q [heads, batch, queries, d]; @param k, @param v [heads, batch, keys, d]
  * @param mask added to the scores, broadcast to [batch, queries, keys]; no gradient reaches it
  */
-export function scaledDotProductAttention(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, mask?: tf.Tensor): tf.Tensor4D {
-  const scale = 1 / Math.sqrt(q.shape[3]);
+export function scaledDotProductAttention(
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  mask?: tf.Tensor,
+  dropout?: WeightDropout,
+): tf.Tensor4D {
+  const [heads, batch, queries, width] = q.shape;
+  const scale = 1 / Math.sqrt(width);
+  const kept = dropout ? dropoutMask([heads, batch, queries, k.shape[2]], dropout.rate, dropout.mode) : null;
   return withGradient([q, k, v], (q, k, v) => {
     const scores = tf.matMul(tf.mul(q, scale), k, false, true); // [heads, batch, queries, keys]
     const weights = tf.softmax(mask ? tf.add(scores, mask) : scores);
-    const value = tf.matMul(weights, v) as tf.Tensor4D;
-    return { value, saved: [q, k, v, weights, value], gradients: (dy, ...saved) => attentionGradients(dy, saved, scale) };
+    const heard = kept === null ? weights : tf.mul(weights, kept);
+    const value = tf.matMul(heard, v) as tf.Tensor4D;
+    const saved = [q, k, v, value, weights, ...(kept === null ? [] : [heard])];
+    return { value, saved, gradients: (dy, ...saved) => attentionGradients(dy, saved, scale) };
   });
 }
 
 function attentionGradients(dy: tf.Tensor, saved: tf.Tensor[], scale: number): tf.Tensor[] {
-  const [q, k, v, weights, value] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const [q, k, v, value, weights, heard = weights] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?];
   const rowSums = tf.sum(tf.mul(dy, value), -1, true); // [heads, batch, queries, 1]
-  const dScores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), rowSums));
-  return [tf.mul(tf.matMul(dScores, k), scale), tf.mul(tf.matMul(dScores, q, true, false), scale), tf.matMul(weights, dy, true, false)];
+  const dHeard = tf.matMul(dy, v, false, true);
+  const dScores = heard === weights ? tf.mul(weights, tf.sub(dHeard, rowSums)) : tf.sub(tf.mul(heard, dHeard), tf.mul(weights, rowSums)); // dropout's factor stands in `heard`
+  return [tf.mul(tf.matMul(dScores, k), scale), tf.mul(tf.matMul(dScores, q, true, false), scale), tf.matMul(heard, dy, true, false)];
 }
 
 /**
  * Multi-head attention of one kind of sequences to another, whose positions stand one below the other.
- * @returns x [batch * queries, width], y [batch * keys, width], batch, mask (added to the scores, broadcast to [batch, queries, keys]) -> [batch * queries, width]
+ * @returns x [batch * queries, width], y [batch * keys, width], batch, mask (added to the scores, broadcast to [batch, queries, keys]), dropout of the weights -> [batch * queries, width]
  */
 export function crossAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
   if (width % heads !== 0) throw new RangeError(`${heads} heads do not divide a width of ${width}`);
   const projection = (name: string) => dense(scope.scope(name), { inputs: width, outputs: width });
   const [query, key, value, output] = [projection("query"), projection("key"), projection("value"), projection("output")];
-  return (x: tf.Tensor2D, y: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => {
+  return (x: tf.Tensor2D, y: tf.Tensor2D, batch: number, mask?: tf.Tensor, dropout?: WeightDropout): tf.Tensor2D => {
     const split = (of: tf.Tensor2D) => splitHeads(of, batch, heads);
-    return output(joinHeads(scaledDotProductAttention(split(query(x)), split(key(y)), split(value(y)), mask)));
+    return output(joinHeads(scaledDotProductAttention(split(query(x)), split(key(y)), split(value(y)), mask, dropout)));
   };
 }
 
 /** Attention of sequences to themselves: see crossAttention. */
 export function selfAttention(scope: Parameters, shape: { width: number; heads: number }) {
   const attend = crossAttention(scope, shape);
-  return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor): tf.Tensor2D => attend(x, x, batch, mask);
+  return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor, dropout?: WeightDropout): tf.Tensor2D => attend(x, x, batch, mask, dropout);
 }
 
 /** [batch * length, width] -> [heads, batch, length, width / heads] */

@@ -13,14 +13,20 @@ const pools = new Map<number, Float32Array>();
  * @param shape of the mask; a length of 1 drops the same units along that dimension
  */
 export function dropout<Rank extends tf.Tensor>(x: Rank, rate: number, mode: Mode, shape: readonly number[] = x.shape): Rank {
-  if (!mode.training || rate === 0) return x;
-  const size = shape.reduce((product, length) => product * length, 1);
-  const mask = tf.tensor(maskOf(size, rate, mode), [...shape], "float32");
+  const mask = dropoutMask(shape, rate, mode);
+  if (mask === null) return x;
   return withGradient<[tf.Tensor], Rank>([x], (x) => ({
     value: tf.mul(x, mask) as Rank,
     saved: [mask],
     gradients: (dy, mask) => [tf.mul(dy, mask as tf.Tensor)],
   }));
+}
+
+/** What dropout multiplies by: 0, or 1 / (1 - rate); null where it drops nothing. */
+export function dropoutMask(shape: readonly number[], rate: number, mode: Mode): tf.Tensor | null {
+  if (!mode.training || rate === 0) return null;
+  const size = shape.reduce((product, length) => product * length, 1);
+  return tf.tensor(maskOf(size, rate, mode), [...shape], "float32");
 }
 
 function maskOf(size: number, rate: number, mode: Mode): Float32Array {

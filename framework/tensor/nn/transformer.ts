@@ -13,6 +13,8 @@ export interface BlockShape {
   /** Inner width of the feed-forward layers. */
   readonly inner: number;
   readonly dropout: number;
+  /** Of the attention's weights; default 0. */
+  readonly attentionDropout?: number;
   /** Where the sums are normalised: "pre" = x + g(norm(x)), "post" = norm(x + g(x)). */
   readonly norm: "pre" | "post";
   /** Of the feed-forward layers; default ReLU. */
@@ -31,7 +33,7 @@ export function transformerBlock(scope: Parameters, shape: BlockShape) {
   const residual = (x: tf.Tensor2D, layer: (x: tf.Tensor2D) => tf.Tensor2D, norm: (typeof norms)[number], mode: Mode): tf.Tensor2D =>
     shape.norm === "pre" ? plus(x, dropout(layer(norm(x)), shape.dropout, mode)) : norm(plus(x, dropout(layer(x), shape.dropout, mode)));
   return (x: tf.Tensor2D, batch: number, mode: Mode, mask?: tf.Tensor): tf.Tensor2D => {
-    const attended = residual(x, (value) => attend(value, batch, mask), norms[0], mode);
+    const attended = residual(x, (value) => attend(value, batch, mask, { rate: shape.attentionDropout ?? 0, mode }), norms[0], mode);
     return residual(attended, (value) => feed(value, mode), norms[1], mode);
   };
 }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
+import type { Mode } from "../../../framework/contracts/recommender.js";
 import { fitSequences } from "../../../framework/method/encoder.js";
 import { nextItemNdcg } from "../../../framework/method/next-item.js";
 import { createRng } from "../../../framework/rng.js";
-import { evaluating } from "../../../framework/tensor/nn/index.js";
+import { evaluating, training } from "../../../framework/tensor/nn/index.js";
 import { Parameters } from "../../../framework/tensor/parameters.js";
 import { NoEncoder } from "../../../plugins/encoders/none.js";
 import { SasRec, type SasRecOptions } from "../../../plugins/encoders/sasrec.js";
@@ -12,7 +13,7 @@ import { assertNoLeak } from "../../support/engine.js";
 import { checkGradients, close, withoutLeak } from "../../support/tensors.js";
 
 const small: SasRecOptions = {
-  ...{ hidden: 8, layers: 2, heads: 2, dropout: 0, objective: "ce", negatives: 4, calibration: 0.5 },
+  ...{ hidden: 8, layers: 2, heads: 2, dropout: 0, attentionDropout: 0, objective: "ce", negatives: 4, calibration: 0.5 },
   ...{ epochs: 60, batchSize: 16, learningRate: 1e-2, weightDecay: 0, patience: 60 },
 };
 const seeded = { training: false, nextSeed: () => 11 };
@@ -112,6 +113,20 @@ describe("sasrec encoder", () => {
         });
         parameters.dispose();
       }));
+
+  it("drops of the attention's weights where it is told to, in training alone", () =>
+    withoutLeak(() => {
+      const scoresOf = (attentionDropout: number, mode: Mode) => {
+        const { parameters, network } = build({ attentionDropout }, 6);
+        const history = () => tf.tensor2d([[2, 3, 1]], [1, 3], "int32");
+        const scores = tf.tidy(() => [...network.features(history(), tf.tensor2d([[4, 5]], [1, 2], "int32"), mode).dataSync()]);
+        parameters.dispose();
+        return scores;
+      };
+      const plain = scoresOf(0, training(createRng("weights")));
+      assert.deepEqual(scoresOf(0.5, evaluating), plain);
+      assert.notDeepEqual(scoresOf(0.5, training(createRng("weights"))), plain);
+    }));
 
   it("gives the same states whatever the padding, and in any company", () =>
     withoutLeak(() => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
+import type { Mode } from "../../../../framework/contracts/recommender.js";
 import { createRng } from "../../../../framework/rng.js";
 import * as nn from "../../../../framework/tensor/nn/index.js";
 import { Parameters } from "../../../../framework/tensor/parameters.js";
@@ -236,6 +237,35 @@ describe("nn layers", () => {
           ),
         );
         tf.dispose([q, k, v]);
+      }));
+    it("drops of the weights: value and gradients are those of the plain composition", () =>
+      withoutLeak(() => {
+        const [q, k, v] = [1, 2, 3].map((seed) => random([2, 2, 3, 4], seed)) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+        const dropout = () => ({ rate: 0.4, mode: nn.training(createRng("weights")) }); // the same mask each time
+        const ours = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) =>
+          nn.scaledDotProductAttention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, nn.causalMask(3), dropout());
+        const plain = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) => {
+          const weights = tf.softmax(tf.add(tf.div(tf.matMul(q, k, false, true), 2), nn.causalMask(3)));
+          const { rate, mode } = dropout();
+          return tf.matMul(nn.dropout(weights, rate, mode), v);
+        };
+        tf.tidy(() => {
+          close(ours(q, k, v), plain(q, k, v).dataSync());
+          assert.notDeepEqual(ours(q, k, v).dataSync(), nn.scaledDotProductAttention(q, k, v, nn.causalMask(3)).dataSync());
+          const gradients = (of: typeof ours | typeof plain) => tf.grads((q, k, v) => probe(of(q, k, v)))([q, k, v]);
+          const expected = gradients(plain);
+          for (const [i, gradient] of gradients(ours).entries()) close(gradient, (expected[i] as tf.Tensor).dataSync());
+        });
+        tf.dispose([q, k, v]);
+      }));
+    it("with dropout of the weights has right gradients, and drops nothing outside training", () =>
+      withoutLeak(() => {
+        const all = [1, 2, 3].map((seed) => variable(() => random([2, 2, 3, 4], seed)));
+        const [q, k, v] = all as tf.Tensor[] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+        const attend = (mode: Mode) => nn.scaledDotProductAttention(q, k, v, undefined, { rate: 0.4, mode });
+        checkGradients(all, () => probe(attend(nn.training(createRng("weights")))));
+        tf.tidy(() => close(attend(nn.evaluating), nn.scaledDotProductAttention(q, k, v).dataSync()));
+        tf.dispose(all);
       }));
     for (const heads of [1, 2])
       it(`self-attention with ${heads} head(s) has right gradients`, () =>
