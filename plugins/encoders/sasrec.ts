@@ -77,7 +77,7 @@ function transformer(
       // Positions are counted from the end, so that a batch of short sequences need not be padded to the longest of all.
       const places = tf.slice(positions, [history - length, 0], [length, hidden]);
       const input = tf.reshape(tf.add(tf.mul(items(ids), Math.sqrt(hidden)), places), [-1, hidden]) as tf.Tensor2D; // [batch * length, hidden]
-      const mask = tf.add(nn.causalMask(length), nn.paddingMask(ids)); // [batch, length, length]
+      const mask = nn.historyMask(ids); // [batch, length, length]
       const seen = blocks.reduce((x, block) => block(x, batch, mode, mask), nn.dropout(input, dropout, mode));
       return tf.reshape(norm(seen), [batch, length, hidden]);
     },

@@ -93,3 +93,16 @@ export function causalMask(length: number): tf.Tensor2D {
 export function paddingMask(ids: tf.Tensor2D): tf.Tensor3D {
   return tf.tidy(() => tf.expandDims(tf.mul(tf.cast(tf.equal(ids, 0), "float32"), never), 1) as tf.Tensor3D);
 }
+
+/**
+ * A mask under which an item attends to itself and to the items before it, and padding to itself alone: were all keys forbidden to it, it
+ * would attend evenly to all of them, and an empty history would say something else in a wider batch.
+ * @param ids [batch, length], left-padded with 0; @returns [batch, length, length]
+ */
+export function historyMask(ids: tf.Tensor2D): tf.Tensor3D {
+  const length = ids.shape[1];
+  return tf.tidy(() => {
+    const others = tf.sub(1, tf.eye(length));
+    return tf.mul(tf.add(causalMask(length), paddingMask(ids)), others) as tf.Tensor3D;
+  });
+}

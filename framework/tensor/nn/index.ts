@@ -4,6 +4,7 @@ export { additiveScores } from "./additive-attention.js";
 export {
   causalMask,
   crossAttention,
+  historyMask,
   joinHeads,
   paddingMask,
   scaledDotProductAttention,

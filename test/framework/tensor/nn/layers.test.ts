@@ -307,6 +307,38 @@ describe("nn layers", () => {
         });
         parameters.dispose();
       }));
+    it("lets an item see itself and what is before it, and padding itself alone, under the history mask", () =>
+      withoutLeak(() =>
+        tf.tidy(() => {
+          const seen = tf
+            .equal(
+              nn.historyMask(
+                tf.tensor2d(
+                  [
+                    [0, 0, 7],
+                    [0, 8, 9],
+                  ],
+                  [2, 3],
+                  "int32",
+                ),
+              ),
+              0,
+            )
+            .arraySync();
+          assert.deepEqual(seen, [
+            [
+              [1, 0, 0],
+              [0, 1, 0],
+              [0, 0, 1],
+            ],
+            [
+              [1, 0, 0],
+              [0, 1, 0],
+              [0, 1, 1],
+            ],
+          ]);
+        }),
+      ));
     it("refuses heads that do not divide the width", () =>
       assert.throws(() => nn.selfAttention(new Parameters(createRng("x")), { width: 4, heads: 3 }), RangeError));
   });
