@@ -10,6 +10,7 @@ import {
   plugin,
   tf,
 } from "rlrf4rec";
+import { likeliestCluster } from "./dynamic-po/clusters.js";
 
 interface DynamicPoOptions extends BetaOption {
   readonly margin: number;
@@ -82,28 +83,4 @@ export class DynamicPo implements PreferenceLoss {
       return (this.beta * (1 + Math.tanh(ambiguity) / 2)) / boundary.length;
     });
   }
-}
-
-/** Which values are in the cluster of the largest, when they are divided into so many with the least squared distance to their means. */
-function likeliestCluster(values: readonly number[], clusters: number): boolean[] {
-  const sorted = [...values].sort((a, b) => b - a);
-  const { size } = bestSplit(sorted, Math.min(clusters, sorted.length));
-  const least = sorted[size - 1] as number;
-  return values.map((value) => value >= least);
-}
-
-/** The optimal division of sorted values into runs: its cost, and the size of the first run. */
-function bestSplit(sorted: readonly number[], clusters: number): { readonly cost: number; readonly size: number } {
-  if (clusters <= 1) return { cost: spread(sorted), size: sorted.length };
-  let best = { cost: Number.POSITIVE_INFINITY, size: 1 };
-  for (let size = 1; size <= sorted.length - clusters + 1; size++) {
-    const cost = spread(sorted.slice(0, size)) + bestSplit(sorted.slice(size), clusters - 1).cost;
-    if (cost < best.cost) best = { cost, size };
-  }
-  return best;
-}
-
-function spread(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
 }
