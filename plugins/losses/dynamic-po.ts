@@ -30,7 +30,7 @@ const needs = ["reference", "listwise"] as const;
   options: {
     type: "object",
     properties: {
-      beta: betaOption(0.1),
+      beta: betaOption(1),
       margin: {
         type: "number",
         minimum: 0,

@@ -206,6 +206,7 @@ describe("preference losses", () => {
   });
 
   it("dynamic-po looks at the boundary alone, and scales beta by how ambiguous it is", async () => {
+    assert.deepEqual(await lossesOf("dynamic-po", {}, two), await lossesOf("dynamic-po", { beta: 1, margin: 6, clusters: 3 }, two)); // the authors' code
     // -9 is likelier than -10: m1 = -1, m2 = 3, tanh(-4 / 4) = -0.7615942, beta = 0.6192029, u - v = 1
     const pair = [{ u: 1, v: [-2, 0] }];
     close(await lossesOf("dynamic-po", { beta: 1, margin: 0 }, pair, { l: [[-12, -9]] }), [0.4307256], 1e-6);
