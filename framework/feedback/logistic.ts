@@ -15,10 +15,17 @@ export function logisticLoss<Shape extends tf.Tensor>(x: Shape, labelSmoothing =
   return tf.add(tf.mul(right, 1 - labelSmoothing), tf.mul(tf.softplus(x), labelSmoothing));
 }
 
-/** Exponents above this are cut: exp(80) squared is far beyond float32, and a text that unlikely teaches nothing more. */
-const largestExponent = 80;
+/**
+ * Above this exp goes on along its tangent. A norm squares gradients, and those of parameters are this one times what the log-prob gives
+ * them: exp(30)² leaves room for a factor of 10⁶ before float32 ends. Cut off, a chosen text that has become so unlikely would not be
+ * pulled up any more.
+ */
+const largestExponent = 30;
 
-/** (exp(a x) - 1) / a, which is x for a = 0; a x is cut at 80, so that value and gradient stay finite. */
+/** (exp(a x) - 1) / a, which is x for a = 0; beyond a x = 30 a straight line, so that value, gradient and the gradient's norm stay finite. */
 export function powerScore<Shape extends tf.Tensor>(x: Shape, a: number): Shape {
-  return a === 0 ? x : tf.div(tf.expm1(tf.minimum(tf.mul(x, a), largestExponent)), a);
+  if (a === 0) return x;
+  const exponent = tf.mul(x, a);
+  const beyond = tf.relu(tf.sub(exponent, largestExponent));
+  return tf.div(tf.add(tf.expm1(tf.minimum(exponent, largestExponent)), tf.mul(beyond, Math.exp(largestExponent))), a);
 }

@@ -46,7 +46,7 @@ export class AlphaPo implements PreferenceLoss {
     this.beta = options.beta;
   }
 
-  /** -log s(beta (r(aw) - r(al)) - gamma), r(a) = (1 - exp(-alpha a)) / alpha, a = log pi / |y|; exponents are cut at 80. @returns [pairs], nats */
+  /** -log s(beta (r(aw) - r(al)) - gamma), r(a) = (1 - exp(-alpha a)) / alpha, a = log pi / |y|; a straight line beyond exponents of 30. @returns [pairs], nats */
   loss({ chosen, rejected }: PreferenceBatch): tf.Tensor1D {
     const margin = tf.sub(column(this.reward(chosen)), this.reward(rejected)); // [pairs, k]
     return meanOverRejected(logisticLoss(tf.sub(tf.mul(margin, this.beta), this.options.gamma)));

@@ -55,7 +55,7 @@ export class FDpo implements PreferenceLoss {
     this.beta = options.beta;
   }
 
-  /** -log s(beta (f(u) - f(v))); exponents are cut at 80, as in TRL's alpha divergence. @returns [pairs], nats */
+  /** -log s(beta (f(u) - f(v))); beyond exponents of 30 f is a straight line (TRL cuts its alpha divergence at 88). @returns [pairs], nats */
   loss(batch: PreferenceBatch): tf.Tensor1D {
     const { u, v } = logRatios(batch);
     return meanOverRejected(logisticLoss(tf.mul(tf.sub(this.score(u), this.score(v)), this.beta)));

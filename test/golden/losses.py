@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 random = np.random.default_rng(20260511)
-CUT = 80.0
+STRAIGHT = 30.0  # from here on exponentials go on along their tangent
 
 
 def softplus(x):
@@ -45,8 +45,12 @@ def cdpo(x, e=0.0):
     return (1 - e) * softplus(-x) + e * softplus(x)
 
 
+def exponential(x):
+    return np.exp(np.minimum(x, STRAIGHT)) * (1 + np.maximum(x - STRAIGHT, 0))
+
+
 def power(x, p):
-    return x if p == 0 else np.expm1(np.minimum(p * x, CUT)) / p
+    return x if p == 0 else np.where(p * x < 1, np.expm1(np.minimum(p * x, 1)), exponential(p * x) - 1) / p
 
 
 def exo(b, o, frozen):
@@ -78,9 +82,9 @@ def discopop(b, o, frozen):
 
 def f_dpo(b, o, frozen):
     f = {
-        "forward-kl": lambda x: -np.exp(np.minimum(-x, CUT)),
+        "forward-kl": lambda x: -exponential(-x),
         "js": lambda x: -softplus(-x),
-        "alpha": lambda x: np.exp(np.minimum((o["alpha"] - 1) * x, CUT)) / (o["alpha"] - 1),
+        "alpha": lambda x: exponential((o["alpha"] - 1) * x) / (o["alpha"] - 1),
     }[o["divergence"]]
     return cdpo(o["beta"] * (f(u(b)) - f(v(b))))
 

@@ -6,9 +6,10 @@ import type { PreferenceBatch, PreferenceLoss } from "../../../framework/contrac
 import type { PluginClass } from "../../../framework/contracts/plugin.js";
 import { loadPlugin } from "../../../framework/kernel/load.js";
 import { Registry } from "../../../framework/kernel/registry.js";
+import { AdamW, valueAndGradients } from "../../../framework/tensor/optimiser.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { assertNoLeak, useEngine } from "../../support/engine.js";
-import { close } from "../../support/tensors.js";
+import { close, variable } from "../../support/tensors.js";
 
 interface Pair {
   readonly u: number;
@@ -272,6 +273,38 @@ describe("preference losses", () => {
       close([await of({ floor: 0.2 })], [expected(2, 3, 3)], 1e-6);
       close([await of({ margin: "log" })], [expected(...[1.3, 1.4, 1.6].map(Math.log))], 1e-6);
     }));
+
+  it("have gradients that an optimiser can take, however far the policy has gone from the reference", async () => {
+    const far = [-40, -60, -80, -300];
+    for (const [
+      name,
+      options,
+    ] of [["f-dpo", { beta: 1, divergence: "forward-kl" }], ["f-dpo", { beta: 1, divergence: "alpha", alpha: 0.1 }], ["alphapo", { alpha: 5 }], ["alphapo", { alpha: -5 }]] as const) // biome-ignore format: one line
+      for (const ratio of far)
+        await assertNoLeak(() =>
+          withPlugin({ plugin: plugins.get(name) as PluginClass<PreferenceLoss>, options }, (loss) => {
+            const logProbs = variable(() => tf.tensor1d([ratio]));
+            const optimiser = new AdamW([logProbs], { learningRate: 0.1, weightDecay: 0, clip: 1 });
+            const { value, gradients } = valueAndGradients([logProbs], () => {
+              const batch = batchOf([{ u: ratio, v: [0] }], { w: [ratio] });
+              return tf.sum(loss.loss({ ...batch, chosen: { ...batch.chosen, logProbs: logProbs as tf.Tensor as tf.Tensor1D } }));
+            });
+            const norm = optimiser.apply(gradients);
+            const [after] = logProbs.dataSync();
+            const told = `${name} ${JSON.stringify(options)} at ${ratio}: loss ${value}, norm ${norm}, ${after}`;
+            assert.ok(Number.isFinite(value) && Number.isFinite(norm), told);
+            if (name === "f-dpo") assert.ok((after ?? 0) > ratio + 0.05, `the chosen text is not pulled up: ${told}`);
+            optimiser.dispose();
+            tf.dispose([logProbs, ...gradients]);
+          }),
+        );
+  });
+
+  it("f-dpo goes on straight where its exponents would be too large", async () => {
+    const at = async (u: number) => (await lossesOf("f-dpo", { beta: 1, divergence: "forward-kl" }, [{ u, v: [0] }]))[0] as number;
+    close([(await at(-29)) / Math.exp(29)], [1], 1e-5);
+    close([((await at(-33)) - (await at(-31))) / Math.exp(30)], [2], 1e-5);
+  });
 
   it("say which need they were not given", async () => {
     const bare = () => ({ chosen: { logProbs: tf.tensor1d([-1]) }, rejected: { logProbs: tf.tensor2d([[-2]]) } });
