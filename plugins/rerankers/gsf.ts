@@ -81,7 +81,7 @@ export class GroupwiseScoring implements Reranker {
   }
 }
 
-/** Groups beyond this are drawn instead of listed. */
+/** Groups beyond this are drawn instead of listed: as many, or one for each candidate where there are more of these. */
 const mostGroups = 1024;
 
 /** Every ordered group of the list, or the windows of some fixed orders where these are too many. */
@@ -93,7 +93,8 @@ function groups(list: number, group: number): Int32Array {
     );
     if (all.length > mostGroups) {
       const rng = createRng("groups", list, group);
-      const orders = Array.from({ length: Math.floor(mostGroups / list) }, () => rng.shuffle(Array.from({ length: list }, (_, i) => i)));
+      const count = Math.max(1, Math.floor(mostGroups / list)); // in one order at least, or a long list's candidates would stand in no group
+      const orders = Array.from({ length: count }, () => rng.shuffle(Array.from({ length: list }, (_, i) => i)));
       return Int32Array.from(orders.flatMap((order) => windows(order, group)));
     }
   }
