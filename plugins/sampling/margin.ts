@@ -1,5 +1,6 @@
 import {
   bestOf,
+  type Candidate,
   example,
   type GenerationOptions,
   generationOptions,
@@ -48,7 +49,8 @@ interface MarginOptions extends GenerationOptions {
         exclusiveMaximum: 1,
         default: 0,
         unit: "share of pairs",
-        description: "Of all users' pairs, this share with the smallest differences is dropped as well; 0 = none.",
+        description:
+          "Of all users' best-worst pairs, those that `gap` drops among them, this share with the smallest differences is dropped; 0 = none.",
       },
     },
   },
@@ -67,25 +69,26 @@ export class Margin implements SamplingStrategy {
   /** As best-worst, if the gap allows. */
   select(samples: readonly SampledText[]): Selection {
     const candidates = ranked(samples);
-    const best = bestOf(candidates);
-    const rejected = best && worstOf(worseThan(best, candidates));
-    if (!best || !rejected) return selection(candidates, []);
-    return selection(candidates, best.reward - rejected.reward > this.options.gap ? [example(best, rejected)] : [], "small-gap");
+    const ends = endsOf(candidates);
+    if (ends === null) return selection(candidates, []);
+    return selection(candidates, ends.gap > this.options.gap ? [example(ends.best, ends.worst)] : [], "small-gap");
   }
 
-  /** What the quantile drops: gaps below it, measured over the users who have a pair. */
+  /** What the quantile drops: gaps below it, measured over all users whose texts differ in reward. */
   compare(selections: readonly UserSelection[]): readonly Selection[] {
-    const gaps = selections.map(gapOf);
-    const sorted = gaps.filter((gap) => !Number.isNaN(gap)).sort((a, b) => a - b);
+    const gaps = selections.map(({ samples }) => endsOf(ranked(samples))?.gap);
+    const sorted = gaps.filter((gap) => gap !== undefined).sort((a, b) => a - b);
     const least = sorted[Math.floor(sorted.length * this.options.quantile)] ?? 0;
     return selections.map(({ examples, dropped }, i) => {
-      return (gaps[i] as number) < least ? { examples: [], dropped: "small-gap" } : { examples, dropped };
+      const isSmall = examples.length > 0 && (gaps[i] ?? 0) < least;
+      return isSmall ? { examples: [], dropped: "small-gap" } : { examples, dropped };
     });
   }
 }
 
-/** NaN for a user without a pair. */
-function gapOf({ samples, examples: [pair] }: UserSelection): number {
-  const rewardOf = (index: number | undefined) => samples[index ?? -1]?.reward ?? Number.NaN;
-  return rewardOf(pair?.chosen) - rewardOf(pair?.rejected[0]);
+/** The best text, the worst that is worse, and how far they are apart; null where there are none. */
+function endsOf(candidates: readonly Candidate[]): { readonly best: Candidate; readonly worst: Candidate; readonly gap: number } | null {
+  const best = bestOf(candidates);
+  const worst = best && worstOf(worseThan(best, candidates));
+  return best && worst ? { best, worst, gap: best.reward - worst.reward } : null;
 }

@@ -47,6 +47,14 @@ describe("sampling strategies", () => {
       assert.deepEqual(kept, ["small-gap", "kept", "ties", "kept", "small-gap"]);
     }));
 
+  it("margin's quantile counts the gaps that are too small as well", () =>
+    using("margin", { gap: 0.25, quantile: 0.5 }, (strategy) => {
+      const users = [[0, 0.1], [0, 0.2], [0.5, 0.5], [0, 0.3], [0, 0.4]].map(samplesOf); // biome-ignore format: one line
+      const selections = users.map((samples) => ({ samples, ...strategy.select(samples, createRng(1)) }));
+      const kept = strategy.compare?.(selections).map(({ examples, dropped }) => (examples.length === 1 ? "kept" : dropped));
+      assert.deepEqual(kept, ["small-gap", "small-gap", "ties", "kept", "kept"], "half of the four pairs, not of the two that are left");
+    }));
+
   it("top-bottom-k is the product of the ends", async () => {
     assert.deepEqual(
       await select("top-bottom-k", { k: 2 }, [0.1, 0.9, 0.5, 0.2, 0.8]),
