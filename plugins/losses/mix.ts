@@ -9,7 +9,7 @@ interface MixOptions {
   name: "mix",
   version: "1.0.0",
   summary: "Weighted sum of other losses, such as dpo with the chosen text's likelihood",
-  source: "Wang et al. 2024, arXiv 2411.10442, eq. 1 (MPO: DPO + 0.2 BCO + SFT in its experiments)",
+  source: "Wang et al. 2024, arXiv 2411.10442, eq. 1 (MPO: 0.8 DPO + 0.2 BCO + 1 SFT, by TRL's documentation)",
   pure: true,
   rejected: 0,
   options: {
