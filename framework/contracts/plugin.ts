@@ -23,6 +23,8 @@ export interface OptionSchema {
   readonly file?: true | "instead";
   /** The number divides that of the option of this name beside it. */
   readonly divides?: string;
+  /** No entry of the list is smaller than the one before. */
+  readonly ascending?: boolean;
   /** What a value works with, where that depends on it: as the plugin's own `worksWith`, by value. */
   readonly worksWith?: Readonly<Record<string, Partners>>;
   readonly [keyword: string]: unknown;

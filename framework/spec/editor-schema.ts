@@ -79,8 +79,8 @@ function optionsOf(plugin: Described): Schema {
 function forEditors(strict: unknown, written: unknown): unknown {
   if (!isObject(strict)) return strict;
   const kind = isObject(written) ? (written.pluginKind as PluginKind | undefined) : undefined;
-  const { unit, divides, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
-  const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText({ divides }).map((text) => `(${text})`)];
+  const { unit, divides, ascending, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
+  const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText({ divides, ascending }).map((text) => `(${text})`)];
   const described = told.length === 0 ? schema : { ...schema, description: [schema.description ?? [], told].flat().join(" ") };
   if (kind !== undefined)
     return { $ref: `#/$defs/${kind}`, ...(described.description === undefined ? {} : { description: described.description }) };

@@ -22,6 +22,7 @@ interface HashingOptions {
         items: { type: "integer", minimum: 0, maximum: 8 },
         minItems: 2,
         maxItems: 2,
+        ascending: true,
         default: [3, 4],
         unit: "characters",
         description: "Shortest and longest character n-gram of a word; [0, 0] turns them off",

@@ -32,6 +32,17 @@ describe("parts that go together", () => {
   const plugin = (name: string, options = {}) => ({ plugin: name, options });
   const conflictAt = (pointer: string) => [`RLRF_SPEC_CONFLICT ${pointer}`];
 
+  it("character n-grams from the longest to the shortest would be none, and are refused", () => {
+    const characters = (from: number, to: number) => faultsWith({ ...untuned, textEncoder: plugin("hashing", { characters: [from, to] }) });
+    assert.deepEqual(characters(5, 3), ["RLRF_SPEC_VALUE /textEncoder/options/characters"]);
+    for (const [from, to] of [
+      [0, 0],
+      [3, 3],
+      [3, 5],
+    ] as const)
+      assert.deepEqual(characters(from, to), []);
+  });
+
   it("heads divide the width that they split", () => {
     const attending = registry.list().filter(({ options }) => options?.properties?.heads !== undefined);
     assert.deepEqual(attending.map(({ kind, name }) => `${kind}/${name}`).sort(), [

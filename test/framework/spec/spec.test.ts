@@ -480,6 +480,21 @@ describe("options schemas", () => {
     assert.equal(strict.properties.losses.items.additionalProperties, false);
   });
 
+  it("hold a list to an order", () => {
+    const sizes = { type: "array", items: { type: "integer" }, ascending: true, default: [3, 4], description: "Sizes" };
+    const schema = strictSchema({ options: { type: "object", properties: { sizes } } });
+    const faults = (options: object) => validate(schema, options, "text-encoder/x", "/textEncoder/options");
+    for (const options of [{}, { sizes: [] }, { sizes: [0, 0] }, { sizes: [1, 2, 2] }]) assert.deepEqual(faults(options), []);
+    const fault = {
+      code: "RLRF_SPEC_VALUE",
+      pointer: "/textEncoder/options/sizes",
+      message: "textEncoder.options.sizes is [5,3]",
+      expected: "array of (integer), in ascending order (Sizes)",
+    };
+    assert.deepEqual(faults({ sizes: [5, 3] }), [fault]);
+    assert.equal(faults({ sizes: [5, "3"] }).length, 1);
+  });
+
   it("hold a number to one that it has to divide", () => {
     const schema = strictSchema({
       options: {
