@@ -40,5 +40,5 @@ async function showStatus(run: string, { cache, json = false }: StatusOptions): 
 const shownState = {
   alive: "at work",
   dead: "gone; the same command goes on from here, unless the run is done",
-  elsewhere: "on another machine",
+  elsewhere: "on another machine, or lost when this one was booted again",
 } as const;

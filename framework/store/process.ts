@@ -5,14 +5,17 @@ import { hostname } from "node:os";
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Digest of the machine and, in containers, of the space in which the pid means something. */
+  /**
+   * Digest of the machine and, in containers, of the space in which the pid means something. Many machines are called localhost, and outside of
+   * containers that space is numbered alike on all: what tells machines apart is when they were booted.
+   */
   readonly host: string;
-  /** Digest of boot and start time, so that a pid used again is not taken for its former owner; "0" where the system does not tell. */
+  /** Digest of its start time, so that a pid used again is not taken for its former owner; "0" where the system does not tell. */
   readonly started: string;
 }
 
-const host = digest(`${hostname()} ${quietly(() => readlinkSync("/proc/self/ns/pid"))}`);
 const boot = quietly(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+const host = digest(`${hostname()} ${quietly(() => readlinkSync("/proc/self/ns/pid"))} ${boot}`);
 
 export const ownProcess: ProcessIdentity = { pid: process.pid, host, started: startOf(process.pid) };
 
@@ -24,7 +27,10 @@ export function processIn(name: string): ProcessIdentity | null {
   return pid === undefined || host === undefined || started === undefined ? null : { pid: Number(pid), host, started };
 }
 
-/** "elsewhere": another machine or container, of which nothing can be known from here. */
+/**
+ * "elsewhere": another machine or container, or this one before it was booted again; nothing can be known of it from here. After a reboot a lock
+ * that a lost process held counts until its silence has been long enough: three minutes.
+ */
 export function stateOf(other: ProcessIdentity): "alive" | "dead" | "elsewhere" {
   if (other.host !== host) return "elsewhere";
   if (other.started !== startOf(other.pid)) return "dead";
@@ -42,7 +48,7 @@ function startOf(pid: number): string {
   // The command's name, in brackets, may hold spaces: count the fields behind it. The 22nd is the start time.
   const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   // A zombie has ended: it only waits for its parent to ask.
-  return state === "Z" ? "0" : digest(`${boot} ${fields[18]}`);
+  return state === "Z" ? "0" : digest(String(fields[18]));
 }
 
 function digest(text: string): string {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { hashOf, Store } from "../../../framework/store/store.js";
 import { createListener } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
+import { asOtherMachine } from "../../support/other-machine.js";
 
 describe("store, shared by processes", () => {
   const path = useFolder();
@@ -15,18 +16,23 @@ describe("store, shared by processes", () => {
   const refuse = async (): Promise<never> => assert.fail("made again");
   const makers = async () => (await fs.readFile(path("notes"), "utf8")).trim().split("\n").map(Number);
 
-  function start(milliseconds: number): {
+  function start(
+    milliseconds: number,
+    nodeOptions: readonly string[] = [],
+  ): {
     readonly process: ChildProcess;
     readonly making: Promise<unknown>;
     readonly ended: Promise<unknown>;
   } {
-    const made = spawn(process.execPath, [child, path(), path("notes"), String(milliseconds)], { stdio: ["ignore", "pipe", "ignore"] });
+    const made = spawn(process.execPath, [...nodeOptions, child, path(), path("notes"), String(milliseconds)], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
     return { process: made, making: once(made.stdout, "data"), ended: once(made, "close") };
   }
 
   it("makes a result once for all processes that need it at the same time", async function () {
     this.timeout(30_000);
-    const all = [300, 300, 300, 300].map(start);
+    const all = [300, 300, 300, 300].map((milliseconds) => start(milliseconds));
     await Promise.all(all.map(({ ended }) => ended));
     assert.deepEqual(
       all.map(({ process: { exitCode } }) => exitCode),
@@ -72,6 +78,15 @@ describe("store, shared by processes", () => {
     await fs.utimes(`${lease()}/1`, silent, silent);
     assert.equal((await waiting).cached, false);
     assert.deepEqual(await fs.readdir(path("leases")), []);
+  });
+
+  it("waits for another machine of the same name, and leaves what that one makes alone", async function () {
+    this.timeout(30_000);
+    const other = start(1_500, asOtherMachine);
+    await other.making;
+    const { cached } = await new Store(path(), createListener()).step(identity, refuse);
+    await other.ended;
+    assert.deepEqual([cached, other.process.exitCode], [true, 0]);
   });
 
   it("gives the work to the next when making fails, and ends a wait when the run is interrupted", async () => {

@@ -8,6 +8,7 @@ import { processToken } from "../../../framework/store/process.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
 import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
+import { asOtherMachine } from "../../support/other-machine.js";
 
 describe("store/run-folder", () => {
   const path = useFolder();
@@ -32,6 +33,16 @@ describe("store/run-folder", () => {
     await once(holder, "exit");
     const mine = await RunFolder.open(path("runs"), "a");
     await mine.close();
+  });
+
+  it("is refused while one of another machine of the same name has it", async function () {
+    this.timeout(20_000);
+    const holder = spawn(process.execPath, [...asOtherMachine, child, path("runs"), "a"], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(holder.stdout, "data");
+    await assertFails("RLRF_RUN_BUSY", () => RunFolder.open(path("runs"), "a"), new RegExp(`process ${holder.pid} on`));
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    await assertFails("RLRF_RUN_BUSY", () => RunFolder.open(path("runs"), "a"), /wait for it/);
   });
 
   it("is won by exactly one of many processes that find a dead owner", async function () {
