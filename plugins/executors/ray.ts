@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Executor, options, plugin, type RunUnitsOptions, type Unit, type UnitOutcome, units } from "rlrf4rec";
+import { type Executor, type Logger, logger, options, plugin, type RunUnitsOptions, type Unit, type UnitOutcome, units } from "rlrf4rec";
 import { type Job, Jobs } from "./ray/jobs.js";
 
 interface RayOptions {
@@ -81,7 +81,10 @@ export class Ray implements Executor {
   readonly parallel: number;
   private client: Jobs | undefined;
 
-  constructor(@options() private readonly options: RayOptions) {
+  constructor(
+    @options() private readonly options: RayOptions,
+    @logger() private readonly logger: Logger,
+  ) {
     this.parallel = options.jobs;
   }
 
@@ -102,14 +105,17 @@ export class Ray implements Executor {
     const { jobs: concurrent, attempts } = this.options;
     return units.attempted(work, options, { concurrent, attempts }, async (unit, number, started, signal) => {
       const entrypoint = this.entrypoint(unit);
-      const living = number === 1 ? names.living(unit.id, entrypoint) : undefined;
-      const name = living ?? names.next(unit.id);
-      try {
-        if (living === undefined) await this.submit(unit, name, entrypoint, signal);
-        return await this.follow(name, started, signal);
-      } catch (error) {
-        if (signal.aborted) await this.jobs.stop(name).catch(() => undefined); // unreachable: the store's lease keeps it harmless
-        throw error;
+      for (let living = number === 1 ? names.living(unit.id, entrypoint) : undefined; ; living = undefined) {
+        const name = living ?? names.next(unit.id);
+        try {
+          if (living === undefined) await this.submit(unit, name, entrypoint, signal);
+          const job = await this.follow(name, started, signal);
+          if (!isGivenUp(job)) return await this.resultOf(name, job, signal);
+        } catch (error) {
+          if (signal.aborted) await this.jobs.stop(name).catch(() => undefined); // unreachable: the store's lease keeps it harmless
+          throw error;
+        }
+        this.logger.info(`${unit.id} waits for a node with ${shown(this.asked(unit))} free`);
       }
     });
   }
@@ -120,8 +126,13 @@ export class Ray implements Executor {
     return own.map(({ name }) => name);
   }
 
-  private submit({ resources }: Unit, name: string, entrypoint: string, signal: AbortSignal): Promise<void> {
-    const { workingDirectory, image, environment, gpus } = this.options;
+  private asked({ resources }: Unit): Unit["resources"] {
+    const { gpus } = this.options;
+    return resources.languageModel && gpus !== null ? { ...resources, gpus } : resources;
+  }
+
+  private submit(unit: Unit, name: string, entrypoint: string, signal: AbortSignal): Promise<void> {
+    const { workingDirectory, image, environment } = this.options;
     const variables = environment.flatMap((variable) => {
       const value = process.env[variable];
       return value === undefined ? [] : [[variable, value] as const];
@@ -131,8 +142,7 @@ export class Ray implements Executor {
       ...(image !== null && { image_uri: image }),
       env_vars: Object.fromEntries(variables),
     };
-    const asked = resources.languageModel && gpus !== null ? { ...resources, gpus } : resources;
-    return this.jobs.submit({ name, entrypoint, ...asked, runtime }, signal);
+    return this.jobs.submit({ name, entrypoint, ...this.asked(unit), runtime }, signal);
   }
 
   private entrypoint({ command }: Unit): string {
@@ -142,23 +152,25 @@ export class Ray implements Executor {
     return at === null ? `exec ${words}` : `cd ${quoted(at)} && exec ${words}`;
   }
 
-  private async follow(name: string, started: units.AttemptStarted, signal: AbortSignal): Promise<units.AttemptResult> {
+  /** @returns the job as it ended; null where the cluster has forgotten it */
+  private async follow(name: string, started: units.AttemptStarted, signal: AbortSignal): Promise<Job | null> {
     const begun = performance.now();
     let told = false;
     for (;;) {
       const job = await this.jobs.status(name, signal);
-      if (job === null) return { exitCode: null, output: "", lost: `the cluster knows its job ${name} no more` };
-      if (!told && job.status !== "PENDING") {
+      if (!told && job !== null && job.status !== "PENDING" && !isGivenUp(job)) {
         started(`job ${name}`);
         told = true;
       }
-      if (!isLiving(job)) return this.ended(job, signal);
+      if (job === null || !isLiving(job)) return job;
       const pause = Math.min(look.last, Math.max(look.first, look.share * (performance.now() - begun)));
       await sleep(pause, undefined, { signal });
     }
   }
 
-  private async ended({ name, status, message, errorType, exitCode }: Job, signal: AbortSignal): Promise<units.AttemptResult> {
+  private async resultOf(name: string, job: Job | null, signal: AbortSignal): Promise<units.AttemptResult> {
+    if (job === null) return { exitCode: null, output: "", lost: `the cluster knows its job ${name} no more` };
+    const { status, message, errorType, exitCode } = job;
     if (status === "SUCCEEDED") return { exitCode: 0, output: "" };
     if (status === "STOPPED") return { exitCode, output: "", stopped: true };
     const output = (await this.jobs.logs(name, signal)) || message;
@@ -169,6 +181,16 @@ export class Ray implements Executor {
 
 function isLiving({ status }: Job): boolean {
   return status === "PENDING" || status === "RUNNING";
+}
+
+/** Ray ends a job that has found no node with what it asks for within 15 minutes: it was never begun, and may queue again under another name. */
+function isGivenUp(job: Job | null): boolean {
+  return job?.errorType === "JOB_SUPERVISOR_ACTOR_START_TIMEOUT";
+}
+
+/** For people. */
+function shown({ cpus, gpus, memoryBytes }: Unit["resources"]): string {
+  return `${cpus} cores, ${gpus > 0 ? `${gpus} GPUs, ` : ""}${(memoryBytes / 1e9).toFixed(1)} GB of memory`;
 }
 
 /** Jobs are named rlrf.UNIT.NUMBER; a name is never used again, whichever process counts on. */

@@ -7,7 +7,7 @@ import { withPlugin } from "../../../framework/testing/index.js";
 import { Ray } from "../../../plugins/executors/ray.js";
 import { Jobs } from "../../../plugins/executors/ray/jobs.js";
 import { useEnvironment } from "../../support/environment.js";
-import { assertFails } from "../../support/faults.js";
+import { assertFails, createListener } from "../../support/faults.js";
 
 interface FakeJob {
   readonly submission_id: string;
@@ -150,6 +150,25 @@ describe("the executor ray", () => {
       "it ended with exit code -9",
     ]);
     assert.deepEqual([outcome?.state, outcome?.attempts, outcome?.error?.code], ["failed", 4, "RLRF_DISK_FULL"]);
+  });
+
+  it("queues a unit again that a full cluster gave up, without counting an attempt, and says what it waits for", async () => {
+    const given = { status: "FAILED", error_type: "JOB_SUPERVISOR_ACTOR_START_TIMEOUT", message: "failed to start within 900.0 seconds" };
+    ray.end = (name) => (ray.submitted.length < 4 ? given : { status: name.endsWith(".4") ? "SUCCEEDED" : "FAILED" });
+    const changes: UnitChange[] = [];
+    const { infos, ...logger } = createListener();
+    const subject = { plugin: Ray, options: { address: ray.address, attempts: 2 }, services: { logger } };
+    const [outcome] = await withPlugin(subject, (executor) => executor.run([unit], { onChange: (change) => changes.push(change) }));
+    assert.deepEqual([outcome?.state, outcome?.attempts, ray.submitted.length], ["done", 1, 4]);
+    assert.deepEqual(
+      changes.map(({ state, place }) => [state, place]),
+      [
+        ["waiting", undefined],
+        ["running", "job rlrf.run.a.4"],
+        ["done", undefined],
+      ],
+    );
+    assert.deepEqual(infos, Array(3).fill("run.a waits for a node with 2 cores, 1.0 GB of memory free"));
   });
 
   it("leaves a job alone that somebody stopped, and stops its own when it is told to", async () => {
