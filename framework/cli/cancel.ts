@@ -25,7 +25,7 @@ async function cancelRun(run: string, { cache, json = false, quiet = false }: Ca
   const { unitsOfRun } = await import("./distributed.js");
   const states = await unitsOfRun(run, cache);
   const told = states.driverState !== "dead" && (await tellDriver(states));
-  const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.runId, quiet);
+  const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.prefix, quiet);
   if (json) return printJson({ run: states.runId, driver: told, jobs: stopped });
   if (quiet) return;
   print(told ? "the driver ends, and its units with it" : "no driver is at work");
@@ -44,7 +44,7 @@ async function tellDriver(states: {
   return false;
 }
 
-async function stopJobs(reference: { readonly plugin: string }, runId: string, quiet: boolean): Promise<readonly string[]> {
+async function stopJobs(reference: { readonly plugin: string }, prefix: string, quiet: boolean): Promise<readonly string[]> {
   const { Registry } = await import("../kernel/registry.js");
   const { Assembler } = await import("../kernel/assemble.js");
   const { resolveReference } = await import("../spec/resolve.js");
@@ -57,7 +57,7 @@ async function stopJobs(reference: { readonly plugin: string }, runId: string, q
   try {
     const resolved = resolveReference(registry, "executor", reference);
     const { product } = await assembler.build<import("../contracts/executor.js").Executor>("executor", resolved, 0, "/executor");
-    return (await product.stop?.(`${runId}.`)) ?? [];
+    return (await product.stop?.(prefix)) ?? [];
   } finally {
     await assembler.dispose();
   }

@@ -16,7 +16,7 @@ export interface UnitResources {
  * twice without harm. Paths in it are absolute: it may run on another machine that sees the same folders.
  */
 export interface Unit {
-  /** Letters, digits, . _ -. Begins with the name of its run or sweep, since several share an executor. */
+  /** Letters, digits, . _ -. Begins with what tells its run or sweep, and the store, from others: many share an executor. */
   readonly id: string;
   /** Arguments of `rlrf`, with `--json`: a failure is told by the coded error that it prints. */
   readonly command: readonly string[];

@@ -2,11 +2,12 @@
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { PluginReference } from "../spec/types.js";
 import type { UnitChange, UnitState } from "../contracts/executor.js";
 import { RlrfError } from "../errors.js";
 import { makeFolder } from "../store/files.js";
+import { hashOf } from "../store/hash.js";
 import type { KeyedLog } from "../store/log.js";
 import { processIn, processToken, stateOf } from "../store/process.js";
 import type { Store } from "../store/store.js";
@@ -38,6 +39,11 @@ const driverKey = "driver";
 /** Between two looks whether somebody cancels the run. */
 const lookEvery = 1_000; // ms
 
+/** How the ids of a run's units begin. Users who share a cluster may do one run each, with a store of their own: their units are not the same. */
+export function unitPrefix(storeRoot: string, runId: string): string {
+  return `${runId}.${hashOf(resolve(storeRoot)).slice(0, 8)}.`;
+}
+
 export class UnitStates {
   private constructor(
     private readonly store: Store,
@@ -65,6 +71,10 @@ export class UnitStates {
   async begin(executor: PluginReference): Promise<void> {
     await fs.rm(this.cancellation, { force: true });
     this.log.put(driverKey, { process: processToken, machine: hostname(), executor });
+  }
+
+  get prefix(): string {
+    return unitPrefix(this.store.root, this.runId);
   }
 
   get driver(): Driver | undefined {

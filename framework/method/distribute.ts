@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import type { Unit, UnitChange, UnitOutcome } from "../contracts/executor.js";
 import { type ErrorCode, errorCodes, type Fault, RlrfError } from "../errors.js";
-import { UnitStates } from "../executor/unit-states.js";
+import { unitPrefix, UnitStates } from "../executor/unit-states.js";
 import type { Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import { stepKey, type Store } from "../store/store.js";
@@ -69,7 +69,11 @@ async function unitOf(study: Study, { work, resources }: StepUnit, makes: UnitTa
   const task: UnitTask = { spec: specOfUnits(study.spec), data: dataKey, engine: context.engine.name, makes, work };
   const kept = await keepTask(context.store, task);
   const command = ["step", kept, "--cache", resolve(context.store.root), "--json", "--quiet"];
-  return { id: `${context.folder.id}.${makes.step}-${makes.key.slice(0, 16)}`, command, resources };
+  return { id: `${prefixIn(context)}${makes.step}-${makes.key.slice(0, 16)}`, command, resources };
+}
+
+function prefixIn({ store, folder }: Study["context"]): string {
+  return unitPrefix(store.root, folder.id);
 }
 
 async function keepTask(store: Store, task: UnitTask): Promise<string> {
@@ -86,7 +90,7 @@ function specOfUnits({ executor: _, tracking: __, llm, ...spec }: Spec): UnitTas
 
 function retried({ context }: Study, { id, attempt, lost }: UnitChange, label: string): void {
   context.logger.info(`${label}: attempt ${attempt} was lost (${lost}); it is begun again`);
-  context.tracker.tags({ [`retried.${id.slice(context.folder.id.length + 1)}`]: `attempt ${attempt}: ${lost}`.slice(0, 250) });
+  context.tracker.tags({ [`retried.${id.slice(prefixIn(context).length)}`]: `attempt ${attempt}: ${lost}`.slice(0, 250) });
 }
 
 function mustBeDone(outcomes: readonly UnitOutcome[], states: UnitStates): void {

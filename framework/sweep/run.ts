@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Executor, Unit, UnitOutcome } from "../contracts/executor.js";
 import type { Logger } from "../contracts/plugin.js";
+import { unitPrefix } from "../executor/unit-states.js";
 import { readResult } from "../method/read-result.js";
 import type { SweepSettings } from "../spec/sweep.js";
 import { writeJson } from "../store/files.js";
@@ -163,7 +164,7 @@ class RunningSweep {
     const path = folder.path("specs", `${trial.id}.json`);
     await writeJson(path, { ...spec, tracking: { ...spec.tracking, run: `${key}/${trial.id}` } });
     const command = ["run", path, "--runs", folder.path("trials"), "--cache", resolve(cache), ...flags, "--wait", "--quiet", "--json"];
-    return { id: `${folder.id}.${trial.id}`, command, resources: resourcesOf(this.sweep.settings) };
+    return { id: `${unitPrefix(cache, folder.id)}${trial.id}`, command, resources: resourcesOf(this.sweep.settings) };
   }
 }
 

@@ -138,21 +138,23 @@ describe("a run cut into units of work", function () {
     it("stops the jobs that a killed driver left behind when it is cancelled, and no others", async () => {
       const folder = await newFolder();
       const jobs = new Jobs({ address: cluster.address, patience: 60_000 });
-      await jobs.submit({ name: "somebody-else", entrypoint: "sleep 600", cpus: 0.1, gpus: 0, memoryBytes: 1, runtime: {} });
       const run = startRun(specIn("units"), folder, ...onRay);
       while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
       run.process.kill("SIGKILL");
       await run.finished;
+      const id = basename(await runFolderIn(folder));
+      const others = `rlrf.${id}.01234567.recommender.1`; // the same run of somebody with a store of their own
+      await jobs.submit({ name: others, entrypoint: "sleep 600", cpus: 0.1, gpus: 0, memoryBytes: 1, runtime: {} });
       assert.equal((await statusIn(folder)).driver.state, "dead");
       const asked = [process.execPath, command, "cancel", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
       const { status, stdout, stderr } = await start(asked).finished;
       assert.equal(status, 0, stderr);
       const ended = JSON.parse(stdout) as { driver: boolean; jobs: readonly string[] };
       assert.equal(ended.driver, false);
-      const id = basename(await runFolderIn(folder));
       assert.ok(ended.jobs.length > 0 && ended.jobs.every((job) => job.startsWith(`rlrf.${id}.`)), ended.jobs.join(" "));
-      assert.ok(["PENDING", "RUNNING"].includes((await jobs.status("somebody-else"))?.status ?? ""));
-      await jobs.stop("somebody-else");
+      assert.ok(!ended.jobs.includes(others));
+      assert.ok(["PENDING", "RUNNING"].includes((await jobs.status(others))?.status ?? ""));
+      await jobs.stop(others);
     });
 
     it("does the trials of a sweep, also with a worker killed", async () => {

@@ -3,6 +3,7 @@ import fs from "node:fs/promises";
 import { mock } from "node:test";
 import type { Executor, Unit, UnitOutcome } from "../../../framework/contracts/executor.js";
 import { RlrfError } from "../../../framework/errors.js";
+import { unitPrefix } from "../../../framework/executor/unit-states.js";
 import type { Registry } from "../../../framework/kernel/registry.js";
 import type { Json } from "../../../framework/spec/json.js";
 import { specFromValue } from "../../../framework/spec/read.js";
@@ -37,7 +38,7 @@ describe("sweep: running", () => {
   function executor(folder: RunFolder, sweep: Sweep, fails: readonly string[] = []): Executor & { readonly done: string[] } {
     const done: string[] = [];
     const one = async ({ id }: Unit): Promise<UnitOutcome> => {
-      const trial = sweep.trials.find((own) => `${folder.id}.${own.id}` === id);
+      const trial = sweep.trials.find((own) => unitOf(own.id) === id);
       assert.ok(trial !== undefined);
       done.push(trial.id);
       if (fails.includes(trial.id))
@@ -71,6 +72,7 @@ describe("sweep: running", () => {
     journal.close();
   }
 
+  const unitOf = (trial: string) => `${unitPrefix(path("store"), "s-1")}${trial}`;
   const open = () => RunFolder.open(path("runs"), "s-1");
   const context = (folder: RunFolder, own: Executor, signal = new AbortController().signal) => ({
     ...{
@@ -132,7 +134,7 @@ describe("sweep: running", () => {
     };
     await runTrials(sweep, context(folder, noting));
     const [{ id, command, resources } = assert.fail("no unit")] = units;
-    assert.deepEqual([id, resources], ["s-1.t1", { cpus: 1, gpus: 0, memoryBytes: 2 ** 31 }]);
+    assert.deepEqual([id, resources], [unitOf("t1"), { cpus: 1, gpus: 0, memoryBytes: 2 ** 31 }]);
     assert.deepEqual(command.slice(2), ["--runs", folder.path("trials"), "--cache", path("store"), "--wait", "--quiet", "--json"]);
     const spec = JSON.parse(await fs.readFile(command[1] as string, "utf8")) as {
       tracking: { run: string };
