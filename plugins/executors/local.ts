@@ -62,14 +62,23 @@ function inProcess({ command }: Unit, started: units.AttemptStarted, signal: Abo
     let impatience: NodeJS.Timeout | undefined;
     const onAbort = () => {
       child.kill("SIGTERM");
-      impatience = setTimeout(() => child.kill("SIGKILL"), patience);
+      impatience ??= setTimeout(() => child.kill("SIGKILL"), patience);
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    child.once("spawn", () => started(`process ${child.pid}`));
+    let unheard: unknown;
+    child.once("spawn", () => {
+      try {
+        started(`process ${child.pid}`);
+      } catch (error) {
+        unheard = error; // such as of a full disk: what nobody hears of is not gone on with
+        onAbort();
+      }
+    });
     child.once("error", reject); // it could not even be started
     child.once("close", (exitCode, killed) => {
       clearTimeout(impatience);
       signal.removeEventListener("abort", onAbort);
+      if (unheard !== undefined) return reject(unheard);
       const output = units.errorIn(stdout) === undefined ? all : stdout;
       resolve({ exitCode, output, ...(killed !== null && { lost: `its process was ended by ${killed}` }) });
     });

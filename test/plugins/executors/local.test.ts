@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Unit, UnitChange } from "../../../framework/contracts/executor.js";
+import { RlrfError } from "../../../framework/errors.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { Local } from "../../../plugins/executors/local.js";
+import { assertFails } from "../../support/faults.js";
 import { temporaryFolder } from "../../support/fixtures.js";
 import { start } from "../../support/run.js";
 
@@ -57,6 +59,19 @@ describe("the executor local", function () {
     const onChange = ({ state }: UnitChange) => state === "running" && void begun(unit).then(() => ending.abort(new Error("enough")));
     const [outcome] = await withPlugin({ plugin: Local }, (local) => local.run([unit], { signal: ending.signal, onChange }));
     assert.deepEqual([outcome?.state, outcome?.exitCode], ["cancelled", 130]);
+  });
+
+  it("ends the unit, and the rest with its error, when whoever listens to it fails", async () => {
+    const unit = await slowUnit();
+    let pid = 0;
+    const onChange = (change: UnitChange) => {
+      if (change.state !== "running") return;
+      pid = pidOf(change);
+      throw new RlrfError("RLRF_DISK_FULL", { message: "no space left to write the units' states" });
+    };
+    const running = () => withPlugin({ plugin: Local }, (local) => local.run([unit], { onChange }));
+    await assertFails("RLRF_DISK_FULL", running, /no space left/);
+    assert.ok(pid > 0 && !lives(pid));
   });
 
   it("leaves no process behind when its own is killed", async () => {
