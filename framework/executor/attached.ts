@@ -1,6 +1,6 @@
 /**
- * A process that a local executor started ends with it, whatever ends the executor: it holds the process' standard input open, and a
- * pipe that ends says that its other end is gone.
+ * A process that is attached to the one that started it ends with it, whatever ends that: it holds the process' standard input open, and a
+ * pipe that ends says that its other end is gone. So end units of a local executor, and programs that take long (setup/command.ts).
  */
 const name = "RLRF_ATTACHED";
 

@@ -1,6 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { RlrfError } from "../errors.js";
+import { attached } from "../executor/attached.js";
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -12,6 +14,8 @@ export interface CommandOptions {
   readonly hint?: string;
   /** Hears of every line of its standard output as it comes. */
   readonly onLine?: (line: string) => void;
+  /** The program ends with this process, also where that is killed: it reads its standard input, and ends where that does (executor/attached.ts). */
+  readonly attached?: boolean;
   /** The program is asked to end (SIGTERM), and killed when it does not within a minute. */
   readonly signal?: AbortSignal;
 }
@@ -22,7 +26,7 @@ const patience = 60_000; // ms
 const kept = 8_000;
 
 /**
- * Runs a program to its end, without a shell and without input.
+ * Runs a program to its end, without a shell and without input. A program that is not `attached` outlives this process where that is killed.
  * @returns its standard output
  * @throws RLRF_COMMAND_FAILED with the last lines of its output; the signal's reason when it was aborted
  */
@@ -31,10 +35,10 @@ export function runCommand(program: string, args: readonly string[], options: Co
     options.signal?.throwIfAborted();
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...options.env, ...(options.attached && attached) },
+      stdio: [options.attached ? "pipe" : "ignore", "pipe", "pipe"],
       detached: true, // a process group of its own, so that its children end with it
-    });
+    }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
     let output = "";
     let all = "";
     let timedOut = false;
@@ -79,7 +83,8 @@ export function runCommand(program: string, args: readonly string[], options: Co
 /** Node's own: it takes a longer wait for none at all. */
 const longestTimer = 2 ** 31 - 1; // ms
 
-function endGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void {
+/** Ends a process and what it has started, where it leads a group of its own. */
+export function endGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, signal);

@@ -62,7 +62,7 @@ function inProcess({ command }: Unit, started: units.AttemptStarted, signal: Abo
     let impatience: NodeJS.Timeout | undefined;
     const onAbort = () => {
       child.kill("SIGTERM");
-      impatience ??= setTimeout(() => child.kill("SIGKILL"), patience);
+      impatience ??= setTimeout(() => units.endGroup(child.pid, "SIGKILL"), patience); // with what it has started itself
     };
     signal.addEventListener("abort", onAbort, { once: true });
     let unheard: unknown;

@@ -174,7 +174,14 @@ export class Trl implements Tuner {
       else if (told?.uneven !== undefined) uneven = told.uneven;
       else if (told !== null && isStep(told)) onStep?.(told);
     };
-    const running = { cwd: folder, limit: 20 * dayMilliseconds, purpose: "tune with TRL", onLine, ...(signal && { signal }) };
+    const running = {
+      cwd: folder,
+      limit: 20 * dayMilliseconds,
+      purpose: "tune with TRL",
+      attached: true,
+      onLine,
+      ...(signal && { signal }),
+    };
     await runCommand(command, args, running).catch((error: unknown) => {
       if (uneven !== undefined) throw notShared(uneven, settings.accumulate);
       throw diverged === undefined ? error : notFinite(diverged, folder);

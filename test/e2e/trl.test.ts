@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { readdirSync, readlinkSync } from "node:fs";
 import fs from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as tf from "@tensorflow/tfjs-core";
 import type { PreferenceLoss } from "../../framework/contracts/feedback.js";
 import type { AlignmentExample, NamedLoss, Tuner, TuningStep, TuningTask } from "../../framework/contracts/tuner.js";
@@ -157,6 +159,21 @@ describe("TRL as a tuner", function () {
     await fs.access(folder("iteration-1", "adapter", "adapter.gguf")); // what lies there is the user's
   });
 
+  it("ends when the process that runs it is killed: the next one tunes in the same folder", async () => {
+    const run = (tuner: Tuner, task: TuningTask) => tuner.align(task, examples, dpo);
+    const name = "orphaned";
+    await assert.rejects(outcome(trl({ run: "elsewhere" }), name, run), waiting); // everything that the program needs
+    const caller = `
+      const { runCommand } = await import(${JSON.stringify(join(packageRoot, "dist", "framework", "setup", "command.js"))});
+      const options = { cwd: ${JSON.stringify(folder(name))}, limit: 600_000, purpose: "tune", attached: true };
+      await runCommand(${JSON.stringify(await trlPython())}, ["tune.py"], options);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", caller], { stdio: ["ignore", "ignore", "inherit"] });
+    while (processesIn(folder(name)).length === 0) await sleep(20);
+    child.kill("SIGKILL");
+    for (const deadline = Date.now() + 20_000; processesIn(folder(name)).length > 0 && Date.now() < deadline; ) await sleep(20);
+    assert.deepEqual(processesIn(folder(name)), []);
+  });
+
   it("goes on from its checkpoint after a kill, and names the step at which it diverges", async () => {
     const run = (changes: Partial<TuningTask>) => (tuner: Tuner, task: TuningTask) =>
       tuner.align({ ...task, settings: { ...settings, epochs: 100 }, ...changes }, examples, dpo);
@@ -200,6 +217,17 @@ describe("a spec with the tuner trl", () => {
     );
   });
 });
+
+/** Of programs that run in a folder. */
+function processesIn(folder: string): readonly number[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === folder ? [Number(pid)] : [];
+    } catch {
+      return []; // it has ended
+    }
+  });
+}
 
 function waiting(error: unknown): boolean {
   return error instanceof RlrfError && error.code === "RLRF_TUNER_ELSEWHERE";

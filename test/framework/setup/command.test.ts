@@ -1,13 +1,24 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../../../framework/errors.js";
 import { runCommand } from "../../../framework/setup/command.js";
+import { packageRoot } from "../../../framework/setup/paths.js";
 import { useFolder } from "../../support/folder.js";
 
 const failed = (pattern: RegExp) => (error: unknown) =>
   error instanceof RlrfError && error.code === "RLRF_COMMAND_FAILED" && pattern.test(error.message);
+
+const lives = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
 
 describe("runCommand", () => {
   const folder = useFolder();
@@ -46,5 +57,22 @@ describe("runCommand", () => {
     await sleep(200);
     assert.ok(beats.length > 0);
     assert.equal(await readFile(beat, "utf8"), beats);
+  });
+
+  it("leaves no attached program behind when its own process is killed", async () => {
+    const program = `
+      process.env.RLRF_ATTACHED === "1" && process.stdin.on("end", () => process.exit()).resume();
+      setInterval(() => {}, 1000);
+      console.log(process.pid);`;
+    const caller = `
+      const { runCommand } = await import(${JSON.stringify(join(packageRoot, "dist", "framework", "setup", "command.js"))});
+      const options = { limit: 60_000, purpose: "try it", attached: true, onLine: (line) => console.log(line) };
+      await runCommand(process.execPath, ["-e", ${JSON.stringify(program)}], options);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", caller], { stdio: ["ignore", "pipe", "inherit"] });
+    const pid = Number(String(((await once(child.stdout, "data")) as [Buffer])[0]));
+    assert.ok(lives(pid));
+    child.kill("SIGKILL");
+    for (const deadline = Date.now() + 10_000; lives(pid) && Date.now() < deadline; ) await sleep(20);
+    assert.ok(!lives(pid), "it ended with its caller");
   });
 });
