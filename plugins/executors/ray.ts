@@ -18,6 +18,8 @@ interface RayOptions {
 
 /** Between two looks at a job: a share of the time that it has run, so that short units are not waited for and long ones not pestered. */
 const look = { share: 0.05, first: 100, last: 5_000 } as const; // ms
+/** For stopping a job when the run ends: somebody waits for that, and the head may be what it ends for. */
+const farewell = 10_000; // ms
 
 @plugin({
   kind: "executor",
@@ -112,7 +114,7 @@ export class Ray implements Executor {
           const job = await this.follow(name, started, signal);
           if (!isGivenUp(job)) return await this.resultOf(name, job, signal);
         } catch (error) {
-          if (signal.aborted) await this.jobs.stop(name).catch(() => undefined); // unreachable: the store's lease keeps it harmless
+          if (signal.aborted) await this.jobs.stop(name, AbortSignal.timeout(farewell)).catch(() => undefined); // unreachable: the store's lease keeps it harmless
           throw error;
         }
         this.logger.info(`${unit.id} waits for a node with ${shown(this.asked(unit))} free`);

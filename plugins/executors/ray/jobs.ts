@@ -75,8 +75,8 @@ export class Jobs {
     await this.ask("POST", "api/jobs/", { signal, body, isDone: (said) => said.includes(`${name} already exists`) });
   }
 
-  async stop(name: string): Promise<void> {
-    await this.ask("POST", `api/jobs/${name}/stop`, { missing: null });
+  async stop(name: string, signal?: AbortSignal): Promise<void> {
+    await this.ask("POST", `api/jobs/${name}/stop`, { signal, missing: null });
   }
 
   /** What the job printed, or "" where its node is gone with it. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { mock } from "node:test";
 import type { Unit, UnitChange } from "../../../framework/contracts/executor.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { Ray } from "../../../plugins/executors/ray.js";
@@ -91,7 +92,10 @@ describe("the executor ray", () => {
     ray = new FakeRay();
     await ray.up();
   });
-  afterEach(() => ray.down());
+  afterEach(async () => {
+    mock.restoreAll();
+    await ray.down();
+  });
   const using = <T>(options: object, body: (executor: Ray) => Promise<T>) =>
     withPlugin({ plugin: Ray, options: { address: ray.address, ...options } }, body);
 
@@ -196,6 +200,21 @@ describe("the executor ray", () => {
     ray.fault = () => faults.shift();
     const [outcome] = await using({}, (executor) => executor.run([unit]));
     assert.deepEqual([outcome?.state, outcome?.attempts, ray.submitted.length], ["done", 1, 1]);
+  });
+
+  it("ends soon when it is told to while the head is away", async () => {
+    ray.end = () => ({ status: "RUNNING" });
+    const { timeout } = AbortSignal;
+    const patience = mock.method(AbortSignal, "timeout", (milliseconds: number) => timeout(milliseconds / 20));
+    ray.fault = (_, path) => (path.endsWith("/stop") ? { status: 503, body: "starting" } : undefined);
+    const ending = new AbortController();
+    const onChange = ({ state }: UnitChange) => state === "running" && ending.abort(new Error("enough"));
+    const [outcome] = await using({}, (executor) => executor.run([unit], { signal: ending.signal, onChange }));
+    assert.equal(outcome?.state, "cancelled");
+    assert.deepEqual(
+      patience.mock.calls.map(({ arguments: [milliseconds] }) => milliseconds),
+      [10_000],
+    );
   });
 
   it("says what is wrong with an address", async () => {
