@@ -49,6 +49,7 @@ function figureText(
   all: readonly ListedRun[],
   test: { readonly arm: string; readonly metric: string; readonly value: number } | null,
 ): string {
+  if (run.state === "broken") return "its table cannot be read; `rlrf report` says why";
   if (run.kind === "sweep") {
     const trials = all.filter(({ id, kind }) => kind === "trial" && id.startsWith(`${run.id}/`));
     return `${trials.filter(({ state }) => state === "done").length} of ${trials.length} begun trials done`;

@@ -37,7 +37,9 @@ export async function bestOf(source: RunSource, names: readonly string[], wanted
       expected: "reward (of held-out users), or a metric on valid users: ndcg@5, ARM/ndcg@5",
     });
   const all = await source.list(names);
-  const chosen = chosenRuns(all, names, source.place).filter(({ kind }) => names.length > 0 || kind !== "trial");
+  const chosen = chosenRuns(all, names, source.place).filter(
+    ({ kind, state }) => names.length > 0 || (kind !== "trial" && state !== "broken"),
+  );
   const metric = wanted ?? (await metricOf(chosen, source));
   const selection = parseSelection(metric);
   const candidates: Candidate[] = [];

@@ -4,8 +4,8 @@ import { lastTold, type SelectionFigures } from "../sweep/selection.js";
 import type { Spec } from "../spec/types.js";
 import type { SweepReport } from "../sweep/report.js";
 
-/** "stopped": it was killed, or its machine was lost; its own command goes on with it. */
-export type RunState = "running" | "done" | "failed" | "interrupted" | "stopped";
+/** "stopped": it was killed, or its machine was lost; its own command goes on with it. "broken": a sweep whose table cannot be read. */
+export type RunState = "running" | "done" | "failed" | "interrupted" | "stopped" | "broken";
 
 export interface RunFigures extends SelectionFigures {
   /** On test users. */
@@ -38,7 +38,7 @@ export interface RunSource {
   /**
    * The newest first; the trials of a sweep right after it.
    * @param names runs that are asked about: folders may lie elsewhere
-   * @throws RLRF_TRACK_…, RLRF_SWEEP_FILE, …
+   * @throws RLRF_TRACK_…, RLRF_SWEEP_FILE of a sweep that is asked about, …
    */
   list(names?: readonly string[]): Promise<ListedRun[]>;
   /** A folder with the files that a comparison reads: spec.json and scores/. */

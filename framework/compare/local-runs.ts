@@ -28,23 +28,29 @@ export class LocalRuns implements RunSource {
     const inside = (await readdir(this.place).catch(() => [])).map((name) => join(this.place, name));
     const named = names.flatMap((name) => [join(this.place, name), name]);
     const folders = new Map([...inside, ...named].map((folder) => [resolve(folder), folder]));
+    const asked = new Set(named.map((folder) => resolve(folder)));
     const groups: ListedRun[][] = [];
     const seen = new Set<string>();
     for (const [path, folder] of folders) {
       if (seen.has(path) || !wanted.some((file) => existsSync(join(path, file)))) continue;
-      const group = await this.group(folder);
+      const group = await this.group(folder, asked.has(path));
       for (const { at } of group) seen.add(at);
       groups.push(group);
     }
     return groups.sort(([a], [b]) => (b?.begun ?? "").localeCompare(a?.begun ?? "")).flat();
   }
 
-  /** A run; or a sweep, and its trials. */
-  private async group(folder: string): Promise<ListedRun[]> {
+  /** A run; or a sweep, and its trials. @param asked somebody asks for this one: it is told what is wrong with its table */
+  private async group(folder: string, asked: boolean): Promise<ListedRun[]> {
     const id = isInside(this.place, folder) ? relative(this.place, folder) : folder;
     if (!isSweep(folder)) return listed(await readOne(folder, id, "experiment"));
-    const { trials, specHash: hash, name } = await readSweep(folder);
     const own = await readOne(folder, id, "sweep");
+    const report = await readSweep(folder).catch((error: unknown) => {
+      if (asked) throw error;
+      return null;
+    });
+    if (report === null) return listed(own && { ...own, specHash: null, state: "broken" });
+    const { trials, specHash: hash, name } = report;
     const runs: ListedRun[] = [];
     for (const trial of trials) runs.push(...listed(await readOne(join(folder, trial.run), `${id}/${trial.id}`, "trial")));
     return [...listed(own && { ...own, name, specHash: hash }), ...runs];

@@ -148,5 +148,24 @@ describe("the best of runs", () => {
       assert.deepEqual(states, Object.fromEntries(["done", "failed", "interrupted", "running", "stopped"].map((name) => [name, name])));
       assert.deepEqual(await new LocalRuns(path("none")).list(), []);
     });
+
+    it("lists a sweep whose table is damaged or of another version as broken, and says what is wrong where that one is asked for", async () => {
+      for (const name of ["good", "torn", "older"]) {
+        const { tracker, journal } = openTracker(await make(name, 3), { name, experiment: "x" });
+        tracker.finish("FINISHED");
+        journal.close();
+      }
+      await writeFile(path("runs", "torn", "sweep.json"), '{"name": "torn"');
+      await writeFile(path("runs", "older", "sweep.json"), '{"name": "older", "trials": 3}');
+      const runs = new LocalRuns(path("runs"));
+      assert.deepEqual((await runs.list()).map(({ id, kind, state, specHash }) => [id, kind, state, specHash !== null]).sort(), [
+        ["good", "experiment", "done", true],
+        ["older", "sweep", "broken", false],
+        ["torn", "sweep", "broken", false],
+      ]);
+      assert.deepEqual((await bestOf(runs, [])).candidates.map(({ id }) => id), ["good"]); // biome-ignore format: one line
+      await assertFails("RLRF_SWEEP_FILE", () => bestOf(runs, ["older"]), /the sweep/);
+      await assertFails("RLRF_JSON", () => runs.list([path("runs", "torn")]));
+    });
   });
 });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
+import { mock } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Lock } from "../../../framework/store/lock.js";
+import { holderOf, Lock } from "../../../framework/store/lock.js";
 import { processToken } from "../../../framework/store/process.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
 import { assertFails } from "../../support/faults.js";
@@ -13,6 +14,7 @@ import { asOtherMachine } from "../../support/other-machine.js";
 describe("store/run-folder", () => {
   const path = useFolder();
   const child = fileURLToPath(new URL("children/hold-run.js", import.meta.url));
+  afterEach(() => mock.restoreAll());
 
   it("is held by one at a time, and given on when closed", async () => {
     const first = await RunFolder.open(path("runs"), "a");
@@ -70,6 +72,21 @@ describe("store/run-folder", () => {
     assert.ok(lock instanceof Lock);
     assert.deepEqual(await fs.readdir(path("lock")), ["5"]);
     await lock.release();
+  });
+
+  it("tells whose it is to somebody who may not write there, by the clock of this machine", async () => {
+    await fs.mkdir(path("lock"));
+    const elsewhere = { process: "12-0123456789ab-0", machine: "other", since: "then", released: false };
+    await fs.writeFile(path("lock", "4"), JSON.stringify(elsewhere));
+    const silent = new Date(Date.now() - 200_000);
+    for (const code of ["EACCES", "EPERM", "EROFS"]) {
+      mock.method(fs, "writeFile", () => Promise.reject(Object.assign(new Error(code), { code })));
+      await fs.utimes(path("lock", "4"), new Date(), new Date());
+      assert.deepEqual(await holderOf(path("lock")), elsewhere);
+      await fs.utimes(path("lock", "4"), silent, silent);
+      assert.equal(await holderOf(path("lock")), null);
+      mock.restoreAll();
+    }
   });
 
   it("takes a lock that was killed while it was written, but not at once", async () => {
