@@ -175,6 +175,7 @@ export const errorCodes = {
     exit: 1,
     summary: "The machine that a unit of work runs on has other data, plugins or another engine than the one that asks for it.",
   },
+  RLRF_RUN_SILENT: { exit: 1, summary: "The driver of a run has not answered `rlrf cancel` in time; it ends when it looks again." },
   RLRF_RUN_CANCELLED: { exit: 1, summary: "A run was cancelled with `rlrf cancel`, or one of its jobs was stopped; what is done is kept." },
   RLRF_UNIT_LOST: {
     exit: 1,

@@ -1,5 +1,7 @@
 /** `rlrf cancel RUN`: ends what a run has started, and nothing else. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { RlrfError } from "../errors.js";
+import type { UnitStates } from "../executor/unit-states.js";
 import { jsonOption, quietOption, type Register } from "./command.js";
 import { createLogger, print, printJson } from "./terminal.js";
 
@@ -18,30 +20,44 @@ export const register: Register = (program) => {
   jsonOption(quietOption(command)).action(cancelRun);
 };
 
-/** A driver looks every second; its store may be on another machine. */
+/** A driver looks every second, unless it computes something in one piece; its store may be on another machine. */
 const patience = 15_000; // ms
 
 async function cancelRun(run: string, { cache, json = false, quiet = false }: CancelOptions): Promise<void> {
   const { unitsOfRun } = await import("./distributed.js");
   const states = await unitsOfRun(run, cache);
-  const told = states.driverState !== "dead" && (await tellDriver(states));
+  const answer = await tellDriver(states);
   const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.prefix, quiet);
-  if (json) return printJson({ run: states.runId, driver: told, jobs: stopped });
+  if (answer === "silent") throw silent(states, stopped);
+  if (json) return printJson({ run: states.runId, driver: answer === "ends", jobs: stopped });
   if (quiet) return;
-  print(told ? "the driver ends, and its units with it" : "no driver is at work");
+  print(answer === "ends" ? "the driver ends, and its units with it" : "no driver is at work");
   print(stopped.length === 0 ? "no job of it is left" : `stopped: ${stopped.join(", ")}`);
 }
 
-/** @returns whether it has heard */
-async function tellDriver(states: {
-  cancel(): Promise<void>;
-  clearCancellation(): Promise<void>;
-  readonly isCancelled: boolean;
-}): Promise<boolean> {
+/** The request stays with a silent driver: it ends when it looks again. */
+async function tellDriver(states: UnitStates): Promise<"ends" | "gone" | "silent"> {
+  const isGone = () => states.driverState === "dead";
+  if (isGone()) return "gone";
   await states.cancel();
-  for (const deadline = Date.now() + patience; Date.now() < deadline; await sleep(200)) if (!states.isCancelled) return true;
-  await states.clearCancellation(); // it is not distributing: nothing is to be ended when it does
-  return false;
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await sleep(200)) {
+    if (!states.isCancelled) return "ends";
+    if (isGone()) {
+      await states.clearCancellation(); // it was done just then
+      return "gone";
+    }
+  }
+  return "silent";
+}
+
+function silent({ driver, runId }: UnitStates, stopped: readonly string[]): RlrfError {
+  const ended = stopped.length === 0 ? "" : `; stopped: ${stopped.join(", ")}`;
+  return new RlrfError("RLRF_RUN_SILENT", {
+    message: `the driver of ${runId} has not answered for ${patience / 1000} s${ended}`,
+    where: `process ${driver?.process.split("-")[0]} on ${driver?.machine}`,
+    expected: "a driver that looks every second whether its run is cancelled",
+    hint: "where it lives, it ends when it looks next: see `rlrf status`; where its machine is lost, there is nothing more to end",
+  });
 }
 
 async function stopJobs(reference: { readonly plugin: string }, prefix: string, quiet: boolean): Promise<readonly string[]> {

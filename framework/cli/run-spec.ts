@@ -42,11 +42,14 @@ interface Environment {
   readonly engine: EngineInfo;
   readonly store: Store;
   readonly signal: AbortSignal;
+  /** Aborts the signal. */
+  readonly cancel: (reason: Error) => void;
 }
 
 export async function runSpec(source: SpecSource, options: RunOptions): Promise<void> {
   const begun = performance.now();
-  const signal = interruption();
+  const cancelled = new AbortController();
+  const signal = AbortSignal.any([interruption(), cancelled.signal]);
   const { quiet = false } = options;
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
@@ -56,7 +59,8 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
   const store = new Store(storeRoot(resolved.spec, options.cache), logger, signal);
   await store.mustBeWritable();
-  const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal };
+  const cancel = (reason: Error) => cancelled.abort(reason);
+  const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal, cancel };
   const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} writes this run; waiting for it`);
   const folder = await RunFolder.open(options.runs, runId(resolved.spec, resolved.hash), options.wait ? { onWait, signal } : undefined);
   const shown = relative(process.cwd(), folder.folder) || folder.folder;
@@ -75,7 +79,7 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
       );
   } catch (error) {
     if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
-    throw error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     await folder.close();
   }
@@ -119,16 +123,19 @@ function tellUnits(states: UnitStates, tracker: Tracker, logger: Logger): void {
 }
 
 async function assembled(spec: ResolvedSpec["spec"], folder: RunFolder, tracker: Tracker, environment: Environment): Promise<Result> {
-  const { registry, logger, progress, engine, store, signal } = environment;
+  const { registry, logger, progress, engine, store, signal, cancel } = environment;
   const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
+  let endWatch: (() => void) | undefined;
   try {
     await parts.executor.prepare?.();
     const states = parts.executor.parallel > 1 ? await UnitStates.open(store, folder.id) : null;
     await states?.begin(spec.executor);
+    endWatch = states?.watchCancellation(cancel);
     const result = await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
     if (states !== null) tellUnits(states, tracker, logger);
     return result;
   } finally {
+    endWatch?.();
     await parts.dispose();
   }
 }

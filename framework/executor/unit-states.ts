@@ -130,13 +130,12 @@ export class UnitStates {
     await fs.rm(this.cancellation, { force: true });
   }
 
-  /** Aborted by `signal`, or when somebody cancels the run. */
-  watchCancellation(signal: AbortSignal): { readonly signal: AbortSignal; end(): void } {
-    const controller = new AbortController();
+  /** Looks whether somebody cancels the run, until the function that it returns is called. */
+  watchCancellation(cancel: (reason: RlrfError) => void): () => void {
     const look = setInterval(() => {
       if (!this.isCancelled) return;
       void this.clearCancellation();
-      controller.abort(
+      cancel(
         new RlrfError("RLRF_RUN_CANCELLED", {
           message: `run ${this.runId} was cancelled`,
           where: this.store.root,
@@ -144,7 +143,7 @@ export class UnitStates {
         }),
       );
     }, lookEvery).unref();
-    return { signal: AbortSignal.any([signal, controller.signal]), end: () => clearInterval(look) };
+    return () => clearInterval(look);
   }
 
   private unit(id: string): UnitRecord | undefined {

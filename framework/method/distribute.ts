@@ -32,7 +32,7 @@ export function isDistributed({ parts }: Study): boolean {
 
 /**
  * @param wanted asked for only where there is an executor that takes units
- * @throws the coded error of the first unit that failed, RLRF_RUN_CANCELLED
+ * @throws the coded error of the first unit that failed, RLRF_RUN_CANCELLED, the signal's reason
  */
 export async function distribute(study: Study, wanted: () => readonly StepUnit[] | Promise<readonly StepUnit[]>): Promise<void> {
   if (!isDistributed(study)) return;
@@ -46,7 +46,6 @@ export async function distribute(study: Study, wanted: () => readonly StepUnit[]
   if (missing.length === 0) return;
   const states = await UnitStates.open(store, folder.id);
   for (const { unit, label, makes } of missing) states.expect(unit.id, { label, ...makes });
-  const watched = states.watchCancellation(signal);
   const progress = study.context.progress.start("units of work", missing.length, "units");
   const onChange = (change: UnitChange) => {
     states.change(change);
@@ -55,12 +54,11 @@ export async function distribute(study: Study, wanted: () => readonly StepUnit[]
   };
   try {
     const work = missing.map(({ unit }) => unit);
-    const outcomes = await study.parts.executor.run(work, { signal: watched.signal, onChange });
-    watched.signal.throwIfAborted();
+    const outcomes = await study.parts.executor.run(work, { signal, onChange });
+    signal.throwIfAborted();
     mustBeDone(outcomes, states);
   } finally {
     progress.end();
-    watched.end();
   }
 }
 

@@ -1,11 +1,16 @@
 /** Runs cut into units of work: the same numbers as in one process, whatever is killed meanwhile. */
 import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { UnitStates } from "../../framework/executor/unit-states.js";
 import { createRng } from "../../framework/rng.js";
 import { packageRoot } from "../../framework/setup/paths.js";
+import { Lock } from "../../framework/store/lock.js";
+import { Store } from "../../framework/store/store.js";
 import type { SweepReport } from "../../framework/sweep/report.js";
 import { Jobs } from "../../plugins/executors/ray/jobs.js";
 import { useRay } from "../support/ray.js";
@@ -42,6 +47,12 @@ async function statusIn(folder: string): Promise<Seen> {
   return JSON.parse(stdout) as Seen;
 }
 
+async function waitsIn(driver: ChildProcess): Promise<void> {
+  let said = "";
+  driver.stderr?.on("data", (chunk: Buffer) => (said += chunk));
+  while (!/is computing it; waiting for it/.test(said)) await sleep(20);
+}
+
 describe("a run cut into units of work", function () {
   this.timeout(20 * 60_000);
   after(() => Promise.all(folders.map((folder) => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 }))));
@@ -74,6 +85,44 @@ describe("a run cut into units of work", function () {
       assert.match(stdout, /RLRF_RUN_CANCELLED/);
       assert.deepEqual(unitProcesses(storeOf(folder), undefined), [], "its units ended with it");
       assert.equal((await startRun(specIn("units"), folder).finished).status, 0);
+    });
+  });
+
+  describe("and cancelled", () => {
+    const cancel = (run: string, folder: string) =>
+      start([process.execPath, command, "cancel", run, "--cache", storeOf(folder), "--json"]).finished;
+
+    it("ends wherever it is, not only while it distributes", async () => {
+      const first = await newFolder();
+      const processes = ["--set", "executor.options.processes=2"];
+      const before = startRun(specIn("units"), first, ...processes);
+      const step = "given-tensors"; // what units are given is kept before the first of them is
+      while (!existsSync(join(storeOf(first), "steps", step))) await sleep(20);
+      before.process.kill("SIGKILL");
+      await before.finished;
+      const [key] = await fs.readdir(join(storeOf(first), "steps", step));
+      // The driver of the same run with another store waits for somebody who makes the same, such as this process.
+      const folder = await newFolder();
+      const lease = await Lock.take(join(storeOf(folder), "leases", `${step}-${key}`));
+      assert.ok(lease instanceof Lock);
+      const run = startRun(specIn("units"), folder, ...processes, "--json");
+      await waitsIn(run.process);
+      const { status, stdout, stderr } = await cancel(await runFolderIn(folder), folder);
+      assert.equal(status, 0, stderr);
+      assert.equal((JSON.parse(stdout) as { driver: boolean }).driver, true);
+      const ended = await run.finished;
+      await lease.release();
+      assert.deepEqual([ended.status, /RLRF_RUN_CANCELLED/.test(ended.stdout)], [1, true]);
+    });
+
+    it("is told of a driver that does not answer, and leaves it the request", async () => {
+      const folder = await newFolder();
+      const states = await UnitStates.open(new Store(storeOf(folder)), "busy-1");
+      await states.begin({ plugin: "local", version: "1.0.0", options: {} }); // this process, which does not look
+      const { status, stdout } = await cancel("busy-1", folder);
+      assert.equal(status, 1);
+      assert.match(stdout, /RLRF_RUN_SILENT/);
+      assert.ok(states.isCancelled);
     });
   });
 
