@@ -3,10 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../errors.js";
 import type { UnitStates } from "../executor/unit-states.js";
 import { jsonOption, quietOption, type Register } from "./command.js";
+import type { WhichUnits } from "./distributed.js";
 import { createLogger, print, printJson } from "./terminal.js";
 
-interface CancelOptions {
-  readonly cache?: string;
+interface CancelOptions extends WhichUnits {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -16,6 +16,7 @@ export const register: Register = (program) => {
     .command("cancel")
     .description("end a run that an executor distributes: its driver, and the jobs that it started; what is done is kept")
     .argument("<run>", "the run's name, or its folder")
+    .option("--runs <folder>", "where runs are kept", "runs")
     .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(quietOption(command)).action(cancelRun);
 };
@@ -23,9 +24,9 @@ export const register: Register = (program) => {
 /** A driver looks every second, unless it computes something in one piece; its store may be on another machine. */
 const patience = 15_000; // ms
 
-async function cancelRun(run: string, { cache, json = false, quiet = false }: CancelOptions): Promise<void> {
+async function cancelRun(run: string, { json = false, quiet = false, ...which }: CancelOptions): Promise<void> {
   const { unitsOfRun } = await import("./distributed.js");
-  const states = await unitsOfRun(run, cache);
+  const states = await unitsOfRun(run, which);
   const answer = await tellDriver(states);
   const stopped = states.driver === undefined ? [] : await stopJobs(states.driver.executor, states.prefix, quiet);
   if (answer === "silent") throw silent(states, stopped);

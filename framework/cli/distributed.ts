@@ -7,9 +7,16 @@ import { readJson } from "../store/files.js";
 import { storeRoot } from "../store/root.js";
 import { Store } from "../store/store.js";
 
-/** @param run a name, or a folder whose spec.json may name the store. @throws RLRF_RUN_UNKNOWN */
-export async function unitsOfRun(run: string, cache: string | undefined): Promise<UnitStates> {
-  const spec = join(run, "spec.json");
-  const named = existsSync(spec) ? await readJson<Partial<Pick<Spec, "store">>>(spec) : {};
+export interface WhichUnits {
+  /** Where runs are kept. */
+  readonly runs: string;
+  /** The store; that of the run's spec.json, else the default, when left out. */
+  readonly cache?: string;
+}
+
+/** @param run its name, or its folder. @throws RLRF_RUN_UNKNOWN */
+export async function unitsOfRun(run: string, { runs, cache }: WhichUnits): Promise<UnitStates> {
+  const spec = [join(runs, run, "spec.json"), join(run, "spec.json")].find(existsSync);
+  const named = spec === undefined ? {} : await readJson<Partial<Pick<Spec, "store">>>(spec);
   return UnitStates.existing(new Store(storeRoot(named, cache)), basename(run));
 }

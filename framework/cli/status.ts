@@ -1,10 +1,10 @@
 /** `rlrf status RUN`: the units of a run that an executor distributes, from any machine that sees the store. */
 import type { UnitState } from "../contracts/executor.js";
 import { jsonOption, type Register } from "./command.js";
+import type { WhichUnits } from "./distributed.js";
 import { print, printJson, table } from "./terminal.js";
 
-interface StatusOptions {
-  readonly cache?: string;
+interface StatusOptions extends WhichUnits {
   readonly json?: boolean;
 }
 
@@ -13,15 +13,16 @@ export const register: Register = (program) => {
     .command("status")
     .description("show the units of work of a run that an executor distributes: waiting, running, done, failed")
     .argument("<run>", "the run's name, or its folder")
+    .option("--runs <folder>", "where runs are kept", "runs")
     .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(command).action(showStatus);
 };
 
 const order: readonly UnitState[] = ["waiting", "running", "done", "failed", "cancelled"];
 
-async function showStatus(run: string, { cache, json = false }: StatusOptions): Promise<void> {
+async function showStatus(run: string, { json = false, ...which }: StatusOptions): Promise<void> {
   const { unitsOfRun } = await import("./distributed.js");
-  const states = await unitsOfRun(run, cache);
+  const states = await unitsOfRun(run, which);
   const units = await states.seen();
   const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
   const { driver, driverState } = states;

@@ -63,7 +63,7 @@ export class UnitStates {
       message: `the store knows of no units of a run "${runId}"`,
       where: store.root,
       expected: "the name of a run that an executor distributes, and the store that it uses",
-      hint: "name the store with --cache; a run of the executor local with one process makes its steps itself and has no units",
+      hint: "name the store with --cache, or the run by its folder; a run of the executor local with one process makes its steps itself and has no units",
     });
   }
 
