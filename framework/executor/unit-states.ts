@@ -1,4 +1,5 @@
 /** The units of a run as whoever sees the store finds them: waiting, running, done or failed, and why an attempt was lost. */
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { hostname } from "node:os";
@@ -26,6 +27,8 @@ export interface UnitRecord {
   readonly lost: readonly string[];
   /** When it came into this state; ISO 8601. */
   readonly since: string;
+  /** Of the driver that asked for it last. */
+  readonly beginning: string;
 }
 
 /** Who distributes the units. */
@@ -33,6 +36,8 @@ export interface Driver {
   readonly process: string;
   readonly machine: string;
   readonly executor: PluginReference;
+  /** Random: this time that the run was begun, and no other. */
+  readonly beginning: string;
 }
 
 const driverKey = "driver";
@@ -70,7 +75,7 @@ export class UnitStates {
   /** Called by the process that distributes, at its beginning: what was cancelled goes on. */
   async begin(executor: PluginReference): Promise<void> {
     await fs.rm(this.cancellation, { force: true });
-    this.log.put(driverKey, { process: processToken, machine: hostname(), executor });
+    this.log.put(driverKey, { process: processToken, machine: hostname(), executor, beginning: randomUUID() });
   }
 
   get prefix(): string {
@@ -87,9 +92,18 @@ export class UnitStates {
     return owner === null ? "dead" : stateOf(owner);
   }
 
+  /** The driver asks for a unit. */
   expect(id: string, { label, step, key }: Pick<UnitRecord, "label" | "step" | "key">): void {
     const lost = this.unit(id)?.lost ?? [];
-    this.log.put(id, { id, label, step, key, state: "waiting", attempt: 0, place: null, lost, since: now() });
+    const { beginning } = this;
+    this.log.put(id, { id, label, step, key, state: "waiting", attempt: 0, place: null, lost, since: now(), beginning });
+  }
+
+  /** What the driver would ask for is there; of what an earlier driver of the run had made, the record is still good. */
+  found(id: string): void {
+    const before = this.unit(id);
+    if (before === undefined || (before.state === "done" && before.beginning === this.beginning)) return;
+    this.log.put(id, { ...before, state: "done", since: now(), beginning: this.beginning });
   }
 
   change({ id, state, attempt, place, lost }: UnitChange): void {
@@ -103,8 +117,10 @@ export class UnitStates {
     return this.unit(id)?.label ?? id;
   }
 
+  /** Those that the last driver has asked for: what earlier ones asked for besides is of other plugins or data. */
   all(): readonly UnitRecord[] {
-    return [...this.log.keys()].flatMap((id) => (id === driverKey ? [] : [this.unit(id) as UnitRecord]));
+    const records = [...this.log.keys()].flatMap((id) => (id === driverKey ? [] : [this.unit(id) as UnitRecord]));
+    return records.filter(({ beginning }) => beginning === this.beginning);
   }
 
   /** As they are now: what the store has is done, whoever made it; what a dead driver on this machine left running waits for the next one. */
@@ -144,6 +160,10 @@ export class UnitStates {
       );
     }, lookEvery).unref();
     return () => clearInterval(look);
+  }
+
+  private get beginning(): string {
+    return this.driver?.beginning ?? "";
   }
 
   private unit(id: string): UnitRecord | undefined {

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import type { Unit, UnitChange, UnitOutcome } from "../contracts/executor.js";
 import { type ErrorCode, errorCodes, type Fault, RlrfError } from "../errors.js";
-import { unitPrefix, UnitStates } from "../executor/unit-states.js";
+import { UnitStates } from "../executor/unit-states.js";
 import type { Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import { stepKey, type Store } from "../store/store.js";
@@ -37,19 +37,21 @@ export function isDistributed({ parts }: Study): boolean {
 export async function distribute(study: Study, wanted: () => readonly StepUnit[] | Promise<readonly StepUnit[]>): Promise<void> {
   if (!isDistributed(study)) return;
   const { store, signal, folder } = study.context;
+  const states = await UnitStates.open(store, folder.id);
   const missing: { readonly unit: Unit; readonly label: string; readonly makes: UnitTask["makes"] }[] = [];
   for (const wish of await wanted()) {
     const makes = { step: wish.makes.step, key: stepKey(wish.makes) };
-    if ((await store.find(makes.step, makes.key)) !== null || missing.some(({ makes: { key } }) => key === makes.key)) continue;
-    missing.push({ unit: await unitOf(study, wish, makes), label: wish.label, makes });
+    const id = `${states.prefix}${makes.step}-${makes.key.slice(0, 16)}`;
+    if ((await store.find(makes.step, makes.key)) !== null) states.found(id);
+    else if (!missing.some(({ unit }) => unit.id === id))
+      missing.push({ unit: await unitOf(study, id, wish, makes), label: wish.label, makes });
   }
   if (missing.length === 0) return;
-  const states = await UnitStates.open(store, folder.id);
   for (const { unit, label, makes } of missing) states.expect(unit.id, { label, ...makes });
   const progress = study.context.progress.start("units of work", missing.length, "units");
   const onChange = (change: UnitChange) => {
     states.change(change);
-    if (change.lost !== undefined) retried(study, change, states.labelOf(change.id));
+    if (change.lost !== undefined) retried(study, change, states);
     if (change.state === "done") progress.advance();
   };
   try {
@@ -62,16 +64,12 @@ export async function distribute(study: Study, wanted: () => readonly StepUnit[]
   }
 }
 
-async function unitOf(study: Study, { work, resources }: StepUnit, makes: UnitTask["makes"]): Promise<Unit> {
+async function unitOf(study: Study, id: string, { work, resources }: StepUnit, makes: UnitTask["makes"]): Promise<Unit> {
   const { context, dataKey } = study;
   const task: UnitTask = { spec: specOfUnits(study.spec), data: dataKey, engine: context.engine.name, makes, work };
   const kept = await keepTask(context.store, task);
   const command = ["step", kept, "--cache", resolve(context.store.root), "--json", "--quiet"];
-  return { id: `${prefixIn(context)}${makes.step}-${makes.key.slice(0, 16)}`, command, resources };
-}
-
-function prefixIn({ store, folder }: Study["context"]): string {
-  return unitPrefix(store.root, folder.id);
+  return { id, command, resources };
 }
 
 async function keepTask(store: Store, task: UnitTask): Promise<string> {
@@ -86,9 +84,9 @@ function specOfUnits({ executor: _, tracking: __, llm, ...spec }: Spec): UnitTas
   return { ...spec, llm: own };
 }
 
-function retried({ context }: Study, { id, attempt, lost }: UnitChange, label: string): void {
-  context.logger.info(`${label}: attempt ${attempt} was lost (${lost}); it is begun again`);
-  context.tracker.tags({ [`retried.${id.slice(prefixIn(context).length)}`]: `attempt ${attempt}: ${lost}`.slice(0, 250) });
+function retried({ context }: Study, { id, attempt, lost }: UnitChange, states: UnitStates): void {
+  context.logger.info(`${states.labelOf(id)}: attempt ${attempt} was lost (${lost}); it is begun again`);
+  context.tracker.tags({ [`retried.${id.slice(states.prefix.length)}`]: `attempt ${attempt}: ${lost}`.slice(0, 250) });
 }
 
 function mustBeDone(outcomes: readonly UnitOutcome[], states: UnitStates): void {

@@ -1,15 +1,57 @@
 import assert from "node:assert/strict";
+import fs from "node:fs/promises";
 import { relative } from "node:path";
-import { unitPrefix } from "../../../framework/executor/unit-states.js";
+import { UnitStates } from "../../../framework/executor/unit-states.js";
+import { Store } from "../../../framework/store/store.js";
 import { useFolder } from "../../support/folder.js";
 
 describe("states of units", () => {
   const path = useFolder();
+  const executor = { plugin: "local", version: "1.0.0", options: {} };
+  const statesIn = (folder: string) => UnitStates.open(new Store(folder), "run-1");
+  const unit = (label: string) => ({ label, step: "fit", key: label });
 
-  it("are of units whose ids tell the run and its store, however the store is named", () => {
-    const own = unitPrefix(path("store"), "run-1");
-    assert.match(own, /^run-1\.[0-9a-f]{8}\.$/);
-    assert.equal(unitPrefix(relative(process.cwd(), path("store")), "run-1"), own);
-    assert.notEqual(unitPrefix(path("other"), "run-1"), own);
+  it("are of units whose ids tell the run and its store, however the store is named", async () => {
+    const { prefix } = await statesIn(path("store"));
+    assert.match(prefix, /^run-1\.[0-9a-f]{8}\.$/);
+    assert.equal((await statesIn(relative(process.cwd(), path("store")))).prefix, prefix);
+    assert.notEqual((await statesIn(path("other"))).prefix, prefix);
+  });
+
+  it("are those that the driver at work has asked for, with what earlier ones of the same were lost by", async () => {
+    const first = await statesIn(path("store"));
+    await first.begin(executor);
+    for (const id of ["kept", "mended", "again"]) first.expect(id, unit(id));
+    first.change({ id: "kept", state: "waiting", attempt: 1, lost: "killed" });
+    first.change({ id: "kept", state: "done", attempt: 2 });
+    first.change({ id: "mended", state: "failed", attempt: 1 });
+    first.change({ id: "again", state: "running", attempt: 1 });
+    const second = await statesIn(path("store"));
+    await second.begin(executor);
+    assert.deepEqual(second.all(), []);
+    second.found("kept");
+    second.found("made by another run");
+    second.expect("mended with another key", unit("mended"));
+    second.expect("again", unit("again"));
+    const rows = (await statesIn(path("store"))).all().map(({ id, state, lost }) => [id, state, lost]);
+    assert.deepEqual(rows.sort(), [
+      ["again", "waiting", []],
+      ["kept", "done", ["killed"]],
+      ["mended with another key", "waiting", []],
+    ]);
+  });
+
+  it("are done where what they make is there, whoever made it", async () => {
+    const states = await statesIn(path("store"));
+    await states.begin(executor);
+    for (const id of ["made", "missing"]) {
+      states.expect(id, unit(id));
+      states.change({ id, state: "running", attempt: 1 });
+    }
+    await fs.mkdir(path("store", "steps", "fit", "made"), { recursive: true });
+    assert.deepEqual(
+      (await states.seen()).map(({ state }) => state),
+      ["done", "running"],
+    );
   });
 });
