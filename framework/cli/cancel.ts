@@ -14,8 +14,8 @@ interface CancelOptions extends WhichUnits {
 export const register: Register = (program) => {
   const command = program
     .command("cancel")
-    .description("end a run that an executor distributes: its driver, and the jobs that it started; what is done is kept")
-    .argument("<run>", "the run's name, or its folder")
+    .description("end a sweep, or a run that an executor distributes: its driver, and the jobs that it started; what is done is kept")
+    .argument("<run>", "its name, or its folder")
     .option("--runs <folder>", "where runs are kept", "runs")
     .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(quietOption(command)).action(cancelRun);

@@ -14,6 +14,12 @@ export function interruption(): AbortSignal {
   return controller.signal;
 }
 
+/** As `interruption`, for a run that somebody else can end, too. */
+export function cancellation(): { readonly signal: AbortSignal; readonly cancel: (reason: Error) => void } {
+  const cancelled = new AbortController();
+  return { signal: AbortSignal.any([interruption(), cancelled.signal]), cancel: (reason) => cancelled.abort(reason) };
+}
+
 function onSignal(name: string): void {
   if (controller.signal.aborted) process.exit(130);
   process.stderr.write(`${name}: ending cleanly; again to end at once\n`);

@@ -18,7 +18,7 @@ import { Store } from "../store/store.js";
 import { type EngineInfo, startEngine } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
 import { startTracking, trackingUri } from "../track/tracking.js";
-import { interruption } from "./interrupt.js";
+import { cancellation } from "./interrupt.js";
 import { createProgress, duration } from "./progress.js";
 import { resultText } from "./result-text.js";
 import { reportRun } from "./run-report.js";
@@ -48,8 +48,7 @@ interface Environment {
 
 export async function runSpec(source: SpecSource, options: RunOptions): Promise<void> {
   const begun = performance.now();
-  const cancelled = new AbortController();
-  const signal = AbortSignal.any([interruption(), cancelled.signal]);
+  const { signal, cancel } = cancellation();
   const { quiet = false } = options;
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
@@ -59,7 +58,6 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
   const store = new Store(storeRoot(resolved.spec, options.cache), logger, signal);
   await store.mustBeWritable();
-  const cancel = (reason: Error) => cancelled.abort(reason);
   const environment = { registry, logger, progress: createProgress({ quiet }), engine, store, signal, cancel };
   const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} writes this run; waiting for it`);
   const folder = await RunFolder.open(options.runs, runId(resolved.spec, resolved.hash), options.wait ? { onWait, signal } : undefined);
@@ -125,17 +123,15 @@ function tellUnits(states: UnitStates, tracker: Tracker, logger: Logger): void {
 async function assembled(spec: ResolvedSpec["spec"], folder: RunFolder, tracker: Tracker, environment: Environment): Promise<Result> {
   const { registry, logger, progress, engine, store, signal, cancel } = environment;
   const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
-  let endWatch: (() => void) | undefined;
   try {
     await parts.executor.prepare?.();
-    const states = parts.executor.parallel > 1 ? await UnitStates.open(store, folder.id) : null;
-    await states?.begin(spec.executor);
-    endWatch = states?.watchCancellation(cancel);
-    const result = await runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
-    if (states !== null) tellUnits(states, tracker, logger);
+    const run = () => runExperiment(spec, parts, { store, folder, tracker, logger, progress, engine, signal });
+    if (parts.executor.parallel === 1) return await run();
+    const states = await UnitStates.open(store, folder.id);
+    const result = await states.drive(spec.executor, cancel, run);
+    tellUnits(states, tracker, logger);
     return result;
   } finally {
-    endWatch?.();
     await parts.dispose();
   }
 }

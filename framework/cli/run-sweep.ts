@@ -1,5 +1,6 @@
 /** What `rlrf run` does with a spec that has a sweep: validates every trial, gives them to the executor, and shows the table. */
 import { relative } from "node:path";
+import { UnitStates } from "../executor/unit-states.js";
 import { assembleSome } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
 import { createAssets } from "../setup/assets.js";
@@ -16,7 +17,7 @@ import { type SweepReport, sweepName } from "../sweep/report.js";
 import { runTrials } from "../sweep/run.js";
 import { startTracking, trackingUri } from "../track/tracking.js";
 import { AlreadyReported } from "./command.js";
-import { interruption } from "./interrupt.js";
+import { cancellation } from "./interrupt.js";
 import { createProgress } from "./progress.js";
 import { reportRun } from "./run-report.js";
 import type { RunOptions } from "./run-spec.js";
@@ -24,19 +25,21 @@ import { sweepText } from "./sweep-text.js";
 import { createLogger, print, printJson } from "./terminal.js";
 
 export async function runSweep(source: SpecSource, options: RunOptions): Promise<void> {
-  const signal = interruption();
+  const { signal, cancel } = cancellation();
   const logger = createLogger(options);
   const registry = await Registry.read();
   const sweep = expandSweep(source, registry);
   if (sweep === null) throw new Error("a spec without a sweep"); // the caller has looked
   if (options.frozen ?? isFrozenByDefault()) for (const { resolved } of sweep.trials) await mustBeLocked(resolved.spec, registry);
-  await new Store(cacheOf(sweep, options), logger, signal).mustBeWritable();
+  const store = new Store(cacheOf(sweep, options), logger, signal);
+  await store.mustBeWritable();
   const onWait = (pid: string, machine: string) => logger.info(`process ${pid} on ${machine} runs this sweep; waiting for it`);
   const folder = await RunFolder.open(options.runs, runId(sweep, sweep.hash), options.wait ? { onWait, signal } : undefined);
   const shown = relative(process.cwd(), folder.folder) || folder.folder;
   logger.info(`sweep: ${shown}, ${sweep.trials.length} trials`);
   try {
-    const report = await inFolder(sweep, source, folder, registry, options, signal);
+    const states = await UnitStates.open(store, folder.id);
+    const report = await inFolder(sweep, source, { registry, options, folder, states, signal, cancel });
     if (options.json) printJson({ folder: folder.folder, ...report });
     else print(sweepText(report, shown));
     const failed = report.trials.filter(({ state }) => state === "failed").length;
@@ -48,7 +51,7 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
     }
   } catch (error) {
     if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
-    throw error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     await folder.close();
   }
@@ -63,14 +66,18 @@ function cacheOf(sweep: Sweep, { cache }: RunOptions): string {
   return storeRoot(sharedSpec(sweep), cache);
 }
 
-async function inFolder(
-  sweep: Sweep,
-  source: SpecSource,
-  folder: RunFolder,
-  registry: Registry,
-  options: RunOptions,
-  signal: AbortSignal,
-): Promise<SweepReport> {
+interface Environment {
+  readonly registry: Registry;
+  readonly options: RunOptions;
+  readonly folder: RunFolder;
+  readonly states: UnitStates;
+  readonly signal: AbortSignal;
+  /** Aborts the signal. */
+  readonly cancel: (reason: Error) => void;
+}
+
+async function inFolder(sweep: Sweep, source: SpecSource, environment: Environment): Promise<SweepReport> {
+  const { registry, options, folder, states, signal, cancel } = environment;
   const logger = createLogger(options);
   const spec = sharedSpec(sweep);
   const { experiment, uri } = spec.tracking;
@@ -89,7 +96,8 @@ async function inFolder(
     try {
       await executor.prepare?.();
       const flags = options.frozen === undefined ? [] : [options.frozen ? "--frozen" : "--no-frozen"];
-      const report = await runTrials(sweep, { executor, folder, cache: cacheOf(sweep, options), flags, key, logger, signal });
+      const context = { executor, folder, states, cache: cacheOf(sweep, options), flags, key, logger, signal };
+      const report = await states.drive(spec.executor, cancel, () => runTrials(sweep, context));
       if (report.best !== null) tracker.metrics({ "best/selection": report.best.selection });
       if (report.best !== null) tracker.tags({ best: report.best.trials.join(", ") });
       tracker.artifact(folder.path(sweepName));

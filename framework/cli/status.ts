@@ -11,8 +11,8 @@ interface StatusOptions extends WhichUnits {
 export const register: Register = (program) => {
   const command = program
     .command("status")
-    .description("show the units of work of a run that an executor distributes: waiting, running, done, failed")
-    .argument("<run>", "the run's name, or its folder")
+    .description("show the trials of a sweep, or the units of work of a run that an executor distributes: waiting, running, done, failed")
+    .argument("<run>", "its name, or its folder")
     .option("--runs <folder>", "where runs are kept", "runs")
     .option("--cache <folder>", "the store that the run uses; else store.path of its spec, else .rlrf");
   jsonOption(command).action(showStatus);

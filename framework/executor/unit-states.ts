@@ -1,4 +1,4 @@
-/** The units of a run as whoever sees the store finds them: waiting, running, done or failed, and why an attempt was lost. */
+/** The units of a run, or the trials of a sweep, as whoever sees the store finds them: waiting, running, done or failed, and why an attempt was lost. */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
@@ -17,9 +17,8 @@ export interface UnitRecord {
   readonly id: string;
   /** For people. */
   readonly label: string;
-  /** The step that it makes. */
-  readonly step: string;
-  readonly key: string;
+  /** The file or folder that is there when it is done: within the store, or absolute. */
+  readonly makes: string;
   readonly state: UnitState;
   readonly attempt: number;
   readonly place: string | null;
@@ -44,11 +43,6 @@ const driverKey = "driver";
 /** Between two looks whether somebody cancels the run. */
 const lookEvery = 1_000; // ms
 
-/** How the ids of a run's units begin. Users who share a cluster may do one run each, with a store of their own: their units are not the same. */
-export function unitPrefix(storeRoot: string, runId: string): string {
-  return `${runId}.${hashOf(resolve(storeRoot)).slice(0, 8)}.`;
-}
-
 export class UnitStates {
   private constructor(
     private readonly store: Store,
@@ -67,19 +61,37 @@ export class UnitStates {
     throw new RlrfError("RLRF_RUN_UNKNOWN", {
       message: `the store knows of no units of a run "${runId}"`,
       where: store.root,
-      expected: "the name of a run that an executor distributes, and the store that it uses",
+      expected: "the name of a sweep, or of a run that an executor distributes, and the store that it uses",
       hint: "name the store with --cache, or the run by its folder; a run of the executor local with one process makes its steps itself and has no units",
     });
   }
 
-  /** Called by the process that distributes, at its beginning: what was cancelled goes on. */
+  /** Runs `work` in the process that distributes. @param cancel is called when somebody cancels the run meanwhile */
+  async drive<T>(executor: PluginReference, cancel: (reason: RlrfError) => void, work: () => Promise<T>): Promise<T> {
+    await this.begin(executor);
+    const look = setInterval(() => {
+      if (!this.isCancelled) return;
+      void this.clearCancellation();
+      cancel(
+        new RlrfError("RLRF_RUN_CANCELLED", {
+          message: `run ${this.runId} was cancelled`,
+          where: this.store.root,
+          hint: "what is done is kept; the same command goes on from here",
+        }),
+      );
+    }, lookEvery).unref();
+    return work().finally(() => clearInterval(look));
+  }
+
+  /** The beginning of that: what was cancelled before goes on. */
   async begin(executor: PluginReference): Promise<void> {
     await fs.rm(this.cancellation, { force: true });
     this.log.put(driverKey, { process: processToken, machine: hostname(), executor, beginning: randomUUID() });
   }
 
+  /** How the ids of its units begin. Users who share a cluster may do one run each, with a store of their own: their units are not the same. */
   get prefix(): string {
-    return unitPrefix(this.store.root, this.runId);
+    return `${this.runId}.${hashOf(resolve(this.store.root)).slice(0, 8)}.`;
   }
 
   get driver(): Driver | undefined {
@@ -93,10 +105,10 @@ export class UnitStates {
   }
 
   /** The driver asks for a unit. */
-  expect(id: string, { label, step, key }: Pick<UnitRecord, "label" | "step" | "key">): void {
+  expect(id: string, { label, makes }: Pick<UnitRecord, "label" | "makes">): void {
     const lost = this.unit(id)?.lost ?? [];
     const { beginning } = this;
-    this.log.put(id, { id, label, step, key, state: "waiting", attempt: 0, place: null, lost, since: now(), beginning });
+    this.log.put(id, { id, label, makes, state: "waiting", attempt: 0, place: null, lost, since: now(), beginning });
   }
 
   /** What the driver would ask for is there; of what an earlier driver of the run had made, the record is still good. */
@@ -127,7 +139,7 @@ export class UnitStates {
   async seen(): Promise<readonly UnitRecord[]> {
     const orphaned = this.driverState === "dead" && this.driver?.executor.plugin === "local";
     return this.all().map((unit) => {
-      if (existsSync(join(this.store.root, "steps", unit.step, unit.key))) return { ...unit, state: "done" };
+      if (existsSync(resolve(this.store.root, unit.makes))) return { ...unit, state: "done" };
       return orphaned && unit.state === "running" ? { ...unit, state: "waiting" } : unit;
     });
   }
@@ -144,22 +156,6 @@ export class UnitStates {
 
   async clearCancellation(): Promise<void> {
     await fs.rm(this.cancellation, { force: true });
-  }
-
-  /** Looks whether somebody cancels the run, until the function that it returns is called. */
-  watchCancellation(cancel: (reason: RlrfError) => void): () => void {
-    const look = setInterval(() => {
-      if (!this.isCancelled) return;
-      void this.clearCancellation();
-      cancel(
-        new RlrfError("RLRF_RUN_CANCELLED", {
-          message: `run ${this.runId} was cancelled`,
-          where: this.store.root,
-          hint: "what is done is kept; the same command goes on from here",
-        }),
-      );
-    }, lookEvery).unref();
-    return () => clearInterval(look);
   }
 
   private get beginning(): string {

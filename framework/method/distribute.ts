@@ -8,7 +8,7 @@ import { type ErrorCode, errorCodes, type Fault, RlrfError } from "../errors.js"
 import { UnitStates } from "../executor/unit-states.js";
 import type { Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
-import { stepKey, type Store } from "../store/store.js";
+import { stepKey, stepPath, type Store } from "../store/store.js";
 import type { Study } from "./study.js";
 import type { StepUnit, UnitWork } from "./units.js";
 
@@ -47,7 +47,7 @@ export async function distribute(study: Study, wanted: () => readonly StepUnit[]
       missing.push({ unit: await unitOf(study, id, wish, makes), label: wish.label, makes });
   }
   if (missing.length === 0) return;
-  for (const { unit, label, makes } of missing) states.expect(unit.id, { label, ...makes });
+  for (const { unit, label, makes } of missing) states.expect(unit.id, { label, makes: stepPath(makes.step, makes.key) });
   const progress = study.context.progress.start("units of work", missing.length, "units");
   const onChange = (change: UnitChange) => {
     states.change(change);

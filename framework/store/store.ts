@@ -43,6 +43,11 @@ export function stepKey({ step, version, inputs }: StepIdentity): string {
   return hashOf({ step, version, inputs });
 }
 
+/** Where a result lies within the store. */
+export function stepPath(step: string, key: string): string {
+  return join("steps", checkName(step), checkName(key));
+}
+
 export const stderrLogger: Logger = {
   info: (message) => void process.stderr.write(`${message}\n`),
   warn: (code, message) => void process.stderr.write(`warning ${code}: ${message}\n`),
@@ -91,7 +96,7 @@ export class Store {
 
   /** The verified folder of a result that is there; null where it is not (any more). */
   async find(step: string, key: string): Promise<string | null> {
-    const folder = join(this.root, "steps", checkName(step), checkName(key));
+    const folder = join(this.root, stepPath(step, key));
     return (await this.verifiedOrDiscarded(folder, key)) ? folder : null;
   }
 
@@ -124,7 +129,7 @@ export class Store {
   }
 
   private async findOrMake(identity: StepIdentity, key: string, make: (folder: string) => Promise<void>): Promise<StepResult> {
-    const folder = join(this.root, "steps", checkName(identity.step), key);
+    const folder = join(this.root, stepPath(identity.step, key));
     this.swept ??= this.sweep();
     await this.swept;
     const found = { folder, key, cached: true };

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Executor, Unit, UnitOutcome } from "../contracts/executor.js";
 import type { Logger } from "../contracts/plugin.js";
-import { unitPrefix } from "../executor/unit-states.js";
+import type { UnitStates } from "../executor/unit-states.js";
 import { readResult } from "../method/read-result.js";
 import type { SweepSettings } from "../spec/sweep.js";
 import { writeJson } from "../store/files.js";
@@ -17,6 +17,8 @@ import { selectionValue } from "./selection.js";
 export interface SweepContext {
   readonly executor: Executor;
   readonly folder: RunFolder;
+  /** Of the trials, for whoever asks from elsewhere. */
+  readonly states: UnitStates;
   /** The store that all trials share. */
   readonly cache: string;
   /** Further arguments of every trial's `rlrf run`. */
@@ -71,7 +73,8 @@ class RunningSweep {
     const standings = rung === 1 ? null : survivors(standingsOf([...this.rows.values()], rung - 1), this.factor);
     for (const trial of this.sweep.trials.filter((own) => own.rung === rung)) {
       if (standings !== null && !standings.includes(trial.point)) this.change(trial, { state: "left out" });
-      else if (!(await this.found(trial))) todo.push(trial);
+      else if (await this.found(trial)) context.states.found(this.unitId(trial));
+      else todo.push(trial);
     }
     await this.save();
     if (todo.length > 0) await this.run(todo);
@@ -82,9 +85,15 @@ class RunningSweep {
   }
 
   private async run(todo: readonly Trial[]): Promise<void> {
-    const { executor, folder, logger, signal } = this.context;
+    const { executor, folder, states, logger, signal } = this.context;
     const units: Unit[] = [];
-    for (const trial of todo) units.push(await this.unitOf(trial));
+    for (const trial of todo) {
+      units.push(await this.unitOf(trial));
+      states.expect(this.unitId(trial), {
+        label: `${trial.id}  ${valuesText(trial)}`.trimEnd(),
+        makes: folder.path(rowOf(trial).run, "result.json"),
+      });
+    }
     const byUnit = new Map(units.map(({ id }, i) => [id, todo[i] as Trial]));
     const pending: Promise<void>[] = [];
     const unkept = new AbortController(); // what cannot be written down ends the trials
@@ -92,9 +101,11 @@ class RunningSweep {
     const running = executor.run(units, {
       concurrent: this.sweep.settings.maxConcurrent,
       signal: AbortSignal.any([signal, unkept.signal]),
-      onChange: ({ id, state, attempt, place, lost }) => {
+      onChange: (change) => {
+        const { id, state, attempt, place, lost } = change;
         const trial = byUnit.get(id);
         if (trial === undefined) return;
+        states.change(change);
         if (lost !== undefined) logger.info(`${trial.id}  begins again after attempt ${attempt}: ${lost}`);
         if (state === "running") logger.info(`${trial.id}  ${place ?? "running"}  ${valuesText(trial)}`);
         if (state === "waiting" || state === "running") this.change(trial, { state });
@@ -158,13 +169,17 @@ class RunningSweep {
     this.rows.set(trial.id, { ...(this.rows.get(trial.id) ?? rowOf(trial)), ...change });
   }
 
+  private unitId({ id }: Trial): string {
+    return `${this.context.states.prefix}${id}`;
+  }
+
   private async unitOf(trial: Trial): Promise<Unit> {
     const { folder, key, cache, flags } = this.context;
     const { executor: _, ...spec } = trial.resolved.spec; // a trial is itself the unit that is distributed
     const path = folder.path("specs", `${trial.id}.json`);
     await writeJson(path, { ...spec, tracking: { ...spec.tracking, run: `${key}/${trial.id}` } });
     const command = ["run", path, "--runs", folder.path("trials"), "--cache", resolve(cache), ...flags, "--wait", "--quiet", "--json"];
-    return { id: `${unitPrefix(cache, folder.id)}${trial.id}`, command, resources: resourcesOf(this.sweep.settings) };
+    return { id: this.unitId(trial), command, resources: resourcesOf(this.sweep.settings) };
   }
 }
 

@@ -47,6 +47,26 @@ async function statusIn(folder: string): Promise<Seen> {
   return JSON.parse(stdout) as Seen;
 }
 
+/** The executor tells that a unit runs when it looks next. */
+async function untilRunning(folder: string): Promise<Seen> {
+  for (;;) {
+    const seen = await statusIn(folder);
+    if ((seen.counts.running ?? 0) > 0) return seen;
+  }
+}
+
+/** Of eight trials, two at once. */
+async function sweepSpec(): Promise<string> {
+  const spec = join(await newFolder(), "sweep.json");
+  const sweep = {
+    axes: { "/reranker/options/learningRate": { values: [0.001, 0.01, 0.02, 0.03] } },
+    seeds: { "/seeds": [[1], [2]] },
+    maxConcurrent: 2,
+  };
+  await fs.writeFile(spec, JSON.stringify({ extends: specIn("units"), name: "trials", arms: ["id-only", "metadata"], sweep }));
+  return spec;
+}
+
 async function waitsIn(driver: ChildProcess): Promise<void> {
   let said = "";
   driver.stderr?.on("data", (chunk: Buffer) => (said += chunk));
@@ -113,6 +133,18 @@ describe("a run cut into units of work", function () {
       const ended = await run.finished;
       await lease.release();
       assert.deepEqual([ended.status, /RLRF_RUN_CANCELLED/.test(ended.stdout)], [1, true]);
+    });
+
+    it("ends a sweep with its trials, which its states show", async () => {
+      const folder = await newFolder();
+      const run = startRun(await sweepSpec(), folder, "--json");
+      while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
+      assert.equal((await untilRunning(folder)).units.length, 8);
+      const { status, stderr } = await cancel(await runFolderIn(folder), folder);
+      assert.equal(status, 0, stderr);
+      const ended = await run.finished;
+      assert.deepEqual([ended.status, /RLRF_RUN_CANCELLED/.test(ended.stdout)], [1, true]);
+      assert.deepEqual(unitProcesses(storeOf(folder), undefined), []);
     });
 
     it("is told of a driver that does not answer, and leaves it the request", async () => {
@@ -206,14 +238,25 @@ describe("a run cut into units of work", function () {
       await jobs.stop(others);
     });
 
+    it("stops the trials that a killed driver of a sweep left behind when it is cancelled", async () => {
+      const folder = await newFolder();
+      const run = startRun(await sweepSpec(), folder, ...onRay);
+      while (unitProcesses(storeOf(folder), run.process.pid).length === 0) await sleep(20);
+      await untilRunning(folder);
+      run.process.kill("SIGKILL");
+      await run.finished;
+      assert.equal((await statusIn(folder)).driver.state, "dead");
+      const asked = [process.execPath, command, "cancel", await runFolderIn(folder), "--cache", storeOf(folder), "--json"];
+      const { status, stdout, stderr } = await start(asked).finished;
+      assert.equal(status, 0, stderr);
+      assert.ok((JSON.parse(stdout) as { jobs: readonly string[] }).jobs.length > 0);
+      for (const deadline = Date.now() + 60_000; unitProcesses(storeOf(folder), undefined).length > 0 && Date.now() < deadline; )
+        await sleep(100);
+      assert.deepEqual(unitProcesses(storeOf(folder), undefined), []);
+    });
+
     it("does the trials of a sweep, also with a worker killed", async () => {
-      const spec = join(await newFolder(), "sweep.json");
-      const axes = {
-        axes: { "/reranker/options/learningRate": { values: [0.001, 0.01, 0.02, 0.03] } },
-        seeds: { "/seeds": [[1], [2]] },
-        maxConcurrent: 2,
-      };
-      await fs.writeFile(spec, JSON.stringify({ extends: specIn("units"), name: "trials", arms: ["id-only", "metadata"], sweep: axes }));
+      const spec = await sweepSpec();
       const tableOf = async (...options: readonly string[]) => {
         const folder = await newFolder();
         const run = startRun(spec, folder, ...options);

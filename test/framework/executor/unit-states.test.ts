@@ -9,7 +9,7 @@ describe("states of units", () => {
   const path = useFolder();
   const executor = { plugin: "local", version: "1.0.0", options: {} };
   const statesIn = (folder: string) => UnitStates.open(new Store(folder), "run-1");
-  const unit = (label: string) => ({ label, step: "fit", key: label });
+  const unit = (label: string) => ({ label, makes: `steps/fit/${label}` });
 
   it("are of units whose ids tell the run and its store, however the store is named", async () => {
     const { prefix } = await statesIn(path("store"));

@@ -3,12 +3,13 @@ import fs from "node:fs/promises";
 import { mock } from "node:test";
 import type { Executor, Unit, UnitOutcome } from "../../../framework/contracts/executor.js";
 import { RlrfError } from "../../../framework/errors.js";
-import { unitPrefix } from "../../../framework/executor/unit-states.js";
+import { UnitStates } from "../../../framework/executor/unit-states.js";
 import type { Registry } from "../../../framework/kernel/registry.js";
 import type { Json } from "../../../framework/spec/json.js";
 import { specFromValue } from "../../../framework/spec/read.js";
 import { writeJson } from "../../../framework/store/files.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
+import { Store } from "../../../framework/store/store.js";
 import { expandSweep, type Sweep } from "../../../framework/sweep/expand.js";
 import { readSweep, trialFolders } from "../../../framework/sweep/read-report.js";
 import { rowOf } from "../../../framework/sweep/report.js";
@@ -72,12 +73,18 @@ describe("sweep: running", () => {
     journal.close();
   }
 
-  const unitOf = (trial: string) => `${unitPrefix(path("store"), "s-1")}${trial}`;
+  let states: UnitStates;
+  beforeEach(async () => {
+    states = await UnitStates.open(new Store(path("store")), "s-1");
+    await states.begin({ plugin: "local", version: "1.0.0", options: {} });
+  });
+  const unitOf = (trial: string) => `${states.prefix}${trial}`;
   const open = () => RunFolder.open(path("runs"), "s-1");
   const context = (folder: RunFolder, own: Executor, signal = new AbortController().signal) => ({
     ...{
       executor: own,
       folder,
+      states,
       cache: path("store"),
       flags: [],
       key: "00000000-0000-4000-8000-000000000000",
@@ -117,6 +124,14 @@ describe("sweep: running", () => {
     const again = executor(folder, sweep);
     const second = await runTrials(sweep, context(folder, again));
     assert.deepEqual([again.done, second.best?.trials], [["t2"], ["t2"]]);
+    assert.deepEqual(
+      states.all().map(({ label, state }) => [label, state]),
+      [
+        ["t1  /loss/options/beta = 1", "done"],
+        ["t2  /loss/options/beta = 3", "done"],
+        ["t3  /loss/options/beta = 2", "done"],
+      ],
+    );
     await folder.close();
   });
 
