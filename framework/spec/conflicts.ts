@@ -1,5 +1,6 @@
 /** What the sections of a spec ask of each other, as far as the spec alone tells. */
 import { aspectKey } from "./aspects.js";
+import type { SoundSections } from "./sound.js";
 import type { Arm, Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
@@ -12,8 +13,15 @@ interface Rule {
 
 const tolerance = 1e-9;
 
-export function conflicts(spec: Spec): readonly PlainFault[] {
-  const rules = [...protocolRules(spec), ...metricRules(spec), ...armRules(spec), ...alignmentRules(spec), ...promptRules(spec)];
+/** @param spec may have faults: of the sections that are not sound only their presence is read */
+export function conflicts(spec: Spec, { sound }: SoundSections): readonly PlainFault[] {
+  const rules = [
+    ...(sound("protocol") ? [...protocolRules(spec), ...metricRules(spec)] : []),
+    ...(sound("arms") ? armRules(spec) : []),
+    ...(sound("alignment") ? judgingRules(spec) : []),
+    ...sectionRules(spec),
+    ...(sound("prompt") ? promptRules(spec) : []),
+  ];
   return rules
     .filter(({ broken }) => broken)
     .map(({ pointer, message, expected }) => ({ code: "RLRF_SPEC_CONFLICT", pointer, message, expected }));
@@ -71,27 +79,37 @@ const armNeeds: Readonly<Partial<Record<Arm, readonly ("llm" | "sampling" | "ali
 };
 
 function armRules(spec: Spec): readonly Rule[] {
-  const unsampled: Rule = {
-    pointer: "/llm",
-    broken: spec.llm !== undefined && spec.sampling === undefined,
-    message: 'the llm needs the section "sampling": it says how long a text may be and how it is drawn',
-    expected: 'a section "sampling", or no "llm"',
-  };
-  return spec.arms
-    .flatMap((arm, i) =>
-      (armNeeds[arm] ?? []).map((section) => ({
-        pointer: `/arms/${i}`,
-        broken: spec[section] === undefined,
-        message: `the arm "${arm}" needs the section "${section}", which the spec does not have`,
-        expected: `a section "${section}", or no arm "${arm}"`,
-      })),
-    )
-    .concat(unsampled);
+  return spec.arms.flatMap((arm, i) =>
+    (armNeeds[arm] ?? []).map((section) => ({
+      pointer: `/arms/${i}`,
+      broken: spec[section] === undefined,
+      message: `the arm "${arm}" needs the section "${section}", which the spec does not have`,
+      expected: `a section "${section}", or no arm "${arm}"`,
+    })),
+  );
 }
 
-function alignmentRules(spec: Spec): readonly Rule[] {
+function judgingRules({ alignment }: Spec): readonly Rule[] {
+  return [
+    {
+      pointer: "/alignment/heldOut",
+      broken: alignment?.accept === "if-better" && alignment.heldOut === 0,
+      message: "with accept = if-better an iteration is judged on held-out users, and alignment.heldOut leaves none",
+      expected: 'alignment.heldOut above 0, or accept = "always"',
+    },
+  ];
+}
+
+/** Which sections ask for which others, whatever stands in them. */
+function sectionRules(spec: Spec): readonly Rule[] {
   const needed = ["llm", "reward", "sampling", "loss", "tuner"] as const;
   return [
+    {
+      pointer: "/llm",
+      broken: spec.llm !== undefined && spec.sampling === undefined,
+      message: 'the llm needs the section "sampling": it says how long a text may be and how it is drawn',
+      expected: 'a section "sampling", or no "llm"',
+    },
     ...needed.map((section) => ({
       pointer: "/alignment",
       broken: spec.alignment !== undefined && spec[section] === undefined,

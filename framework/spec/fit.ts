@@ -3,16 +3,25 @@ import type { SpecSection } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
 import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
 import { takesAdapters } from "./options.js";
+import type { Section, SoundSections } from "./sound.js";
 import type { Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
 /** How many rejected texts a sampling strategy gives, or a loss takes at least. */
 export type Rejected = 0 | 1 | "many";
 
-export function misfits(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const found = [textMisfit, tuningMisfit, feedbackMisfit, samplesMisfit, structureMisfit, samplerMisfit].map((misfitOf) =>
-    misfitOf(spec, registry),
-  );
+/** Each rule, and the sections without which it cannot tell. */
+const rules: readonly (readonly [misfitOf: (spec: Spec, registry: Registry) => Misfit | null, reads: readonly Section[]])[] = [
+  [textMisfit, ["textEncoder", "llm"]],
+  [tuningMisfit, ["llm", "alignment"]],
+  [feedbackMisfit, ["loss", "sampling"]],
+  [samplesMisfit, ["sampling", "alignment"]],
+  [structureMisfit, ["alignment", "reward", "sampling"]],
+  [samplerMisfit, ["llm", "alignment"]],
+];
+
+export function misfits({ spec, sound }: SoundSections, registry: Registry): readonly PlainFault[] {
+  const found = rules.map(([misfitOf, reads]) => (reads.every(sound) ? misfitOf(spec, registry) : null));
   return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
 }
 

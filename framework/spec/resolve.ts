@@ -1,6 +1,6 @@
 /**
  * From a spec as written to the spec that a run follows: the envelope is validated first, then the options of every plugin by
- * its own schema, then what the sections ask of each other. All faults come at once.
+ * its own schema, then what the sections without a fault ask of each other. All faults come at once.
  */
 import type { PluginKind } from "../contracts/kinds.js";
 import { RlrfError } from "../errors.js";
@@ -17,6 +17,7 @@ import { partnerFaults } from "./partners.js";
 import { misplaced } from "./places.js";
 import { isObject, type Origin, originOf, originText, type SpecSource } from "./origins.js";
 import { referencesIn } from "./references.js";
+import { soundSections } from "./sound.js";
 import type { PluginReference, Spec } from "./types.js";
 import { type PlainFault, validate } from "./validate.js";
 
@@ -47,10 +48,9 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
   if (isObject(draft)) {
     markDefaults(draft, "", "the spec", origins);
     for (const { kind, reference, pointer } of referencesIn<unknown>(draft)) resolver.reference(kind, reference, pointer);
-    if (resolver.faults.length === 0) {
-      const whole = draft as unknown as Spec;
-      resolver.add([...conflicts(whole), ...misfits(whole, registry), ...partnerFaults(whole, registry), ...misplaced(whole, registry)]);
-    }
+    const sections = soundSections(draft, resolver.faults);
+    const rules = [misfits(sections, registry), partnerFaults(sections.spec, registry), misplaced(sections.spec, registry)];
+    resolver.add([conflicts(draft as unknown as Spec, sections), ...rules].flat());
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);
   const spec = freeze(draft) as Spec;

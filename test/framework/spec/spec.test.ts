@@ -362,6 +362,29 @@ describe("resolving", () => {
       assert.match(message, part);
   });
 
+  it("what sections ask of each other is told beside faults of others, and not of those at fault", () => {
+    const spec = {
+      ...tunedSpec(),
+      seeds: ["one"],
+      protocol: { split: [0.6, 0.1, 0.31], positives: 12 },
+      reward: { plugin: "@fixture/frist" },
+      loss: { plugin: "@fixture/margin", options: { betta: 1 } },
+      tuner: null,
+      prompt: { aspects: ["Gendre", "Genre", "Genre"] },
+      alignment: { heldOut: 0 },
+    };
+    assert.deepEqual(faultsOf(spec).sort(), [
+      "RLRF_PLUGIN_UNKNOWN /reward/plugin",
+      "RLRF_SPEC_CONFLICT /alignment",
+      "RLRF_SPEC_CONFLICT /alignment/heldOut",
+      "RLRF_SPEC_CONFLICT /protocol/positives",
+      "RLRF_SPEC_CONFLICT /protocol/split",
+      "RLRF_SPEC_TYPE /seeds/0",
+      "RLRF_SPEC_UNKNOWN_KEY /loss/options/betta",
+      "RLRF_SPEC_VALUE /prompt/aspects/0",
+    ]);
+  });
+
   it("a single fault has its own code", () => {
     assert.match(messageOf({ ...baseSpec(), seeds: [] }), /^RLRF_SPEC_VALUE: seeds is \[\]/);
     const { name: _, ...nameless } = baseSpec();
