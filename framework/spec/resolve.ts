@@ -120,6 +120,9 @@ class Resolver {
     reference.options ??= {};
     if (!isObject(reference.options)) return;
     const at = child(pointer, "options");
+    // What is missing in options that nobody wrote is missing where the plugin is named.
+    const named = originOf(this.origins, child(pointer, "plugin"));
+    if (named !== undefined && (this.origins.get(at)?.kind ?? "default") === "default") this.origins.set(at, named);
     const owner = `${kind}/${entry.name}`;
     this.add(validate(schemaOf(entry), reference.options, owner, at));
     markDefaults(reference.options, at, owner, this.origins);

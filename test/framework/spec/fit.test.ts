@@ -6,7 +6,10 @@ import { Registry } from "../../../framework/kernel/registry.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { SpecFaults } from "../../../framework/spec/faults.js";
 import { type Rejected, rejectedMisfit } from "../../../framework/spec/fit.js";
+import type { Json } from "../../../framework/spec/json.js";
 import type { SpecSource } from "../../../framework/spec/origins.js";
+import { applyOverride } from "../../../framework/spec/override.js";
+import { specFromValue } from "../../../framework/spec/read.js";
 import { resolveSpec } from "../../../framework/spec/resolve.js";
 
 describe("parts that go together", () => {
@@ -97,6 +100,21 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsWith({ llm: llm(plugin("opanai")) }), ["RLRF_PLUGIN_UNKNOWN /llm/sampler/plugin"]);
     assert.deepEqual(faultsWith({ llm: llm({}) }), ["RLRF_SPEC_MISSING /llm/sampler/plugin"]);
     assert.deepEqual(faultsWith({ llm: llm(null) }), []);
+  });
+
+  it("what is missing in options that nobody wrote is missing where their plugin is named", () => {
+    const missing = (...overrides: string[]) => {
+      const source = specFromValue({ ...quickstart, loss: { plugin: "mix" } } as Json, "my.json");
+      try {
+        resolveSpec(overrides.reduce(applyOverride, source), registry);
+        return "";
+      } catch (error) {
+        return (error as SpecFaults).fault.where?.replace(/\d+/g, "N");
+      }
+    };
+    assert.equal(missing(), "my.json:N:N /loss/options/losses");
+    assert.equal(missing("loss.options={}"), "--set loss.options=… /loss/options/losses");
+    assert.equal(missing("loss.plugin=dpo", "loss.plugin=mix"), "--set loss.plugin=… /loss/options/losses");
   });
 
   it("a mix takes what the most demanding of its losses takes", () => {
