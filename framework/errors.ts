@@ -186,11 +186,11 @@ export const errorCodes = {
   RLRF_DATA_FILE: { exit: 2, summary: "A dataset's file is missing or cannot be read." },
   RLRF_DATA_COLUMNS: { exit: 2, summary: "A dataset's file does not have the columns that its format promises." },
   RLRF_DATA_ROW: { exit: 2, summary: "A dataset's file has bad rows; with file and line." },
-  RLRF_DATA_EMPTY: { exit: 2, summary: "No interactions, or no user from whom a list can be cut." },
   RLRF_DATA_RECORDS: {
     exit: 2,
     summary: "None of a dataset's records of items or users has the id of one that interacts; as a warning: most of those have no record.",
   },
+  RLRF_DATA_EMPTY: { exit: 2, summary: "No interactions, no user from whom a list can be cut, or nothing relevant in any list." },
   RLRF_DATA_TABLES: { exit: 1, summary: "A dataset plugin filled its tables against its contract." },
   RLRF_DATA_PARTS: { exit: 2, summary: "Too few users for the split, folds, align or held-out share asked for." },
   RLRF_DATA_LEAK: { exit: 1, summary: "The prepared data would let an answer leak; names the list or user." },

@@ -1,5 +1,6 @@
 /** Step 0 of method.md: a dataset under a protocol becomes the windows, lists and parts that every later step works on. */
 import type { Dataset, PreparedData, PreparedLists } from "../contracts/dataset.js";
+import { RlrfError } from "../errors.js";
 import type { Protocol } from "../spec/types.js";
 import { cutLists, usableUsers } from "./candidates.js";
 import type { DatabaseOptions } from "./database.js";
@@ -17,10 +18,13 @@ export async function prepare(
   reward: RewardFolds,
   database?: DatabaseOptions,
 ): Promise<PreparedData> {
-  const interactions = await readInteractions(dataset, protocol.relevantAbove ?? dataset.relevantAbove, database);
+  const relevantAbove = protocol.relevantAbove ?? dataset.relevantAbove;
+  const interactions = await readInteractions(dataset, relevantAbove, database);
   const usable = usableUsers(interactions, protocol);
   const { users, sequence, windows } = usable;
   const lists = cutLists(usable, interactions.items.length, protocol);
+  const listsWithoutRelevant = countWithoutRelevant(lists);
+  if (listsWithoutRelevant === lists.count) throw nothingRelevant(usable.sequence.ratings, relevantAbove);
   const data: PreparedData = {
     users,
     items: interactions.items,
@@ -29,7 +33,7 @@ export async function prepare(
     windows,
     lists,
     parts: makeParts(users.length, protocol, reward),
-    counts: { ...interactions.counts, ...usable.counts, lists: lists.count, listsWithoutRelevant: countWithoutRelevant(lists) },
+    counts: { ...interactions.counts, ...usable.counts, lists: lists.count, listsWithoutRelevant },
   };
   assertNoLeakage(data);
   return data;
@@ -39,4 +43,15 @@ function countWithoutRelevant(lists: PreparedLists): number {
   let without = 0;
   for (let list = 0; list < lists.count; list++) if (!hasRelevant(lists, list)) without++;
   return without;
+}
+
+/** Every metric of every arm would be without a value. */
+function nothingRelevant(ratings: Float32Array, relevantAbove: number): RlrfError {
+  const lowest = ratings.reduce((least, rating) => Math.min(least, rating), Number.POSITIVE_INFINITY);
+  const highest = ratings.reduce((most, rating) => Math.max(most, rating), Number.NEGATIVE_INFINITY);
+  return new RlrfError("RLRF_DATA_EMPTY", {
+    message: `no list has a relevant item: none that a list is cut from is rated above ${relevantAbove}`,
+    where: "/protocol/relevantAbove, else the dataset's own threshold",
+    expected: `a threshold below some ratings; these go from ${lowest} to ${highest}`,
+  });
 }

@@ -181,6 +181,15 @@ describe("prepare", () => {
     await assert.rejects(prepare(single, protocolOf(), noReward), coded("RLRF_DATA_EMPTY", "of 2 users 2 have nothing new"));
   });
 
+  it("says that nothing is relevant, and which ratings there are", async () => {
+    const rows = [1, 2, 3, 4].flatMap((item) => [["a", `${item}`, item, item] as const, ["b", `${item + 4}`, 4, item] as const]);
+    const dataset = datasetOf(rows.map(([user, item, rating, time]) => [user, item, rating, time]));
+    await assert.rejects(
+      prepare(dataset, protocolOf({ relevantAbove: 7, window: 2 }), noReward),
+      coded("RLRF_DATA_EMPTY", "these go from 1 to 4"),
+    );
+  });
+
   it("refuses tables that break the dataset's contract", async () => {
     const nan = datasetOf([["a", "1", Number.NaN, 1]]);
     await assert.rejects(prepare(nan, protocolOf(), noReward), coded("RLRF_DATA_TABLES", "1 interactions", "finite rating"));
