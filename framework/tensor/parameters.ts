@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Rng } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
 
 export type Initializer = (shape: readonly number[], rng: Rng) => Float32Array;
 
@@ -20,11 +21,11 @@ export class Parameters {
     return new Parameters(this.rng, `${this.prefix}${name}/`, this.variables);
   }
 
-  /** Creates a variable; its initial values depend on the network's seed and its name alone. */
+  /** Creates a variable; its initial values depend on the network's seed and its name alone. @throws RLRF_ENGINE_MEMORY */
   create(name: string, shape: readonly number[], initializer: Initializer): tf.Variable {
     const full = this.prefix + name;
     if (this.variables.has(full)) throw new Error(`parameter ${full} exists already`);
-    const values = initializer(shape, this.rng.derive(full));
+    const values = initialValues(full, () => initializer(shape, this.rng.derive(full)), shape);
     const variable = tf.tidy(() => tf.variable(tf.tensor(values, [...shape], "float32"), true));
     this.variables.set(full, variable);
     return variable;
@@ -54,5 +55,16 @@ export class Parameters {
   dispose(): void {
     for (const variable of this.variables.values()) variable.dispose();
     this.variables.clear();
+  }
+}
+
+/** An array that cannot be had at all is a RangeError of the language, which says nothing of whose it is. */
+function initialValues(name: string, make: () => Float32Array, shape: readonly number[]): Float32Array {
+  try {
+    return make();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `the weights ${name} of ${shape.join(" x ")} numbers are more than one array can hold`;
+    throw new RlrfError("RLRF_ENGINE_MEMORY", { message, hint: "lower the widths in the plugin's options" }, { cause });
   }
 }
