@@ -30,15 +30,16 @@ async function check(file: string, set: readonly string[], registry: Registry, j
   const { readSpec } = await import("../spec/read.js");
   const { resolveSpec } = await import("../spec/resolve.js");
   const { expandSweep } = await import("../sweep/expand.js");
+  const { missingHere } = await import("../spec/here.js");
   try {
     const source = await readSpec(file, set);
-    const sweep = expandSweep(source, registry);
+    const sweep = expandSweep(source, registry, [missingHere]);
     if (sweep !== null) {
       const { name, hash, trials } = sweep;
       if (!json) print(`ok  ${file}  ${name}  ${hash.slice(0, 12)}  ${trials.length} trials`);
       return { file, ok: true, name, hash, trials: trials.length };
     }
-    const { spec, hash } = resolveSpec(source, registry);
+    const { spec, hash } = resolveSpec(source, registry, [missingHere]);
     if (!json) print(`ok  ${file}  ${spec.name}  ${hash.slice(0, 12)}`);
     return { file, ok: true, name: spec.name, hash };
   } catch (error) {

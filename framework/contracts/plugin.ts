@@ -21,10 +21,16 @@ export interface OptionSchema {
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
   /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
   readonly file?: true | "instead";
+  /** With null, this environment variable stands in for it. */
+  readonly fromEnvironment?: string;
   /** The number divides that of the option of this name beside it. */
   readonly divides?: string;
-  /** No entry of the list is smaller than the one before. */
-  readonly ascending?: boolean;
+  /** The number is at most that of the option of this name beside it, or at this JSON pointer into the spec. */
+  readonly atMost?: string;
+  /** The numbers of the list rise, or stay. */
+  readonly ascending?: true;
+  /** Not every entry of the list has 0 under this name. */
+  readonly notAllZero?: string;
   /** What a value works with, where that depends on it: as the plugin's own `worksWith`, by value. */
   readonly worksWith?: Readonly<Record<string, Partners>>;
   readonly [keyword: string]: unknown;

@@ -26,6 +26,7 @@ export const generationOptions = {
     minimum: 1,
     default: 64,
     unit: "tokens",
+    atMost: "/llm/options/context",
     description: "Tokens of a text at most; a longer one is cut and may not be chosen.",
   },
   stop: {

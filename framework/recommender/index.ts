@@ -17,3 +17,4 @@ export {
   stateFeatures,
   withOne,
 } from "./state-encoder.js";
+export { widthsOption } from "./widths-option.js";

@@ -4,7 +4,7 @@ import type { PluginIdentity } from "../contracts/plugin.js";
 import { envelope, knownAspects } from "./envelope.js";
 import { strictSchema } from "./options.js";
 import { isObject } from "./origins.js";
-import { relationsText } from "./relations.js";
+import { relationsText, withoutRelations } from "./relations.js";
 
 type Schema = Record<string, unknown>;
 type Described = Pick<PluginIdentity, "kind" | "name" | "version" | "summary" | "options">;
@@ -79,8 +79,9 @@ function optionsOf(plugin: Described): Schema {
 function forEditors(strict: unknown, written: unknown): unknown {
   if (!isObject(strict)) return strict;
   const kind = isObject(written) ? (written.pluginKind as PluginKind | undefined) : undefined;
-  const { unit, divides, ascending, assets: _assets, secret: _secret, file: _file, ...schema } = strict as Schema;
-  const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText({ divides, ascending }).map((text) => `(${text})`)];
+  const { unit, assets: _assets, secret: _secret, file: _file, fromEnvironment: _variable, ...rest } = strict as Schema;
+  const schema = withoutRelations(rest);
+  const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText(rest).map((text) => `(${text})`)];
   const described = told.length === 0 ? schema : { ...schema, description: [schema.description ?? [], told].flat().join(" ") };
   if (kind !== undefined)
     return { $ref: `#/$defs/${kind}`, ...(described.description === undefined ? {} : { description: described.description }) };

@@ -4,7 +4,7 @@ import { child } from "./json.js";
 import { isObject } from "./origins.js";
 
 /** The keywords that ajv does not know, and passes over. */
-export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "worksWith"] as const;
+export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "fromEnvironment", "worksWith"] as const;
 
 /** How a section or a nested option names a plugin. */
 export const referenceSchema = {
@@ -70,7 +70,7 @@ export interface Annotated {
 }
 
 /** The values whose schema carries one of our keywords, in the order in which they stand; not inside a reference or a secret. */
-export function annotated(schema: unknown, value: unknown, keyword: (typeof ownKeywords)[number], pointer = ""): Annotated[] {
+export function annotated(schema: unknown, value: unknown, keyword: (typeof ownKeywords)[number] | "atMost", pointer = ""): Annotated[] {
   if (!isObject(schema) || value === undefined) return [];
   if (keyword in schema) return [{ schema: schema as OptionSchema, pointer, value }];
   if (Array.isArray(value)) {

@@ -9,6 +9,11 @@ export function pointerKeys(pointer: string): string[] | undefined {
     .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
+/** As `--set` and messages say it: loss.options.beta. */
+export function dotted(pointer: string): string {
+  return pointerKeys(pointer)?.join(".") ?? pointer;
+}
+
 /** Whether one of the two lies inside the other, or is the same. */
 export function overlap(a: string, b: string): boolean {
   return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);

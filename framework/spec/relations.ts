@@ -1,31 +1,61 @@
-/** Keywords of ours that hold numbers to each other: what a JSON Schema cannot say, and `rlrf check` should. What is no number has a fault of its own. */
+/** Keywords of ours that hold values of options to each other: what a JSON Schema cannot say, and `rlrf check` should. */
 import type { FuncKeywordDefinition } from "ajv/dist/2020.js";
+import { dotted } from "./pointer.js";
+
+type Relations = { readonly [keyword: string]: unknown };
+type Place = { readonly parentData: Readonly<Record<string, unknown>> };
 
 /** `"heads": {"divides": "hidden"}`. Defaults are filled in by then. */
 const divides: FuncKeywordDefinition = {
   keyword: "divides",
   type: "number",
   schemaType: "string",
-  validate: (name: string, value: number, _schema?: unknown, place?: { readonly parentData: Readonly<Record<string, unknown>> }) => {
+  validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
     const whole = place?.parentData[name];
     return typeof whole !== "number" || whole % value === 0;
   },
 };
 
-/** `"characters": {"ascending": true}`: no entry of the list is smaller than the one before. */
+/** `"top": {"atMost": "experts"}`; what begins with a slash is a place in the spec, which limits.ts looks up. */
+const atMost: FuncKeywordDefinition = {
+  keyword: "atMost",
+  type: "number",
+  schemaType: "string",
+  validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
+    const limit = place?.parentData[name];
+    return typeof limit !== "number" || value <= limit;
+  },
+};
+
+/** `"interactions": {"ascending": true}`: no entry is less than the one before it. */
 const ascending: FuncKeywordDefinition = {
   keyword: "ascending",
   type: "array",
   schemaType: "boolean",
-  validate: (wanted: boolean, value: readonly unknown[]) => {
-    const numbers = value.filter((entry) => typeof entry === "number");
-    return !wanted || numbers.every((entry, i) => i === 0 || entry >= (numbers[i - 1] as number));
-  },
+  validate: (_wanted: true, values: readonly number[]) => values.every((value, i) => !(value < (values[i - 1] ?? value))),
 };
 
-export const relations: readonly FuncKeywordDefinition[] = [divides, ascending];
+/** `"losses": {"notAllZero": "weight"}`: an entry whose weight is 0 alone does nothing. */
+const notAllZero: FuncKeywordDefinition = {
+  keyword: "notAllZero",
+  type: "array",
+  schemaType: "string",
+  validate: (name: string, entries: readonly unknown[]) =>
+    entries.length === 0 || entries.some((entry) => (entry as Relations | null)?.[name] !== 0),
+};
+
+export const relations: readonly FuncKeywordDefinition[] = [divides, atMost, ascending, notAllZero];
 
 /** What the relations of an option's schema ask of its value, in words. */
-export function relationsText({ divides, ascending }: { readonly [keyword: string]: unknown }): readonly string[] {
-  return [...(divides === undefined ? [] : [`a divisor of \`${divides}\``]), ...(ascending === true ? ["in ascending order"] : [])];
+export function relationsText({ divides, atMost, ascending, notAllZero }: Relations): readonly string[] {
+  return [
+    ...(divides === undefined ? [] : [`a divisor of \`${divides}\``]),
+    ...(atMost === undefined ? [] : [`at most \`${dotted(String(atMost))}\``]),
+    ...(ascending === undefined ? [] : ["ascending"]),
+    ...(notAllZero === undefined ? [] : [`a \`${notAllZero}\` that is not 0`]),
+  ];
+}
+
+export function withoutRelations(schema: Relations): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(schema).filter(([keyword]) => relations.every((relation) => relation.keyword !== keyword)));
 }

@@ -11,6 +11,7 @@ import { misfits } from "./fit.js";
 import { type SpecFault, SpecFaults } from "./faults.js";
 import { specHash } from "./hash.js";
 import { child } from "./json.js";
+import { limitFaults } from "./limits.js";
 import { didYouMean } from "./nearest.js";
 import { annotated, strictSchema } from "./options.js";
 import { partnerFaults } from "./partners.js";
@@ -31,8 +32,15 @@ export interface ResolvedSpec {
 
 type Draft = Record<string, unknown>;
 
-/** Of one run: a spec with a sweep is taken apart by framework/sweep/expand.ts. @throws SpecFaults, RLRF_SWEEP_HERE */
-export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpec {
+/** Finds what is wrong with the sections that have no fault of their own. */
+export type SpecRule = (spec: Spec, registry: Registry) => readonly PlainFault[];
+
+/**
+ * Of one run: a spec with a sweep is taken apart by framework/sweep/expand.ts.
+ * @param besides rules that hold for this caller
+ * @throws SpecFaults, RLRF_SWEEP_HERE
+ */
+export function resolveSpec(source: SpecSource, registry: Registry, besides: readonly SpecRule[] = []): ResolvedSpec {
   if (hasSweep(source))
     throw new RlrfError("RLRF_SWEEP_HERE", {
       message: "the spec has a sweep, that is many trials, where one experiment is asked for",
@@ -49,8 +57,9 @@ export function resolveSpec(source: SpecSource, registry: Registry): ResolvedSpe
     markDefaults(draft, "", "the spec", origins);
     for (const { kind, reference, pointer } of referencesIn<unknown>(draft)) resolver.reference(kind, reference, pointer);
     const sections = soundSections(draft, resolver.faults);
-    const rules = [misfits(sections, registry), partnerFaults(sections.spec, registry), misplaced(sections.spec, registry)];
-    resolver.add([conflicts(draft as unknown as Spec, sections), ...rules].flat());
+    resolver.add(conflicts(draft as unknown as Spec, sections));
+    resolver.add(misfits(sections, registry));
+    for (const rule of [partnerFaults, misplaced, limitFaults, ...besides]) resolver.add(rule(sections.spec, registry));
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);
   const spec = freeze(draft) as Spec;

@@ -8,6 +8,7 @@ import { child } from "./json.js";
 import { didYouMean } from "./nearest.js";
 import { ownKeywords } from "./options.js";
 import { isObject } from "./origins.js";
+import { dotted } from "./pointer.js";
 import { relations } from "./relations.js";
 
 export type PlainFault = Omit<SpecFault, "where">;
@@ -126,7 +127,7 @@ function missing(key: string, pointer: string, schema: { [key: string]: unknown 
 }
 
 function name(pointer: string, owner: string): string {
-  return pointer === "" ? owner : pointer.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~");
+  return pointer === "" ? owner : dotted(pointer);
 }
 
 function shown(value: unknown): string {

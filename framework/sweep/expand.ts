@@ -5,7 +5,7 @@ import { child, type Json } from "../spec/json.js";
 import { forget, isObject, type Origin, originOf, originText, type SpecSource } from "../spec/origins.js";
 import { putValue } from "../spec/override.js";
 import { overlap, pointerKeys } from "../spec/pointer.js";
-import { hasSweep, type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
+import { hasSweep, type ResolvedSpec, resolveSpec, type SpecRule } from "../spec/resolve.js";
 import { type SweepSettings, sweepSchema } from "../spec/sweep.js";
 import { type PlainFault, validate } from "../spec/validate.js";
 import { hashOf } from "../store/hash.js";
@@ -47,8 +47,8 @@ type Draft = Omit<Trial, "resolved">;
 /** Sections that are not of the experiment itself. */
 const outside = ["/name", "/sweep", "/tracking", "/executor", "/store", "/extends", "/$schema"];
 
-/** @returns null for a spec without a sweep @throws SpecFaults with every fault of every trial */
-export function expandSweep(source: SpecSource, registry: Registry): Sweep | null {
+/** @param besides as resolveSpec takes them @returns null for a spec without a sweep @throws SpecFaults with every fault of every trial */
+export function expandSweep(source: SpecSource, registry: Registry, besides: readonly SpecRule[] = []): Sweep | null {
   if (!hasSweep(source) || !isObject(source.value)) return null;
   const { sweep, ...rest } = source.value;
   const settings = structuredClone(sweep) as unknown as SweepSettings;
@@ -77,7 +77,7 @@ export function expandSweep(source: SpecSource, registry: Registry): Sweep | nul
       ),
     ),
   );
-  const trials = resolveAll(source.name, drafts, registry);
+  const trials = resolveAll(source.name, drafts, registry, besides);
   stop(
     metricFaults(
       settings,
@@ -163,7 +163,7 @@ function valuesOf(point: Point): Record<string, Json> {
 }
 
 /** A fault that several trials share is told once, with the first of them. */
-function resolveAll(name: string, drafts: readonly Draft[], registry: Registry): Trial[] {
+function resolveAll(name: string, drafts: readonly Draft[], registry: Registry, besides: readonly SpecRule[]): Trial[] {
   const found = new Map<string, { readonly fault: SpecFault; readonly trials: Draft[] }>();
   const trials: Trial[] = [];
   const byHash = new Map<string, Draft>();
@@ -175,7 +175,7 @@ function resolveAll(name: string, drafts: readonly Draft[], registry: Registry):
   };
   for (const draft of drafts) {
     try {
-      const resolved = resolveSpec(draft.source, registry);
+      const resolved = resolveSpec(draft.source, registry, besides);
       const twin = byHash.get(resolved.hash);
       byHash.set(resolved.hash, twin ?? draft);
       if (twin === undefined) trials.push({ ...draft, resolved });

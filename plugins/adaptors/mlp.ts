@@ -13,6 +13,7 @@ import {
   type Parameters,
   plugin,
   rectifiedOutput,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface MlpOptions extends JoinOptions {
@@ -34,7 +35,7 @@ export interface MlpOptions extends JoinOptions {
     type: "object",
     properties: {
       ...joinOptions,
-      hidden: { type: "array", items: { type: "integer", minimum: 1 }, default: [128], description: "Hidden widths" },
+      hidden: widthsOption([128], "Hidden widths"),
       adapted: { type: "integer", minimum: 1, default: 32, description: "Width of an adapted vector" },
       output: adaptedOutput,
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the hidden layers" },

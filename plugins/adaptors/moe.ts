@@ -36,7 +36,13 @@ export interface MoeOptions extends JoinOptions {
     properties: {
       ...joinOptions,
       experts: { type: "integer", minimum: 1, default: 7, description: "Experts; as many as a side of `hea` hears" },
-      top: { type: "integer", minimum: 0, default: 0, description: "Experts heard, those that the gate gives most; 0 = all" },
+      top: {
+        type: "integer",
+        minimum: 0,
+        default: 0,
+        atMost: "experts",
+        description: "Experts heard, those that the gate gives most; 0 = all",
+      },
       hidden: { type: "integer", minimum: 1, default: 128, description: "Hidden width of an expert" },
       adapted: { type: "integer", minimum: 1, default: 32, description: "Width of an adapted vector" },
       output: adaptedOutput,

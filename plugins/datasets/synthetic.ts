@@ -33,18 +33,19 @@ export interface SyntheticOptions {
   options: {
     type: "object",
     properties: {
-      users: { type: "integer", minimum: 1, default: 300, description: "Users" },
-      items: { type: "integer", minimum: 1, default: 400, description: "Items" },
+      users: { type: "integer", minimum: 1, maximum: 10_000_000, default: 300, description: "Users" },
+      items: { type: "integer", minimum: 1, maximum: 10_000_000, default: 400, description: "Items" },
       interactions: {
         type: "array",
         items: { type: "integer", minimum: 1 },
         minItems: 2,
         maxItems: 2,
+        ascending: true,
         default: [30, 60],
         description: "Interactions of a user, fewest and most",
       },
       genres: { type: "integer", minimum: 3, maximum: 12, default: 8, description: "Genres" },
-      genresPerItem: { type: "integer", minimum: 1, maximum: 3, default: 2, description: "Genres of each item" },
+      genresPerItem: { type: "integer", minimum: 1, maximum: 3, default: 2, atMost: "genres", description: "Genres of each item" },
       noise: { type: "number", minimum: 0, default: 0.3, unit: "stars", description: "Standard deviation of the noise of a rating" },
       seed: { type: "integer", minimum: 0, default: 1, description: "Seed of everything" },
     },

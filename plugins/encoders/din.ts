@@ -14,6 +14,7 @@ import {
   type SequenceEncoder,
   someNext,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface DinOptions extends FitOptions {
@@ -37,7 +38,7 @@ export interface DinOptions extends FitOptions {
     properties: {
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the items' vectors" },
       unit: { type: "integer", minimum: 1, default: 36, description: "Hidden width of the activation unit" },
-      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
+      mlp: widthsOption([200, 80], "Hidden widths of the final MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0, description: "Dropout of the final MLP's input" },
       normalise: {
         ...{ type: "boolean", default: false },

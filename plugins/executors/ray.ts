@@ -33,6 +33,7 @@ const farewell = 10_000; // ms
       address: {
         type: ["string", "null"],
         default: null,
+        fromEnvironment: "RLRF_RAY_ADDRESS",
         description: "The head's dashboard, e.g. http://10.0.0.1:8265; null = RLRF_RAY_ADDRESS. Whoever reaches it can run programs there.",
       },
       token: { secret: true, description: "Sent as a bearer token, for clusters with token authentication." },

@@ -19,6 +19,7 @@ interface MixOptions {
       losses: {
         type: "array",
         minItems: 1,
+        notAllZero: "weight",
         description: "What is summed.",
         items: {
           type: "object",

@@ -14,6 +14,7 @@ import {
   type RerankerNetwork,
   type RerankerShape,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface GsfOptions extends FitOptions {
@@ -36,13 +37,15 @@ export interface GsfOptions extends FitOptions {
     type: "object",
     properties: {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
-      group: { type: "integer", minimum: 1, default: 2, unit: "candidates", description: "m: candidates of a group" },
-      mlp: {
-        type: "array",
-        items: { type: "integer", minimum: 1 },
-        default: [256, 128, 64],
-        description: "Hidden widths of the network; the paper's have batch normalisation",
+      group: {
+        type: "integer",
+        minimum: 1,
+        default: 2,
+        unit: "candidates",
+        atMost: "/protocol/listLength",
+        description: "m: candidates of a group",
       },
+      mlp: widthsOption([256, 128, 64], "Hidden widths of the network; the paper's have batch normalisation"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the network" },
       objective: listObjective("softmax"),
       ...fitOptions({ epochs: 12, batchSize: 256, learningRate: 1e-3, weightDecay: 1, patience: 4 }, "reranker"),

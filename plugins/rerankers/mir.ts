@@ -14,6 +14,7 @@ import {
   type RerankerNetwork,
   type RerankerShape,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface MirOptions extends FitOptions {
@@ -47,7 +48,7 @@ export interface MirOptions extends FitOptions {
       units: { type: "integer", minimum: 1, default: 64, description: "Units of each direction of the history's LSTM" },
       heads: headsOption(1),
       history: { type: "integer", minimum: 1, default: 30, unit: "items", description: "Interactions right before the list, at most" },
-      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
+      mlp: widthsOption([200, 80], "Hidden widths of the final MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the MLP" },
       positions: {
         type: "boolean",

@@ -12,6 +12,7 @@ import {
   type RerankerNetwork,
   type RerankerShape,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface PointwiseOptions extends FitOptions {
@@ -32,7 +33,7 @@ export interface PointwiseOptions extends FitOptions {
     type: "object",
     properties: {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
-      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the MLP" },
+      mlp: widthsOption([200, 80], "Hidden widths of the MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the MLP" },
       objective: listObjective("bce"),
       ...fitOptions({ epochs: 12, batchSize: 256, learningRate: 1e-3, weightDecay: 1, patience: 4 }, "reranker"),

@@ -13,6 +13,7 @@ import {
   type RerankerNetwork,
   type RerankerShape,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface PrmOptions extends FitOptions {
@@ -42,7 +43,7 @@ export interface PrmOptions extends FitOptions {
       layers: { type: "integer", minimum: 0, default: 1, description: "Transformer blocks" },
       heads: headsOption(1),
       inner: { type: "integer", minimum: 1, default: 128, description: "Inner width of the blocks' feed-forward layers" },
-      mlp: { type: "array", items: { type: "integer", minimum: 1 }, default: [200, 80], description: "Hidden widths of the final MLP" },
+      mlp: widthsOption([200, 80], "Hidden widths of the final MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of blocks and MLP" },
       positions: {
         type: "boolean",

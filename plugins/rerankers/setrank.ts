@@ -14,6 +14,7 @@ import {
   type RerankerNetwork,
   type RerankerShape,
   tf,
+  widthsOption,
 } from "rlrf4rec";
 
 export interface SetRankOptions extends FitOptions {
@@ -49,12 +50,7 @@ export interface SetRankOptions extends FitOptions {
         description:
           "M: inducing vectors of a block (IMSAB), so that a long list costs no square; 0 = candidates attend to each other (MSAB)",
       },
-      mlp: {
-        type: "array",
-        items: { type: "integer", minimum: 1 },
-        default: [200, 80],
-        description: "Hidden widths of the final MLP; published: none",
-      },
+      mlp: widthsOption([200, 80], "Hidden widths of the final MLP; published: none"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of blocks and MLP" },
       positions: {
         type: "boolean",

@@ -13,7 +13,16 @@ interface MrrOptions {
   pure: true,
   options: {
     type: "object",
-    properties: { at: { type: "integer", minimum: 1, default: 5, unit: "ranks", description: "k: the ranks that count." } },
+    properties: {
+      at: {
+        type: "integer",
+        minimum: 1,
+        default: 5,
+        unit: "ranks",
+        atMost: "/protocol/listLength",
+        description: "k: the ranks that count.",
+      },
+    },
   },
 })
 export class MeanReciprocalRank implements Reward {

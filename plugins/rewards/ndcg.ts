@@ -14,7 +14,14 @@ interface NdcgOptions {
   options: {
     type: "object",
     properties: {
-      at: { type: "integer", minimum: 1, default: 5, unit: "ranks", description: "k: the ranks that count." },
+      at: {
+        type: "integer",
+        minimum: 1,
+        default: 5,
+        unit: "ranks",
+        atMost: "/protocol/listLength",
+        description: "k: the ranks that count.",
+      },
     },
   },
 })

@@ -22,6 +22,7 @@ const needs = ["calibration"] as const;
       rewards: {
         type: "array",
         minItems: 1,
+        notAllZero: "weight",
         description: "What is summed.",
         items: {
           type: "object",

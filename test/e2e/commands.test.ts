@@ -190,6 +190,7 @@ describe("check", function () {
       [{ tuner: plugin("trl"), loss: plugin("sppo", { beta: 0.1 }), sampling: many }, "/loss", /takes pairs/],
       [{ tuner: plugin("trl"), loss: plugin("s-dpo"), sampling: many }, "/loss/plugin", /tuner "trl" does not work with the loss "s-dpo"/],
     ]; // biome-ignore format: one line each
+    await writeFile(join(folder, "texts.jsonl"), "");
     const paths = await Promise.all(combinations.map(([change], i) => spec({ extends: base, ...change } as never, `pair-${i}.json`)));
     const { out, status } = await rlrf("check", ...paths, "--json");
     assert.equal(status, 2);
@@ -200,6 +201,25 @@ describe("check", function () {
       assert.ok(fault?.code === "RLRF_SPEC_CONFLICT" && fault.expected !== undefined, what);
       assert.equal(answers[i]?.faults?.length, 1, what);
     }
+  });
+
+  it("names files that are not there, and an address that nobody gave, beside all else", async () => {
+    const path = await spec({
+      ...baseSpec(),
+      seeds: [],
+      dataset: { plugin: "table", options: { interactions: "nowhere.csv", items: "." } },
+      executor: { plugin: "ray" },
+    });
+    const child = start([bin, "check", path], { RLRF_RAY_ADDRESS: "" });
+    const { err, status } = await outcome(child);
+    assert.equal(status, 2);
+    for (const part of [
+      /^RLRF_SPEC_FAULTS: 3 faults/m,
+      /^RLRF_SPEC_VALUE: seeds is \[\]$/m,
+      /^RLRF_FILE_MISSING: dataset\.options\.interactions: there is no "nowhere\.csv"\n {2}where {5}spec\.json:\d+:\d+ \/dataset\/options\/interactions$/m,
+      /^RLRF_SPEC_MISSING: executor\.options\.address is null, and the environment variable RLRF_RAY_ADDRESS is not set$/m,
+    ])
+      assert.match(err, part);
   });
 
   it("points at malformed JSON, and takes overrides", async () => {

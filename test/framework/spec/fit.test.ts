@@ -63,6 +63,30 @@ describe("parts that go together", () => {
     }
   });
 
+  it("an option is within what another option, another section or its own schema bounds", () => {
+    const conflict = "RLRF_SPEC_CONFLICT";
+    const value = "RLRF_SPEC_VALUE";
+    const lifted = plugin("lift", { reward: plugin("map", { at: 11 }) });
+    const changes: readonly (readonly [change: object, fault: string])[] = [
+      [{ reward: plugin("ndcg", { at: 50 }) }, `${conflict} /reward/options/at`],
+      [{ reward: lifted }, `${conflict} /reward/options/reward/options/at`],
+      [{ reranker: plugin("gsf", { group: 50 }) }, `${conflict} /reranker/options/group`],
+      [{ sampling: plugin("best-worst", { maxTokens: 5000 }) }, `${conflict} /sampling/options/maxTokens`],
+      [{ adaptor: plugin("moe", { top: 99 }) }, `${value} /adaptor/options/top`],
+      [{ llm: plugin("tiny", { hidden: 33 }) }, `${value} /llm/options/heads`],
+      [{ llm: plugin("tiny", { kvHeads: 3 }) }, `${value} /llm/options/kvHeads`],
+      [{ loss: plugin("mix", { losses: [{ loss: plugin("dpo"), weight: 0 }] }) }, `${value} /loss/options/losses`],
+      [{ reward: plugin("weighted", { rewards: [{ reward: plugin("map"), weight: 0 }] }) }, `${value} /reward/options/rewards`],
+      [{ dataset: plugin("synthetic", { interactions: [30, 20] }) }, `${value} /dataset/options/interactions`],
+      [{ dataset: plugin("synthetic", { users: 1e9 }) }, `${value} /dataset/options/users`],
+      [{ reranker: plugin("prm", { mlp: [1_000_000, 1_000_000] }) }, `${value} /reranker/options/mlp/0`],
+    ];
+    for (const [change, fault] of changes) assert.deepEqual(faultsWith(change).slice(0, 1), [fault]);
+    const within = { reward: plugin("ndcg", { at: 10 }), reranker: plugin("gsf", { group: 10 }), adaptor: plugin("moe", { top: 7 }) };
+    const halves = [{ loss: plugin("dpo"), weight: 0 }, { loss: plugin("sft") }];
+    assert.deepEqual(faultsWith({ ...within, loss: plugin("mix", { losses: halves }) }), []);
+  });
+
   it("a loss takes what the strategy gives", () => {
     assert.deepEqual(faultsOf(plugin("dpo"), plugin("best-worst")), []);
     assert.deepEqual(faultsOf(plugin("s-dpo"), plugin("multi-negative")), []);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import fc from "fast-check";
+import type { OptionsSchema } from "../../../framework/contracts/plugin.js";
 import { RlrfError } from "../../../framework/errors.js";
 import type { Registry } from "../../../framework/kernel/registry.js";
 import { envelope } from "../../../framework/spec/envelope.js";
@@ -512,7 +513,7 @@ describe("options schemas", () => {
       code: "RLRF_SPEC_VALUE",
       pointer: "/textEncoder/options/sizes",
       message: "textEncoder.options.sizes is [5,3]",
-      expected: "array of (integer), in ascending order (Sizes)",
+      expected: "array of (integer), ascending (Sizes)",
     };
     assert.deepEqual(faults({ sizes: [5, 3] }), [fault]);
     assert.equal(faults({ sizes: [5, "3"] }).length, 1);
@@ -539,6 +540,34 @@ describe("options schemas", () => {
     for (const options of [{ heads: 3 }, { heads: 3, hidden: 64 }, { hidden: 50, heads: 3 }]) assert.deepEqual(faults(options), [fault]);
     for (const options of [{ heads: 0 }, { heads: 2, hidden: "wide" }, { heads: 1.5 }])
       assert.equal(faults(options).length, 1, JSON.stringify(options));
+  });
+});
+
+describe("relations of options", () => {
+  const faults = (properties: OptionsSchema["properties"], options: object) =>
+    validate(strictSchema({ options: { type: "object", properties } }), options, "loss/x").map(({ message, expected }) => [
+      message,
+      expected,
+    ]);
+
+  it("bound a number by one beside it, and leave a place in the spec to the spec", () => {
+    const schema = { top: { type: "integer", atMost: "all" }, all: { type: "integer", default: 7 } };
+    for (const options of [{}, { top: 7 }, { top: 9, all: 9 }]) assert.deepEqual(faults(schema, options), []);
+    assert.deepEqual(faults(schema, { top: 8 }), [["top is 8", "integer, at most `all`"]]);
+    assert.deepEqual(faults({ top: { type: "integer", atMost: "/protocol/listLength" } }, { top: 99 }), []);
+  });
+
+  it("ask for rising numbers, and for one weight that counts", () => {
+    const range = { range: { type: "array", items: { type: "number" }, ascending: true } } as const;
+    for (const options of [{ range: [] }, { range: [1] }, { range: [1, 1, 2] }]) assert.deepEqual(faults(range, options), []);
+    assert.deepEqual(faults(range, { range: [1, 3, 2] }), [["range is [1,3,2]", "array of (number), ascending"]]);
+    const weight = { type: "number", default: 1 };
+    const parts = { parts: { type: "array", items: { type: "object", properties: { weight } }, notAllZero: "weight" } } as const;
+    for (const options of [{ parts: [] }, { parts: [{}] }, { parts: [{ weight: 0 }, { weight: -1 }] }])
+      assert.deepEqual(faults(parts, options), []);
+    assert.deepEqual(faults(parts, { parts: [{ weight: 0 }, { weight: 0 }] }), [
+      ['parts is [{"weight":0},{"weight":0}]', "array of (object), a `weight` that is not 0"],
+    ]);
   });
 });
 
