@@ -30,7 +30,7 @@ export interface AlignedPolicy {
 /** Tunes the policy in place on the pairs. @throws RLRF_REWARD_FLAT when there are none */
 export async function alignPolicy(study: Study, tuning: TuningParts, pairing: Pairing, iteration: number): Promise<AlignedPolicy> {
   const { data, spec } = study;
-  if (pairing.pairs.length === 0) throw nothingToTuneOn(pairing);
+  if (pairing.pairs.length === 0) throw nothingToTuneOn(pairing, tuning.alignment);
   const examples = pairing.pairs.map(
     ({ user, chosen, rejected }): AlignmentExample => ({
       messages: promptOf(user, data, spec.prompt),
@@ -146,7 +146,9 @@ function warmupSettings({ epochs, batchSize, learningRate }: Warmup): TuningSett
   return { epochs, batchSize, learningRate, accumulate: 1, weightDecay: 0, clip: 1, schedule: "cosine", rise: 0.05 };
 }
 
-function nothingToTuneOn({ counts }: Pairing): RlrfError {
+function nothingToTuneOn({ counts }: Pairing, { structure, warmup }: TuningParts["alignment"]): RlrfError {
+  const warm = warmup === null ? ", warm up (alignment.warmup)" : "";
+  const ungate = structure === "gate" ? ', or set alignment.structure to "off"' : "";
   const reasons = Object.entries(counts).flatMap(([name, count]) => {
     const [kind, reason] = name.split(": ");
     return kind === "dropped" ? [`${reason} (${count})`] : [];
@@ -155,6 +157,6 @@ function nothingToTuneOn({ counts }: Pairing): RlrfError {
     message: `no preference example came from any of the ${counts.users} users: ${reasons.join(", ")}; nothing was tuned`,
     where: "/sampling",
     expected: "users with texts of unequal rewards, and in the asked structure where it is a gate",
-    hint: 'sample more texts, longer ones (sampling.options.maxTokens) or at a higher temperature, warm up (alignment.warmup), or set alignment.structure to "off"',
+    hint: `sample more texts, longer ones (sampling.options.maxTokens) or at a higher temperature${warm}${ungate}`,
   });
 }

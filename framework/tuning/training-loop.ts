@@ -195,6 +195,8 @@ function oneStep<Figures extends Record<string, number>>(
   }
 }
 
+const afterStep = "loss after it";
+
 /** After the last step no other one would notice that it went too far. */
 function mustStayFinite<Figures extends Record<string, number>>(
   { objective, settings, seed }: TrainingRun<Figures>,
@@ -202,14 +204,19 @@ function mustStayFinite<Figures extends Record<string, number>>(
   step: number,
 ): void {
   const [loss] = tf.tidy(() => objective.loss(batches[0] ?? [], seed, () => {}).dataSync());
-  if (!Number.isFinite(loss)) throw diverged(step, "loss after it", settings);
+  if (!Number.isFinite(loss)) throw diverged(step, afterStep, settings);
 }
 
 function diverged(step: number, what: string, settings: TuningSettings): RlrfError {
+  const slower = `lower the learning rate (${settings.learningRate})${settings.clip === 0 ? ", or clip the gradients" : ""}`;
+  // Before the first update the learning rate has had no part in it.
+  const untouched = step === 0 && what !== afterStep;
   return new RlrfError("RLRF_ALIGN_NAN", {
     message: `tuning diverged: the ${what} is not a finite number`,
     where: `step ${step}`,
-    hint: `the state before this step was kept; lower the learning rate (${settings.learningRate})${settings.clip === 0 ? ", or clip the gradients" : ""}`,
+    hint: untouched
+      ? "nothing was changed yet, so it is the loss or the model: look at loss.options"
+      : `the state before this step was kept; ${slower}`,
   });
 }
 

@@ -66,6 +66,7 @@ describe("a run that cannot tune", function () {
     const options = sets("sampling.options.temperature=1e-4", "sampling.options.maxTokens=64"); // all texts of a user are the same
     const outcome = await run(tuned, folder, ...options);
     fails(outcome, 1, /^RLRF_REWARD_FLAT: no preference example came from any of the \d+ users: .*ties \(\d+\).*; nothing was tuned/m);
+    assert.doesNotMatch(outcome.stderr, /alignment\.(?:structure|warmup)/, "it is off, and warms up");
     assert.equal(await made("tune"), before.tune);
     assert.equal(await made("rewards"), before.rewards + 1);
     await assert.rejects(fs.access(join(folderOf(outcome), "result.json")));

@@ -297,6 +297,17 @@ describe("alignment", () => {
       dispose();
     }));
 
+  it("blames the loss, not the learning rate, before the first step", () =>
+    assertNoLeak(async () => {
+      const { model, dispose } = testModel();
+      const loss: PreferenceLoss = { needs: [], loss: ({ chosen }) => tf.mul(chosen.logProbs, 1e38) as tf.Tensor1D };
+      await assert.rejects(stepsOf(model, { loss }), (error) => {
+        assert.match((error as RlrfError).message, /^RLRF_ALIGN_NAN: [\s\S]*step 0\n.*loss\.options/);
+        return !(error as RlrfError).message.includes("learning rate");
+      });
+      dispose();
+    }));
+
   it("notices that its very last step went too far, and hands over the state before it", () =>
     assertNoLeak(async () => {
       const { model, dispose } = testModel();
