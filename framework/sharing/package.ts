@@ -91,6 +91,7 @@ export function checkedEntries(name: string, folder: string, entries: readonly P
         { name, manifest: entry.manifest },
         `the module of ${id} is missing`,
         relative(folder, entry.module),
+        unbuilt,
       );
   }
   return entries;
@@ -141,13 +142,10 @@ function mustBringDependencies(facts: PackageFacts & { readonly fields: Fields }
 }
 
 async function readBounded(path: string, name: string): Promise<string> {
-  if (!isFile(path) || statSync(path).size > maxManifestBytes)
-    throw fault(
-      "RLRF_PACKAGE_FORM",
-      { name, manifest: path },
-      "its manifest is missing or too large",
-      `a file of at most ${maxManifestBytes} bytes`,
-    );
+  const facts = { name, manifest: path };
+  const expected = `a file of at most ${maxManifestBytes} bytes`;
+  if (!isFile(path)) throw fault("RLRF_PACKAGE_FORM", facts, "its manifest is missing", expected, unbuilt);
+  if (statSync(path).size > maxManifestBytes) throw fault("RLRF_PACKAGE_FORM", facts, "its manifest is too large", expected);
   return await readFile(path, "utf8");
 }
 
@@ -155,10 +153,20 @@ function outside(name: string, path: string, what: string): RlrfError {
   return new RlrfError("RLRF_PACKAGE_PATH", {
     message: `${name} names a path outside its own folder: ${JSON.stringify(path)} (${what})`,
     expected: "paths inside the package",
-    hint: "do not use this package; tell its publisher",
+    hint: `do not use this package; ${tellPublisher}`,
   });
 }
 
-function fault(code: ErrorCode, { name, manifest }: Pick<PackageFacts, "name" | "manifest">, message: string, expected: string): RlrfError {
-  return new RlrfError(code, { message: `${name} cannot be used: ${message}`, where: manifest, expected, hint: "tell its publisher" });
+const tellPublisher = "tell its publisher";
+/** Who packs a package is told the same as who would use it. */
+const unbuilt = `\`npm run build\` in the package's folder makes it; where the package is someone else's, ${tellPublisher}`;
+
+function fault(
+  code: ErrorCode,
+  { name, manifest }: Pick<PackageFacts, "name" | "manifest">,
+  message: string,
+  expected: string,
+  hint = tellPublisher,
+): RlrfError {
+  return new RlrfError(code, { message: `${name} cannot be used: ${message}`, where: manifest, expected, hint });
 }
