@@ -53,15 +53,20 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command("rlrf")
     .description("Tune a language model with a recommender's own feedback (RLRF4Rec).")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "RLRF_USAGE: ")) })
-    .showHelpAfterError(
-      `  to do     ${wanted === undefined ? "rlrf --help lists the commands" : `rlrf ${wanted} --help shows how it is called`}`,
-    )
+    .showHelpAfterError("  to do     rlrf --help lists the commands")
     .exitOverride();
   for (const name of wanted === undefined ? commands : [wanted]) {
     const { register } = (await import(`./${name}.js`)) as { register: Register };
     register(program);
   }
+  for (const command of program.commands) pointToHelp(command, `rlrf ${command.name()}`);
   return program;
+}
+
+/** A command within another one has a help of its own. */
+function pointToHelp(command: Command, called: string): void {
+  command.showHelpAfterError(`  to do     ${called} --help shows how it is called`);
+  for (const inner of command.commands) pointToHelp(inner, `${called} ${inner.name()}`);
 }
 
 /** `rlrf list | head` closes the pipe early: that is no fault. */

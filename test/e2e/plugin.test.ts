@@ -72,7 +72,9 @@ describe("rlrf plugin", function () {
     assert.deepEqual(Object.keys(index.packages), ["@team-a/losses"]);
     for (const [args, said] of [
       [["new", "plugin", "los", "x"], /^RLRF_PLUGIN_KIND[\s\S]*did you mean "loss"/],
-      [["plugin", "ad"], /^RLRF_USAGE: unknown command 'ad'/],
+      [["new", "plugin"], /^RLRF_USAGE: missing .*\n {2}to do {5}rlrf new plugin --help/],
+      [["registry", "build"], /^RLRF_USAGE: missing .*\n {2}to do {5}rlrf registry build --help/],
+      [["plugin", "ad"], /^RLRF_USAGE: unknown command 'ad'[\s\S]*\n {2}to do {5}rlrf plugin --help/],
       [["plugin", "trust", "*"], /^RLRF_USAGE/],
     ] as const) {
       const { status, stderr } = await rlrf(...args);
