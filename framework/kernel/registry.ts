@@ -2,7 +2,7 @@
  * Which plugins there are, without importing any: manifests written by `npm run registry`. A package of plugins brings a manifest of
  * the same form; the project's lock names those that were added (docs/sharing.md), RLRF_PLUGINS those that are being written.
  */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { delimiter, resolve } from "node:path";
 import { isPluginKind, type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { PluginClass } from "../contracts/plugin.js";
@@ -21,6 +21,14 @@ export type { Manifest, ManifestEntry, PluginEntry } from "./manifest-file.js";
 /** The manifests of the framework's own package, and of RLRF_PLUGINS: manifests or folders of packages, separated as in PATH. */
 async function manifestPaths(): Promise<readonly string[]> {
   const more = (process.env.RLRF_PLUGINS ?? "").split(delimiter).filter((path) => path !== "");
+  const missing = more.find((path) => !existsSync(path));
+  if (missing !== undefined)
+    throw new RlrfError("RLRF_REGISTRY_FILE", {
+      message: `there is no ${JSON.stringify(missing)}`,
+      where: "environment variable RLRF_PLUGINS",
+      expected: `manifests of plugins or folders of packages, "${delimiter}" between them`,
+      hint: "unset the variable, or correct it",
+    });
   return await Promise.all([packageRoot, ...more.map((path) => resolve(path))].map((path) => (isFolder(path) ? manifestOf(path) : path)));
 }
 

@@ -3,6 +3,7 @@ import { readFile, statfs } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
+import { RlrfError } from "../errors.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import { runCommand } from "./command.js";
 import { home, packageRoot } from "./paths.js";
@@ -58,7 +59,8 @@ async function engineFinding(): Promise<{ engine: EngineInfo | null; finding: Fi
     };
     return { engine, finding };
   } catch (error) {
-    return { engine: null, finding: { name: "Tensor engine", ok: false, value: messageOf(error), hint: "npm run setup" } };
+    const hint = (error instanceof RlrfError && error.fault.hint) || "npm run setup";
+    return { engine: null, finding: { name: "Tensor engine", ok: false, value: messageOf(error), hint } };
   }
 }
 

@@ -51,10 +51,13 @@ function asEngineName(name: string): EngineName | null {
   if (name === "auto") return null;
   const known = names.find((candidate) => candidate === name);
   if (known !== undefined) return known;
+  const variable = process.env.RLRF_ENGINE === name;
+  const expected = `one of auto, ${names.join(", ")}`;
   throw new RlrfError("RLRF_ENGINE_UNKNOWN", {
     message: `there is no tensor engine ${JSON.stringify(name)}`,
-    where: process.env.RLRF_ENGINE === name ? "environment variable RLRF_ENGINE" : "the engine asked for",
-    expected: `one of auto, ${names.join(", ")}`,
+    where: variable ? "environment variable RLRF_ENGINE" : "the engine asked for",
+    expected,
+    ...(variable && { hint: `set RLRF_ENGINE to ${expected}, or unset it` }),
   });
 }
 

@@ -80,6 +80,13 @@ describe("the rlrf command", function () {
     assert.equal((await errorOf("list", "--bogus")).code, "RLRF_USAGE");
   });
 
+  it("names the environment variable that is wrong, and what it may be", async () => {
+    const plugins = await outcome(start([bin, "list"], { RLRF_PLUGINS: "/nowhere" }));
+    fails(plugins, 2, /^RLRF_REGISTRY_FILE: there is no "\/nowhere"\n {2}where {5}environment variable RLRF_PLUGINS/);
+    const { out } = await outcome(start([bin, "doctor"], { RLRF_ENGINE: "cuda" }));
+    assert.match(out, /there is no tensor engine "cuda"\n\s+set RLRF_ENGINE to one of auto, tensorflow, wasm, cpu, or unset it/);
+  });
+
   it("says so when it is not built", async () => {
     const copy = join(folder, "unbuilt", "framework", "cli");
     await mkdir(copy, { recursive: true });
