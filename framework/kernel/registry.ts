@@ -120,7 +120,7 @@ export class Registry {
 
   private unknown(kind: PluginKind, name: string, place: { readonly where?: string }): RlrfError {
     const names = this.list(kind).map((entry) => entry.name);
-    const meant = nearest(name, names);
+    const meant = names.find((qualified) => qualified.endsWith(`/${name}`)) ?? nearest(name, names);
     const elsewhere = [...this.entries.values()].find((entry) => entry.name === name);
     const hint =
       elsewhere !== undefined

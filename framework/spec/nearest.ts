@@ -1,7 +1,7 @@
-/** @returns the name of `names` that `name` was probably meant to be: the nearest within a third of its length, at least 2 edits. */
+/** @returns the name of `names` that `name` was probably meant to be: the nearest within a third of its length, at least 1 edit. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.ceil(name.length / 3)) + 1;
+  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of names) {
     const edits = distance(name.toLowerCase(), candidate.toLowerCase());
     if (edits < least) [best, least] = [candidate, edits];

@@ -151,6 +151,8 @@ describe("nearest name", () => {
     assert.equal(nearest("best-wrost", ["best-worst", "margin"]), "best-worst");
     assert.equal(nearest("dpoo", ["ipo", "dpo"]), "dpo");
     assert.equal(nearest("something", ["dpo", "ipo"]), undefined);
+    assert.equal(nearest("on", ["gate", "reward", "off"]), undefined);
+    assert.equal(nearest("mine", ["hinge"]), undefined);
   });
 });
 
@@ -384,6 +386,10 @@ describe("resolving", () => {
       "RLRF_SPEC_UNKNOWN_KEY /loss/options/betta",
       "RLRF_SPEC_VALUE /prompt/aspects/0",
     ]);
+  });
+
+  it("a plugin of a package is meant by the last part of its name", () => {
+    assert.match(messageOf({ ...tunedSpec(), loss: { plugin: "margin" } }), /did you mean "@fixture\/margin"/);
   });
 
   it("a single fault has its own code", () => {
