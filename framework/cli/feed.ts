@@ -128,16 +128,18 @@ function feedSampling(strategy: SamplingStrategy, document: JsonDocument): unkno
   return strategy.select(samples, createRng("sampling", seed));
 }
 
+const candidates = { ...numbers, minItems: 1 } as const;
 const list = {
-  scores: numbers,
-  labels: numbers,
-  neutral: numbers,
+  scores: candidates,
+  labels: candidates,
+  neutral: candidates,
   ties: { enum: ["expected", "pessimistic", "optimistic"] },
   structureRate: { type: "number" },
 };
 const listInput = { type: "object", properties: list, required: ["scores", "labels"], additionalProperties: false };
 const listsInput = { type: "array", items: listInput };
-const stackedInput = { ...listInput, properties: { ...list, scores: rows, labels: rows, neutral: rows } };
+const stacked = { type: "array", items: candidates } as const;
+const stackedInput = { ...listInput, properties: { ...list, scores: stacked, labels: stacked, neutral: stacked } };
 
 interface ListInput {
   readonly scores: number[];
@@ -204,7 +206,7 @@ function listsOf(document: JsonDocument): readonly ListInput[] {
 /** The document in its form, defaults filled in; every fault at once. @throws SpecFaults of RLRF_TRY_INPUT */
 function checked<Input>(schema: object, { value, positions }: JsonDocument): Input {
   const copy = structuredClone(value);
-  const faults = validate(schema, copy, "rlrf try");
+  const faults = validate(schema, copy, "the input");
   if (faults.length === 0) return copy as Input;
   const placed = faults.map((fault) => {
     const place = positions.get(fault.pointer);

@@ -13,7 +13,7 @@ import { specHash } from "./hash.js";
 import { child } from "./json.js";
 import { limitFaults } from "./limits.js";
 import { didYouMean } from "./nearest.js";
-import { annotated, strictSchema } from "./options.js";
+import { annotated, referenceSchema, strictSchema } from "./options.js";
 import { partnerFaults } from "./partners.js";
 import { misplaced } from "./places.js";
 import { isObject, type Origin, originOf, originText, type SpecSource } from "./origins.js";
@@ -74,6 +74,7 @@ export function hasSweep({ value }: SpecSource): boolean {
 export function resolveReference(registry: Registry, kind: PluginKind, reference: unknown, name = `${kind} reference`): PluginReference {
   const resolver = new Resolver(registry, new Map());
   const draft = structuredClone(reference);
+  resolver.add(validate(referenceSchema, draft, name));
   resolver.reference(kind, draft, "");
   if (resolver.faults.length > 0) throw new SpecFaults(name, resolver.faults);
   return freeze(draft) as PluginReference;

@@ -356,6 +356,13 @@ describe("try", function () {
     fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
     fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
     fails(
+    fails(await rlrfWith(input, "try", "loss/dpo", "--options", "[]", "--input", "-"), 2, /RLRF_SPEC_TYPE: options is \[\]/);
+    fails(await rlrfWith("[1]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_TRY_INPUT: the input is \[1\]/);
+    for (const [empty, said] of [
+      ['{"scores": [], "labels": []}', /scores is \[\]/],
+      ['{"scores": [[]], "labels": [[]]}', /scores\.0 is \[\]/],
+    ] as const)
+      fails(await rlrfWith(empty, "try", "reward/ndcg", "--input", "-"), 2, said);
       await rlrfWith('{"chosen": {"logProbs": ["x"]}}', "try", "loss/dpo", "--input", "-"),
       2,
       /RLRF_TRY_INPUT: chosen\.logProbs\.0 is "x"\n {2}where {5}1:26/,
