@@ -1,8 +1,10 @@
 /** A plugin's options in words, for `rlrf describe` and the catalogue. */
-import type { OptionsSchema } from "../contracts/plugin.js";
+import type { OptionSchema, OptionsSchema } from "../contracts/plugin.js";
 import { expectation } from "./expectation.js";
+import { isObject } from "./origins.js";
 
 export interface OptionLine {
+  /** "beta", "columns.user", "losses[].weight" */
   readonly name: string;
   /** "number, > 0 [1/nats]" */
   readonly takes: string;
@@ -11,17 +13,20 @@ export interface OptionLine {
   readonly description: string | undefined;
 }
 
-export function optionLines(options: OptionsSchema | undefined): readonly OptionLine[] {
+/** An option, then what stands within it. */
+export function optionLines(options: OptionsSchema | undefined, outer = ""): readonly OptionLine[] {
   const required = new Set(options?.required ?? []);
-  return Object.entries(options?.properties ?? {}).map(([name, schema]) => {
+  return Object.entries(options?.properties ?? {}).flatMap(([key, schema]) => {
     const { description, default: fallback, ...rest } = schema;
-    const state = fallback !== undefined ? `default ${JSON.stringify(fallback)}` : required.has(name) ? "required" : "may be left out";
-    const takes =
-      schema.pluginKind !== undefined
-        ? `a plugin of kind ${schema.pluginKind}`
-        : schema.secret === true
-          ? 'a secret: {"env": "NAME"}'
-          : expectation(rest);
-    return { name, takes, state, description };
+    const name = outer + key;
+    const state = fallback !== undefined ? `default ${JSON.stringify(fallback)}` : required.has(key) ? "required" : "may be left out";
+    if (schema.pluginKind !== undefined) return [{ name, takes: `a plugin of kind ${schema.pluginKind}`, state, description }];
+    if (schema.secret === true) return [{ name, takes: 'a secret: {"env": "NAME"}', state, description }];
+    return [{ name, takes: expectation(rest), state, description }, ...within(name, schema)];
   });
+}
+
+function within(name: string, schema: OptionSchema): readonly OptionLine[] {
+  if (isObject(schema.properties)) return optionLines(schema as unknown as OptionsSchema, `${name}.`);
+  return isObject(schema.items) ? within(`${name}[]`, schema.items) : [];
 }

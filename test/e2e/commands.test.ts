@@ -126,6 +126,9 @@ describe("list and describe", function () {
     assert.equal(status, 0);
     assert.match(out, /beta: number, > 0 \[1\/nats\]; default 0\.1\n\s+Scale of the log-ratio\./);
     assert.match(out, /link: one of: hinge, square; default "hinge"/);
+    const { out: table } = await rlrf("describe", "dataset/table");
+    assert.match(table, /^ {2}columns: object; default \{\}\n.*\n {2}columns\.user: string; default "user_id"\n {6}The user's id$/m);
+    assert.match((await rlrf("describe", "loss/mix")).out, /^ {2}losses\[\]\.loss: a plugin of kind loss; required\n/m);
     assert.match((await rlrf("describe", "reward/@fixture/doubled")).out, /of: a plugin of kind reward; default/);
     assert.match((await rlrf("describe", "llm/@fixture/echo")).out, /key: a secret: \{"env": "NAME"\}; may be left out/);
     assert.match((await rlrf("describe", "dataset/@fixture/rows")).out, /no options/);
@@ -353,9 +356,6 @@ describe("try", function () {
       /RLRF_SPEC_UNKNOWN_KEY[\s\S]*did you mean "beta"/,
     );
     fails(await rlrfWith(input, "try", "loss/dpo", "--options", "{", "--input", "-"), 2, /RLRF_JSON[\s\S]*--options:1:2/);
-    fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
-    fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
-    fails(
     fails(await rlrfWith(input, "try", "loss/dpo", "--options", "[]", "--input", "-"), 2, /RLRF_SPEC_TYPE: options is \[\]/);
     fails(await rlrfWith("[1]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_TRY_INPUT: the input is \[1\]/);
     for (const [empty, said] of [
@@ -363,6 +363,9 @@ describe("try", function () {
       ['{"scores": [[]], "labels": [[]]}', /scores\.0 is \[\]/],
     ] as const)
       fails(await rlrfWith(empty, "try", "reward/ndcg", "--input", "-"), 2, said);
+    fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
+    fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
+    fails(
       await rlrfWith('{"chosen": {"logProbs": ["x"]}}', "try", "loss/dpo", "--input", "-"),
       2,
       /RLRF_TRY_INPUT: chosen\.logProbs\.0 is "x"\n {2}where {5}1:26/,
