@@ -21,6 +21,8 @@ export interface OptionSchema {
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
   /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
   readonly file?: true | "instead";
+  /** What `pattern` asks for, in words: "ndcg@K". */
+  readonly form?: string;
   /** With null, this environment variable stands in for it. */
   readonly fromEnvironment?: string;
   /** The number divides that of the option of this name beside it. */

@@ -79,10 +79,14 @@ function optionsOf(plugin: Described): Schema {
 function forEditors(strict: unknown, written: unknown): unknown {
   if (!isObject(strict)) return strict;
   const kind = isObject(written) ? (written.pluginKind as PluginKind | undefined) : undefined;
-  const { unit, assets: _assets, secret: _secret, file: _file, fromEnvironment: _variable, ...rest } = strict as Schema;
+  const { unit, assets: _assets, secret: _secret, file: _file, fromEnvironment: _variable, form, ...rest } = strict as Schema;
   const schema = withoutRelations(rest);
   const told = [...(unit === undefined ? [] : [`[${unit}]`]), ...relationsText(rest).map((text) => `(${text})`)];
-  const described = told.length === 0 ? schema : { ...schema, description: [schema.description ?? [], told].flat().join(" ") };
+  const described: Schema = {
+    ...schema,
+    ...(told.length > 0 && { description: [schema.description ?? [], told].flat().join(" ") }),
+    ...(form !== undefined && { patternErrorMessage: form }),
+  };
   if (kind !== undefined)
     return { $ref: `#/$defs/${kind}`, ...(described.description === undefined ? {} : { description: described.description }) };
   const inner = isObject(written) && isObject(written.properties) ? written.properties : {};

@@ -76,7 +76,7 @@ const protocol = closed("How users are split, and how windows and lists are cut 
   },
   metrics: {
     type: "array",
-    items: { type: "string", pattern: "^(?:ndcg|map)@[1-9][0-9]*$" },
+    items: { type: "string", pattern: "^(?:ndcg|map)@[1-9][0-9]*$", form: "ndcg@K or map@K, such as ndcg@5" },
     minItems: 1,
     uniqueItems: true,
     default: [5, 1, 3, 7].flatMap((k) => [`ndcg@${k}`, `map@${k}`]),
@@ -92,7 +92,12 @@ const protocol = closed("How users are split, and how windows and lists are cut 
 const aspect = closed(
   "One aspect that the prompt asks for, and the item field that the template (no LLM) answers it from.",
   {
-    name: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9 _-]{0,39}$", description: "What stands before the colon in the answer's line." },
+    name: {
+      type: "string",
+      pattern: "^[A-Za-z][A-Za-z0-9 _-]{0,39}$",
+      form: "a letter, then letters, digits, spaces, _ and -, 40 at most",
+      description: "What stands before the colon in the answer's line.",
+    },
     from: { type: "string", minLength: 1, description: "Field of the items, e.g. genres; a year is answered by its decade." },
     of: {
       enum: ["liked", "disliked"],
@@ -281,7 +286,12 @@ export const envelope = closed(
   "An experiment of rlrf4rec.",
   {
     $schema: { type: "string", description: "Where an editor finds this schema; not read otherwise." },
-    name: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description: "Names the run's folder and its MLflow run." },
+    name: {
+      type: "string",
+      pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+      form: "a letter or digit, then letters, digits, dots, _ and -, 100 at most",
+      description: "Names the run's folder and its MLflow run.",
+    },
     seeds: {
       type: "array",
       items: seed,
@@ -326,12 +336,14 @@ export const envelope = closed(
         uri: {
           type: ["string", "null"],
           pattern: "^https?://",
+          form: "an address such as http://127.0.0.1:5000, or null",
           default: null,
           description: "MLflow server; null = the journal only, for rlrf sync.",
         },
         run: {
           type: "string",
           pattern: "^[0-9a-f-]{36}(?:/[A-Za-z0-9._-]+)+$",
+          form: "the key of a run, and names below it: KEY/NAME",
           description: "Which run this is below another one, PARENT/NAME: a sweep says so to its trials.",
         },
       },

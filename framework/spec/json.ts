@@ -163,6 +163,8 @@ class Parser {
 
   private space(): void {
     for (let c = this.text[this.at]; c === " " || c === "\n" || c === "\r" || c === "\t"; c = this.text[this.at]) this.at++;
+    if (this.text.startsWith("//", this.at) || this.text.startsWith("/*", this.at))
+      throw this.fault("a comment stands here", "no comments: JSON has none");
   }
 
   /** Positions are asked for in rising order (besides faults, which end the parse), so that the lines are counted once. */

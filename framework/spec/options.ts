@@ -4,7 +4,7 @@ import { child } from "./json.js";
 import { isObject } from "./origins.js";
 
 /** The keywords that ajv does not know, and passes over. */
-export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "fromEnvironment", "worksWith"] as const;
+export const ownKeywords = ["unit", "pluginKind", "secret", "assets", "file", "fromEnvironment", "form", "worksWith"] as const;
 
 /** How a section or a nested option names a plugin. */
 export const referenceSchema = {

@@ -7,6 +7,8 @@ import { forget, isObject, type Origin, type SpecSource } from "./origins.js";
 export function applyOverride(spec: SpecSource, argument: string): SpecSource {
   const equals = argument.indexOf("=");
   const path = argument.slice(0, Math.max(equals, 0));
+  if (path.startsWith("/"))
+    throw wrong(`--set ${path}`, "a path is written with dots, not with slashes", `${path.slice(1).replaceAll("/", ".")}=…`);
   const keys = path.split(".");
   if (keys.includes("")) throw wrong(`--set ${path}`, "it has no path", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
   const forbidden = keys.find((key) => forbiddenKeys.has(key));

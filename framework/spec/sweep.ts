@@ -31,7 +31,7 @@ export interface SweepSettings {
   readonly resources: { readonly cpus: number; readonly gpus: number; readonly memory: number };
 }
 
-const pointer = { type: "string", pattern: "^/" } as const;
+const pointer = { type: "string" } as const;
 const interval = { type: "array", items: { type: "number", unit: "as the value" }, minItems: 2, maxItems: 2 } as const;
 const values = { type: "array", minItems: 1, maxItems: 1000, uniqueItems: true } as const;
 
@@ -66,14 +66,12 @@ export const sweepSchema = {
     },
     axes: {
       type: "object",
-      propertyNames: pointer,
       minProperties: 1,
       additionalProperties: axis,
       description: "JSON pointer into the spec -> what is put there. An inner pointer is applied after an outer one.",
     },
     seeds: {
       type: "object",
-      propertyNames: pointer,
       additionalProperties: values,
       default: {},
       description: "JSON pointer of a seed -> its values. Each point of the axes is tried with every one; the metric is their mean.",
@@ -107,6 +105,7 @@ export const sweepSchema = {
     metric: {
       type: ["string", "null"],
       pattern: "^(?:reward|(?:[A-Za-z0-9-]+/)?(?:ndcg|map)@[1-9][0-9]*)$",
+      form: "reward, a metric on valid users (ndcg@K, map@K, ARM/ndcg@K), or null",
       description:
         "By which a trial is chosen, never on test users: `reward`, the mean sampled reward of held-out align users under the last policy; or a metric on valid users, `ndcg@5` of the last arm with texts or `ARM/ndcg@5`. Left out: `reward` with alignment, else the first of `protocol.metrics`. null: none is chosen.",
     },

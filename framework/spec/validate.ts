@@ -73,8 +73,11 @@ function faultOf(error: ErrorObject, base: string, owner: string): PlainFault | 
       return unknownKey(String(error.params.additionalProperty), pointer, schema, owner);
     case "required":
       return missing(String(error.params.missingProperty), pointer, schema);
-    case "type":
-      return { code: "RLRF_SPEC_TYPE", pointer, message: got, expected: expectation(schema) };
+    case "type": {
+      const named = typeof error.data === "string" && isObject(schema.properties) && "plugin" in schema.properties;
+      const hint = named ? { hint: `did you mean {"plugin": ${JSON.stringify(error.data)}}?` } : {};
+      return { code: "RLRF_SPEC_TYPE", pointer, message: got, expected: expectation(schema), ...hint };
+    }
     case "if":
       return undefined; // its branches say what is wrong
     default: {

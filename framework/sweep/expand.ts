@@ -119,7 +119,8 @@ function pointerFaults({ axes, seeds, budget }: SweepSettings): PlainFault[] {
             ? [`"${pointer}" is given twice: also by "${taken[0]}"`, "each value once"]
             : undefined;
     const [message = "", expected = ""] = broken ?? [];
-    return broken === undefined ? [] : [{ code: "RLRF_SPEC_CONFLICT" as const, pointer: at, message, expected }];
+    const hint = pointer.startsWith("/") ? {} : { hint: `did you mean "/${pointer.replaceAll(".", "/")}"?` };
+    return broken === undefined ? [] : [{ code: "RLRF_SPEC_CONFLICT" as const, pointer: at, message, expected, ...hint }];
   });
 }
 

@@ -115,6 +115,8 @@ describe("JSON", () => {
     ['{"a": [{"toString": 1}, {}]}', "x:1:9", /"toString" is not allowed/],
     ['{"a": {"constructor": 1}}', "x:1:8", /"constructor" is not allowed/],
     ["[1e999]", "x:1:2", /1e999 is too large/],
+    ['{"a": 1, // one\n}', "x:1:10", /a comment stands here/],
+    ['{"a": /* one */ 1}', "x:1:7", /a comment stands here/],
     ["[".repeat(100), "x:1:66", /deeper than 64/],
   ] as const)
     it(`${JSON.stringify(text).slice(0, 40)}: ${place}`, () => {
@@ -245,6 +247,7 @@ describe("--set", () => {
       ["=1", "RLRF_SPEC_SET", /no path/],
       ["a", "RLRF_SPEC_SET", /no path/],
       ["a..b=1", "RLRF_SPEC_SET", /no path/],
+      ["/loss/options/beta=0.1", "RLRF_SPEC_SET", /with dots[\s\S]*expected {2}loss\.options\.beta=…/],
       ["__proto__.x=1", "RLRF_SPEC_SET", /not allowed/],
       ["list.5=1", "RLRF_SPEC_SET", /from 0 to 2/],
       ["list.x=1", "RLRF_SPEC_SET", /no place/],
@@ -386,6 +389,27 @@ describe("resolving", () => {
       "RLRF_SPEC_UNKNOWN_KEY /loss/options/betta",
       "RLRF_SPEC_VALUE /prompt/aspects/0",
     ]);
+  });
+
+  it("expects what a user can act on", () => {
+    const told = (change: { [key: string]: Json }) => {
+      try {
+        resolveSpec(specFromValue({ ...tunedSpec(), ...change }), registry);
+      } catch (error) {
+        const { expected, hint } = (error as SpecFaults).fault;
+        return [expected?.replace(/ \([A-Z][^()]*\)$/, ""), hint];
+      }
+      return [];
+    };
+    for (const [change, takes, hint] of [
+      [{ protocol: { metrics: ["recall@5"] } }, "ndcg@K or map@K, such as ndcg@5"],
+      [{ protocol: { split: [0.5, 0.5] } }, "array of (number, >= 0, <= 1), exactly 3 entries [share of users]"],
+      [{ protocol: { folds: 1 } }, "integer, >= 0, <= 100, not 1 [folds]"],
+      [{ alignment: { heldOut: 1 } }, "number, >= 0, < 1 [share of align users]"],
+      [{ alignment: { structure: "on" } }, "one of: gate, reward, off"],
+      [{ encoder: "none" }, 'object such as {"plugin": "NAME"}', 'did you mean {"plugin": "none"}?'],
+    ] as const)
+      assert.deepEqual(told(change as unknown as { [key: string]: Json }), [takes, hint]);
   });
 
   it("a plugin of a package is meant by the last part of its name", () => {

@@ -158,7 +158,10 @@ describe("sweep: faults", () => {
       { axes: { [beta]: { range: [1, 100], count: 100 }, [rate]: { log: [0.1, 1], count: 100 } } },
       [/10000 trials, more than 1000/],
     ],
-    "what is no pointer": [{ axes: { "/a/~b": { values: [1] } } }, [/is no JSON pointer/]],
+    "what is no pointer": [
+      { axes: { "/a/~b": { values: [1] }, "reranker.options.epochs": { values: [1] } } },
+      [/is no JSON pointer/, /"reranker.options.epochs" is no JSON pointer/],
+    ],
     "what is no part of the experiment": [
       { axes: { "/tracking/uri": { values: [null] }, "/name": { values: ["a"] } } },
       [/"\/tracking\/uri" is not varied/, /"\/name" is not varied/],
