@@ -192,7 +192,7 @@ describe("check", function () {
       [{ sampling: plugin("best-worst", { samples: 1 }) }, "/sampling/options/samples", /compares the texts of a user with each other, and draws one/],
       [{ sampling: plugin("best-worst", { temperature: 0 }) }, "/sampling/options/temperature", /the same text/],
       [{ sampling: plugin("margin", { topK: 1 }) }, "/sampling/options/topK", /the same text/],
-      [{ llm: plugin("replay", { path: "texts.jsonl" }) }, "/llm/plugin", /replay writes texts but cannot be tuned/],
+      [{ llm: plugin("replay", { path: "said.jsonl" }) }, "/llm/plugin", /replay writes texts but cannot be tuned/],
       [{ llm: plugin("openai", { baseUrl: "http://127.0.0.1:9/v1", model: "m" }) }, "/llm/plugin", /openai writes texts but cannot be tuned/],
       [{ ...untuned, llm: plugin("openai", { baseUrl: "http://127.0.0.1:9/v1", model: "m" }), textEncoder: plugin("llm-hidden") }, "/textEncoder", /openai runs elsewhere and gives texts alone/],
       [{ ...untuned, llm: null, reward: null, sampling: null, textEncoder: plugin("llm-hidden") }, "/textEncoder", /the spec has none/],
@@ -200,7 +200,7 @@ describe("check", function () {
       [{ tuner: plugin("trl"), loss: plugin("sppo", { beta: 0.1 }), sampling: many }, "/loss", /takes pairs/],
       [{ tuner: plugin("trl"), loss: plugin("s-dpo"), sampling: many }, "/loss/plugin", /tuner "trl" does not work with the loss "s-dpo"/],
     ]; // biome-ignore format: one line each
-    await writeFile(join(folder, "texts.jsonl"), "");
+    await writeFile(join(folder, "said.jsonl"), "");
     const paths = await Promise.all(combinations.map(([change], i) => spec({ extends: base, ...change } as never, `pair-${i}.json`)));
     const { out, status } = await rlrf("check", ...paths, "--json");
     assert.equal(status, 2);
