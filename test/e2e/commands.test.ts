@@ -287,7 +287,7 @@ describe("explain", function () {
 });
 
 describe("try", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const batch = {
     chosen: { logProbs: [-12.3, -8, -20.5], reference: [-13, -8.5, -20] },
     rejected: { logProbs: [[-14.1], [-7.2], [-19]], reference: [[-13.5], [-8.1], [-20.4]] },

@@ -152,7 +152,12 @@ describe("packages of plugins, installed", () => {
         /options schema of loss\/@team-a\/losses\/likelihood/,
       ],
       ["that brings no manifest", "RLRF_PACKAGE_FORM", () => lossPackage({ packageJson: { rlrf: undefined } }), /\/rlrf/],
-      ["whose module is missing", "RLRF_PACKAGE_FORM", () => lossPackage({ entry: { module: "dist/none.js" } }), /module of .* is missing[\s\S]*npm run build/],
+      [
+        "whose module is missing",
+        "RLRF_PACKAGE_FORM",
+        () => lossPackage({ entry: { module: "dist/none.js" } }),
+        /module of .* is missing[\s\S]*npm run build/,
+      ],
       [
         "that needs what it does not bring",
         "RLRF_PACKAGE_FORM",
