@@ -140,7 +140,7 @@ describe("a sweep", function () {
     const axes = {
       "/dataset/options/interactions": {
         values: [
-          [24, 20],
+          [20, 120],
           [20, 24],
         ],
       },
@@ -152,7 +152,7 @@ describe("a sweep", function () {
     const { status, stdout, stderr } = await startRun(path, folder).finished;
     assert.equal(status, 1, stderr);
     assert.match(stderr, /RLRF_SWEEP_FAILED: 1 of 2 trials failed/);
-    assert.match(stdout, /t1 +RLRF_SPEC_VALUE +no user can have 24 to 20 interactions/);
+    assert.match(stdout, /t1 +RLRF_SPEC_VALUE +no user can have 20 to 120 interactions/);
     const { trials, best } = await reportIn(folder);
     assert.deepEqual(
       trials.map(({ state, error }) => [state, error?.code]),
