@@ -32,7 +32,10 @@ const ascending: FuncKeywordDefinition = {
   keyword: "ascending",
   type: "array",
   schemaType: "boolean",
-  validate: (_wanted: true, values: readonly number[]) => values.every((value, i) => !(value < (values[i - 1] ?? value))),
+  validate: (_wanted: true, values: readonly unknown[]) => {
+    const numbers = values.filter((value) => typeof value === "number"); // what is no number has a fault of its own
+    return numbers.every((value, i) => value >= (numbers[i - 1] ?? value));
+  },
 };
 
 /** `"losses": {"notAllZero": "weight"}`: an entry whose weight is 0 alone does nothing. */

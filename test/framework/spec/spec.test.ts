@@ -535,7 +535,7 @@ describe("options schemas", () => {
   });
 
   it("hold a list to an order", () => {
-    const sizes = { type: "array", items: { type: "integer" }, ascending: true, default: [3, 4], description: "Sizes" };
+    const sizes = { type: "array", items: { type: "integer" }, ascending: true, default: [3, 4], description: "Sizes" } as const;
     const schema = strictSchema({ options: { type: "object", properties: { sizes } } });
     const faults = (options: object) => validate(schema, options, "text-encoder/x", "/textEncoder/options");
     for (const options of [{}, { sizes: [] }, { sizes: [0, 0] }, { sizes: [1, 2, 2] }]) assert.deepEqual(faults(options), []);
