@@ -382,11 +382,11 @@ describe("resolving", () => {
     assert.deepEqual(faultsOf(spec).sort(), [
       "RLRF_PLUGIN_UNKNOWN /reward/plugin",
       "RLRF_SPEC_CONFLICT /alignment",
-      "RLRF_SPEC_CONFLICT /alignment/heldOut",
       "RLRF_SPEC_CONFLICT /protocol/positives",
       "RLRF_SPEC_CONFLICT /protocol/split",
       "RLRF_SPEC_TYPE /seeds/0",
       "RLRF_SPEC_UNKNOWN_KEY /loss/options/betta",
+      "RLRF_SPEC_VALUE /alignment/heldOut",
       "RLRF_SPEC_VALUE /prompt/aspects/0",
     ]);
   });
@@ -405,7 +405,7 @@ describe("resolving", () => {
       [{ protocol: { metrics: ["recall@5"] } }, "ndcg@K or map@K, such as ndcg@5"],
       [{ protocol: { split: [0.5, 0.5] } }, "array of (number, >= 0, <= 1), exactly 3 entries [share of users]"],
       [{ protocol: { folds: 1 } }, "integer, >= 0, <= 100, not 1 [folds]"],
-      [{ alignment: { heldOut: 1 } }, "number, >= 0, < 1 [share of align users]"],
+      [{ alignment: { heldOut: 1 } }, "number, > 0, < 1 [share of align users]"],
       [{ alignment: { structure: "on" } }, "one of: gate, reward, off"],
       [{ encoder: "none" }, 'object such as {"plugin": "NAME"}', 'did you mean {"plugin": "none"}?'],
     ] as const)
