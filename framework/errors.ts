@@ -191,6 +191,10 @@ export const errorCodes = {
     summary: "None of a dataset's records of items or users has the id of one that interacts; as a warning: most of those have no record.",
   },
   RLRF_DATA_EMPTY: { exit: 2, summary: "No interactions, no user from whom a list can be cut, or nothing relevant in any list." },
+  RLRF_DATA_FIELDS: {
+    exit: 2,
+    summary: "No item has a field that an aspect of the prompt is answered from; those that items have are named.",
+  },
   RLRF_DATA_TABLES: { exit: 1, summary: "A dataset plugin filled its tables against its contract." },
   RLRF_DATA_PARTS: { exit: 2, summary: "Too few users for the split, folds, align or held-out share asked for." },
   RLRF_DATA_LEAK: { exit: 1, summary: "The prepared data would let an answer leak; names the list or user." },

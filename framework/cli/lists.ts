@@ -25,6 +25,7 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
   const { Registry } = await import("../kernel/registry.js");
   const { Assembler } = await import("../kernel/assemble.js");
   const { prepare, digestOf } = await import("../data/prepare.js");
+  const { fieldNames, mustHaveFields } = await import("../method/aspect-fields.js");
   const { listLines } = await import("../data/list-lines.js");
   const { createAssets } = await import("../setup/assets.js");
   const { createProgress } = await import("./progress.js");
@@ -38,10 +39,13 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
     const { product } = await assembler.build<Dataset>("dataset", spec.dataset, spec.protocol.seed, "/dataset");
     // The reward's folds decide who scores whom, which no line speaks of.
     const data = await prepare(product, spec.protocol, { folds: 0 });
+    mustHaveFields(data.items, spec);
     await writeJsonLines(out, listLines(data, spec.protocol.history));
     const digest = digestOf(data);
-    if (json) printJson({ file: out, digest, counts: data.counts });
-    else if (!quiet) print(`${data.lists.count} lists of ${data.users.length} users in ${out}`);
+    const fields = fieldNames(data.items);
+    if (json) printJson({ file: out, digest, counts: data.counts, fields });
+    else if (!quiet)
+      print(`${data.lists.count} lists of ${data.users.length} users in ${out}\nfields of items: ${fields.join(", ") || "none"}`);
   } finally {
     await assembler.dispose();
   }

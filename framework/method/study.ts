@@ -15,6 +15,7 @@ import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
+import { mustHaveFields } from "./aspect-fields.js";
 import { parseStructure, type UserText } from "./structure.js";
 import { itemVectors, userVectors, VectorCache } from "./knowledge.js";
 import type { Knowledge } from "./recommender.js";
@@ -71,6 +72,7 @@ export class Study {
     const begun = performance.now();
     await parts.tuner?.prepare?.();
     const study = await Study.withData(spec, parts, context);
+    mustHaveFields(study.data.items, spec, parts.llm?.state !== undefined);
     await tellLists(context, study.dataKey, study.data.counts);
     const missing = missingRecords(study.data.counts);
     if (missing !== null) study.warn("RLRF_DATA_RECORDS", missing);

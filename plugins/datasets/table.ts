@@ -10,6 +10,7 @@ import {
   type InteractionMeaning,
   keepCore,
   loadInteractions,
+  missingColumns,
   type OnBadRow,
   options,
   plugin,
@@ -161,6 +162,7 @@ export class Table implements Dataset {
       fields: this.fieldsOf(values, [userColumns.id], userColumns.fields),
     }));
     await appendUsers(connection, users.rows);
+    this.listsMustBeAmong([...items.columns, ...users.columns]);
     return { badInteractions, badItems: items.bad, badUsers: users.bad, outsideCore };
   }
 
@@ -174,11 +176,31 @@ export class Table implements Dataset {
     of: "items" | "users",
     { fields: others = [], ...named }: Described & { readonly title?: string },
     parse: (record: TableRecord) => Row,
-  ): Promise<GoodRows<Row>> {
+  ): Promise<GoodRows<Row> & { readonly columns: ReadonlySet<string> }> {
+    const columns = new Set<string>();
     const path = this.options[of] ?? this.sibling(of);
-    return path === undefined
-      ? { rows: [], bad: 0 }
-      : recordsOf(connection, this.file(path), { ...named, others }, this.options.onBadRow, uniqueIds(parse));
+    if (path === undefined) return { rows: [], bad: 0, columns };
+    const noted = (record: TableRecord) => {
+      for (const name of Object.keys(record.values)) columns.add(name);
+      return parse(record);
+    };
+    const records = await recordsOf(connection, this.file(path), { ...named, others }, this.options.onBadRow, uniqueIds(noted));
+    const wanted = [...Object.values(named), ...others];
+    // Objects have no header: a column is missing when none of them has it.
+    const missing = wanted.filter((name) => !columns.has(name));
+    if (records.rows.length > 0 && missing.length > 0) throw missingColumns(resolve(path), missing, [...columns]);
+    return { ...records, columns };
+  }
+
+  private listsMustBeAmong(columns: readonly string[]): void {
+    const missing = Object.keys(this.options.lists).filter((name) => !columns.includes(name));
+    if (missing.length === 0) return;
+    throw new RlrfError("RLRF_DATA_COLUMNS", {
+      message: `no item or user has a column ${missing.join(" or ")}`,
+      where: "dataset.options.lists",
+      expected: columns.length === 0 ? "a file of items or users" : `some of ${columns.join(", ")}`,
+      hint: "name the columns as the file does",
+    });
   }
 
   /** RecBole's data sets are three files of one name. */

@@ -32,7 +32,12 @@ describe("rlrf lists", function () {
       const protocol = protocolOf({ window: 12, history: 20, listLength: 10, positives: 4, seed: 7, split: [0.5, 0.1, 0.4] });
       const data = await prepare(new Synthetic(options), protocol, { folds: 0 });
       assert.deepEqual(await readJsonLines<ListLine>(out), [...listLines(data, 20)]);
-      assert.deepEqual(JSON.parse(stdout), { file: out, digest: digestOf(data), counts: data.counts });
+      assert.deepEqual(JSON.parse(stdout), {
+        file: out,
+        digest: digestOf(data),
+        counts: data.counts,
+        fields: ["genres", "period", "year"],
+      });
     }));
 
   it("ends with status 2 on a wrong spec and writes nothing", async () =>

@@ -297,6 +297,22 @@ describe("dataset/table", () => {
     await assert.rejects(read({ ...files, "users.jsonl": '{"user_id": ""}' }, "jsonl"), coded("RLRF_DATA_ROW", "no id", "users.jsonl:1"));
   });
 
+  it("refuses options that name a column which no item or user has", async () => {
+    const files = filesOf("csv", csv);
+    const genre = { lists: { genre: "|", age: "," } };
+    await assert.rejects(
+      read(files, "csv", genre),
+      coded("RLRF_DATA_COLUMNS", "no item or user has a column genre", "dataset.options.lists", "genres"),
+    );
+    await assert.rejects(read({ "interactions.csv": csv(rated) }, "csv", genre), coded("RLRF_DATA_COLUMNS", "genre or age"));
+    // JSON has no header: what no object has is missing
+    const objects = filesOf("jsonl", lines);
+    await assert.rejects(
+      read(objects, "jsonl", { itemColumns: { title: "name", fields: ["year", "genre"] } }),
+      coded("RLRF_DATA_COLUMNS", "lacks name, genre", "items.jsonl"),
+    );
+  });
+
   it("says which file, form or column is missing", async () => {
     const files = filesOf("csv", csv);
     await assert.rejects(
