@@ -24,7 +24,7 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
   const { resolveSpec } = await import("../spec/resolve.js");
   const { Registry } = await import("../kernel/registry.js");
   const { Assembler } = await import("../kernel/assemble.js");
-  const { prepare, digestOf } = await import("../data/prepare.js");
+  const { prepare, digestOf, warnOfSkippedRows } = await import("../data/prepare.js");
   const { fieldNames, mustHaveFields } = await import("../method/aspect-fields.js");
   const { listLines } = await import("../data/list-lines.js");
   const { createAssets } = await import("../setup/assets.js");
@@ -39,6 +39,7 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
     const { product } = await assembler.build<Dataset>("dataset", spec.dataset, spec.protocol.seed, "/dataset");
     // The reward's folds decide who scores whom, which no line speaks of.
     const data = await prepare(product, spec.protocol, { folds: 0 });
+    warnOfSkippedRows(data, logger);
     mustHaveFields(data.items, spec);
     await writeJsonLines(out, listLines(data, spec.protocol.history));
     const digest = digestOf(data);

@@ -108,12 +108,13 @@ export class RowFaults {
 
 export const cellsFault = (text: string, cells: number, width: number) => `${cells} cells, not ${width}: "${text.slice(0, 80)}"`;
 
-export function badRow(path: string, line: number, message: string, count: number): RlrfError {
+/** @param advice what helps before anything else does */
+export function badRow(path: string, line: number, message: string, count: number, advice?: string): RlrfError {
   const others = count === 1 ? "" : ` (the first of ${count} bad rows)`;
   return new RlrfError("RLRF_DATA_ROW", {
     message: `${message}${others}`,
     where: `${path}:${line}`,
-    hint: 'mend the file, or set the dataset\'s option onBadRow to "skip"',
+    hint: `${advice === undefined ? "" : `${advice}; else `}mend the file, or set the dataset's option onBadRow to "skip"`,
   });
 }
 

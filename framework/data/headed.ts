@@ -28,7 +28,7 @@ export async function headedFile(form: Omit<DelimitedFile, "width" | "skip">, wa
       message: `the header lacks ${missing.join(", ")}`,
       where: `${form.path}:1`,
       expected: wanted.join(", "),
-      hint: `its columns are: ${names.join(", ").slice(0, 300) || "none"}`,
+      hint: `its columns are: ${names.join(", ").slice(0, 300) || "none"}${splitOtherwise(names, form.separator)}`,
     });
   const column = (name: string) => names.indexOf(name);
   return {
@@ -38,4 +38,12 @@ export async function headedFile(form: Omit<DelimitedFile, "width" | "skip">, wa
     column,
     cell: ({ cells: row }, name) => row[column(name)] ?? "",
   };
+}
+
+/** A header in one piece, where another separator would split it. */
+function splitOtherwise(names: readonly string[], separator: string): string {
+  const other = [";", "\t", ",", "|"].find((one) => one !== separator && names[0]?.includes(one));
+  return names.length > 1 || other === undefined
+    ? ""
+    : ` (in one piece: ${JSON.stringify(other)} seems to separate them, not ${JSON.stringify(separator)})`;
 }

@@ -32,7 +32,10 @@ export interface InteractionMeaning {
   readonly ratings: readonly [number, number];
   /** Of the time; default "seconds" since 1970. "date": ISO 8601, UTC where it names no zone. */
   readonly timeUnit?: "seconds" | "milliseconds" | "date";
+  /** What to do about values that do not fit, where the dataset has options for that. */
+  readonly advice?: Readonly<Partial<Record<ValueKind, string>>>;
 }
+type ValueKind = "id" | "rating" | "time";
 
 const valueNames = ["user", "item", "rating", "time"] as const;
 
@@ -117,8 +120,8 @@ export function missingColumns(where: string, missing: readonly string[], there:
   return new RlrfError("RLRF_DATA_COLUMNS", {
     message: `the file lacks ${missing.join(", ")}`,
     where,
-    expected: `${missing.join(", ")} among its columns: ${there.slice(0, 40).join(", ")}`,
-    hint: "name the columns as the file does",
+    expected: missing.join(", "),
+    hint: `its columns are: ${there.slice(0, 40).join(", ") || "none"}`,
   });
 }
 
@@ -162,7 +165,10 @@ export async function loadInteractions(
     connection,
     `SELECT count(*) AS bad, min("row") AS first FROM interactions WHERE ${isBad}`,
   );
-  if (bad > 0 && onBadRow === "fail") throw badRow(rows.path, first, await faultAt(connection, rows, meaning, first), bad);
+  if (bad > 0 && onBadRow === "fail") {
+    const { message, of } = await faultAt(connection, rows, meaning, first);
+    throw badRow(rows.path, first, message, bad, of && meaning.advice?.[of]);
+  }
   if (bad > 0) await connection.run(`DELETE FROM interactions WHERE ${isBad}`);
   return bad;
 }
@@ -191,14 +197,21 @@ function unreadable(path: string, form: string, cause: unknown): RlrfError {
   return new RlrfError("RLRF_DATA_FILE", { message: (cause as Error).message.slice(0, 300), where: path, expected: form }, { cause });
 }
 
-async function faultAt(connection: DuckDBConnection, rows: InteractionRows, meaning: InteractionMeaning, line: number): Promise<string> {
+/** @returns `of`: the value that is at fault; absent where the row itself is */
+async function faultAt(
+  connection: DuckDBConnection,
+  rows: InteractionRows,
+  meaning: InteractionMeaning,
+  line: number,
+): Promise<{ readonly message: string; readonly of?: ValueKind }> {
   const [row] = await reading(rows, async () => (await connection.run(`SELECT * FROM (${rows.sql}) WHERE line = ${line}`)).getRowObjects());
   const value = (name: string) => ((row?.[name] as string | null | undefined) ?? "").slice(0, 80);
-  if (row === undefined || row.fits !== true) return rows.fault(String(row?.text ?? ""));
-  if (value("user") === "" || value("item") === "") return `no ${value("user") === "" ? "user" : "item"} id`;
+  if (row === undefined || row.fits !== true) return { message: rows.fault(String(row?.text ?? "")) };
+  if (value("user") === "" || value("item") === "") return { message: `no ${value("user") === "" ? "user" : "item"} id`, of: "id" };
   const [low, high] = meaning.ratings;
   const rating = value("rating");
   if (rows.columns.rating !== undefined && !(rating.trim() !== "" && Number(rating) >= low && Number(rating) <= high))
-    return `the rating is "${rating}", not a number from ${low} to ${high}`;
-  return `the time is "${value("time")}", not ${meaning.timeUnit === "date" ? "a date" : `a number of ${meaning.timeUnit ?? "seconds"}`}`;
+    return { message: `the rating is "${rating}", not a number from ${low} to ${high}`, of: "rating" };
+  const unit = meaning.timeUnit === "date" ? "a date" : `a number of ${meaning.timeUnit ?? "seconds"}`;
+  return { message: `the time is "${value("time")}", not ${unit}`, of: "time" };
 }

@@ -19,7 +19,7 @@ export async function readInteractions(dataset: Dataset, relevantAbove: number, 
     const { connection } = database;
     await createDatasetTables(connection);
     const loaded = await dataset.load(connection);
-    const counts = await checkTables(connection);
+    const counts = await checkTables(connection, loaded.badInteractions ?? 0);
     await numberUsersAndItems(connection);
     const unmatched = await countUnmatched(connection);
     const items = await readItems(connection);
@@ -34,7 +34,7 @@ export async function readInteractions(dataset: Dataset, relevantAbove: number, 
 }
 
 /** What every dataset promises of its tables: a fault here is the plugin's, and would silently change every later number. */
-async function checkTables(connection: DuckDBConnection): Promise<Record<string, number>> {
+async function checkTables(connection: DuckDBConnection, skipped: number): Promise<Record<string, number>> {
   const { interactions, invalid } = await numbersOf(
     connection,
     `SELECT count(*) AS interactions, count(*) FILTER (coalesce("user", '') = '' OR coalesce(item, '') = '' OR rating IS NULL
@@ -46,8 +46,11 @@ async function checkTables(connection: DuckDBConnection): Promise<Record<string,
   );
   if (interactions === 0)
     throw new RlrfError("RLRF_DATA_EMPTY", {
-      message: "the dataset has no interactions",
-      hint: "check the file that the dataset's options name",
+      message: `the dataset has no interactions${skipped === 0 ? "" : `: all ${skipped} rows were malformed, and skipped`}`,
+      hint:
+        skipped === 0
+          ? "check the file that the dataset's options name"
+          : 'set the dataset\'s option onBadRow to "fail": it says what is wrong with the first',
     });
   if (invalid !== 0) throw tableError(`${invalid} interactions lack a user, item, finite rating, time or row`, "interactions");
   if (items !== 0) throw tableError(`${items} items have no id, or one that another has`, "items");

@@ -1,5 +1,6 @@
 /** Step 0 of method.md: a dataset under a protocol becomes the windows, lists and parts that every later step works on. */
 import type { Dataset, PreparedData, PreparedLists } from "../contracts/dataset.js";
+import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import type { Protocol } from "../spec/types.js";
 import { cutLists, usableUsers } from "./candidates.js";
@@ -37,6 +38,16 @@ export async function prepare(
   };
   assertNoLeakage(data);
   return data;
+}
+
+/** Skipped rows are told where they are looked at, not only counted in the result. */
+export function warnOfSkippedRows({ counts }: Pick<PreparedData, "counts">, logger: Logger): void {
+  const skipped = Object.entries({ badInteractions: "interaction", badItems: "item", badUsers: "user" }).flatMap(([name, what]) => {
+    const count = counts[name] ?? 0;
+    return count === 0 ? [] : `${count} ${what}${count === 1 ? "" : "s"}`;
+  });
+  if (skipped.length > 0)
+    logger.warn("RLRF_DATA_ROW", `malformed rows were skipped, as the dataset's option onBadRow says: ${skipped.join(", ")}`);
 }
 
 function countWithoutRelevant(lists: PreparedLists): number {

@@ -81,6 +81,6 @@ export async function assertFile(path: string): Promise<void> {
     throw new RlrfError("RLRF_DATA_FILE", {
       message: "there is no such file",
       where: path,
-      hint: "check the dataset's `path`, or leave it out to have the data fetched",
+      hint: "check the paths in the dataset's options: they are taken from the folder in which the command is given",
     });
 }

@@ -5,7 +5,7 @@ import type { Reward, SamplingStrategy } from "../contracts/feedback.js";
 import type { GeneratedText, GenerationParameters, LlmBackend, TextVectors, TunablePolicy } from "../contracts/llm.js";
 import type { NamedLoss, Tuner } from "../contracts/tuner.js";
 import { missingRecords } from "../data/interactions.js";
-import { digestOf, prepare } from "../data/prepare.js";
+import { digestOf, prepare, warnOfSkippedRows } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { RlrfError } from "../errors.js";
 import type { Alignment, Spec } from "../spec/types.js";
@@ -72,6 +72,7 @@ export class Study {
     const begun = performance.now();
     await parts.tuner?.prepare?.();
     const study = await Study.withData(spec, parts, context);
+    warnOfSkippedRows(study.data, context.logger);
     mustHaveFields(study.data.items, spec, parts.llm?.state !== undefined);
     await tellLists(context, study.dataKey, study.data.counts);
     const missing = missingRecords(study.data.counts);

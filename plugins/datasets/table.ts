@@ -148,8 +148,8 @@ export class Table implements Dataset {
   async load(connection: DuckDBConnection): Promise<Record<string, number>> {
     const { interactions, columns, ratings, timeUnit, core, onBadRow, itemColumns, userColumns } = this.options;
     const named = { user: columns.user, item: columns.item, rating: columns.rating ?? undefined, time: columns.time ?? undefined };
-    const rows = await interactionsOf(connection, this.file(interactions), named);
-    const badInteractions = await loadInteractions(connection, rows, { ratings, timeUnit }, onBadRow);
+    const rows = await naming("columns", this.file(interactions), () => interactionsOf(connection, this.file(interactions), named));
+    const badInteractions = await loadInteractions(connection, rows, { ratings, timeUnit, advice: adviceOn(timeUnit) }, onBadRow);
     const outsideCore = await keepCore(connection, core);
     const items = await this.records(connection, "items", itemColumns, ({ id, title, values }) => ({
       id,
@@ -184,12 +184,15 @@ export class Table implements Dataset {
       for (const name of Object.keys(record.values)) columns.add(name);
       return parse(record);
     };
-    const records = await recordsOf(connection, this.file(path), { ...named, others }, this.options.onBadRow, uniqueIds(noted));
+    const file = this.file(path);
     const wanted = [...Object.values(named), ...others];
-    // Objects have no header: a column is missing when none of them has it.
-    const missing = wanted.filter((name) => !columns.has(name));
-    if (records.rows.length > 0 && missing.length > 0) throw missingColumns(resolve(path), missing, [...columns]);
-    return { ...records, columns };
+    return naming(of === "items" ? "itemColumns" : "userColumns", file, async () => {
+      const records = await recordsOf(connection, file, { ...named, others }, this.options.onBadRow, uniqueIds(noted));
+      // Objects have no header: a column is missing when none of them has it.
+      const missing = wanted.filter((name) => !columns.has(name));
+      if (records.rows.length > 0 && missing.length > 0) throw missingColumns(file.path, missing, [...columns]);
+      return { ...records, columns };
+    });
   }
 
   private listsMustBeAmong(columns: readonly string[]): void {
@@ -227,4 +230,33 @@ export class Table implements Dataset {
       .map((part) => part.trim())
       .filter((part) => part !== "");
   }
+}
+
+/** Where a file lacks columns, the option is told by which they are named. */
+async function naming<Result>(
+  option: "columns" | "itemColumns" | "userColumns",
+  { form }: TableFile,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RlrfError) || error.code !== "RLRF_DATA_COLUMNS") throw error;
+    const name = `name them in dataset.options.${option}`;
+    const cells = ", and what stands between cells in dataset.options.separator; a file without a header needs one as its first line";
+    const hint = `${error.fault.hint}; ${name}${form === "json" || form === "parquet" ? "" : cells}`;
+    throw new RlrfError(error.code, { ...error.fault, hint }, { cause: error });
+  }
+}
+
+/** Which option makes sense of values that have none otherwise. */
+function adviceOn(timeUnit: TableOptions["timeUnit"]): InteractionMeaning["advice"] {
+  return {
+    id: "name the columns of users and items in dataset.options.columns",
+    rating: "set dataset.options.ratings to the lowest and highest rating there is, e.g. [1, 10], and relevantAbove to fit",
+    time:
+      timeUnit === "date"
+        ? "give dates in the form of ISO 8601, e.g. 2014-05-13T18:00:00Z"
+        : 'set dataset.options.timeUnit to "date" where times are dates such as 2014-05-13',
+  };
 }

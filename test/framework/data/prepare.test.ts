@@ -3,8 +3,9 @@ import fc from "fast-check";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
 import { missingRecords } from "../../../framework/data/interactions.js";
 import { assertNoLeakage } from "../../../framework/data/leakage.js";
-import { digestOf, prepare } from "../../../framework/data/prepare.js";
+import { digestOf, prepare, warnOfSkippedRows } from "../../../framework/data/prepare.js";
 import { RlrfError } from "../../../framework/errors.js";
+import { createListener } from "../../support/faults.js";
 import { coded, datasetOf, protocolOf, simpleInteractions, type TestInteraction } from "../../support/dataset.js";
 
 const noReward = { folds: 0 };
@@ -39,6 +40,16 @@ function listsOf(data: PreparedData, id: string) {
 }
 
 describe("prepare", () => {
+  it("tells of skipped rows, and of nothing else", () => {
+    const told = createListener();
+    warnOfSkippedRows({ counts: { badInteractions: 0, badItems: 0, users: 3 } }, told);
+    warnOfSkippedRows({ counts: { badInteractions: 1, badItems: 2, badUsers: 0 } }, told);
+    assert.deepEqual(
+      told.warnings.map(({ code, message }) => `${code}: ${message}`),
+      ["RLRF_DATA_ROW: malformed rows were skipped, as the dataset's option onBadRow says: 1 interaction, 2 items"],
+    );
+  });
+
   it("cuts the window and the lists of method.md from a user's interactions in time order", async () => {
     // n = 8, so h = min(ceil(8 / 2), 3) = 3: d b a | c h, g f, e
     const rows: TestInteraction[] = [

@@ -250,6 +250,42 @@ describe("dataset/table", () => {
     );
   });
 
+  it("names the option that makes sense of ratings, times, ids and columns", async () => {
+    const files = (rows: readonly object[], separator?: string) => ({ "interactions.csv": csv(rows, separator) });
+    const tens = rated.map((row) => ({ ...row, rating: row.rating * 2 }));
+    await assert.rejects(
+      read(files(tens), "csv"),
+      coded("RLRF_DATA_ROW", 'the rating is "6"', "to do     set dataset.options.ratings to", "[1, 10]", "else mend the file", "onBadRow"),
+    );
+    const dated = rated.map((row) => ({ ...row, timestamp: "2014-05-13" }));
+    await assert.rejects(read(files(dated), "csv"), coded("RLRF_DATA_ROW", 'to do     set dataset.options.timeUnit to "date"'));
+    const renamed = rated.map(({ user_id: who, ...row }) => ({ who, ...row }));
+    await assert.rejects(
+      read({ "interactions.jsonl": lines(renamed) }, "jsonl"),
+      coded("RLRF_DATA_ROW", "no user id", "to do     name the columns of users and items in dataset.options.columns"),
+    );
+    await assert.rejects(
+      read(files(renamed), "csv"),
+      coded("RLRF_DATA_COLUMNS", "lacks user_id", "its columns are: who, item_id", "dataset.options.columns", "without a header"),
+    );
+    for (const [separator, shown] of [
+      [";", '";"'],
+      ["\t", '"\\t"'],
+    ] as const)
+      await assert.rejects(
+        read(files(rated, separator), "csv"),
+        coded("RLRF_DATA_COLUMNS", `${shown} seems to separate them, not ","`, "dataset.options.separator"),
+      );
+  });
+
+  it("says that a core, or skipping bad rows, leaves nothing", async () => {
+    const tens = rated.map((row) => ({ ...row, rating: row.rating * 10 }));
+    const skipped = read({ "interactions.csv": csv(tens) }, "csv", { onBadRow: "skip" });
+    await assert.rejects(skipped, coded("RLRF_DATA_EMPTY", "all 25 rows were malformed, and skipped", 'onBadRow to "fail"'));
+    const core = read({ "interactions.csv": csv(rated) }, "csv", { core: 1000 });
+    await assert.rejects(core, coded("RLRF_DATA_EMPTY", "a core of 1000 leaves none of the 25 interactions", "dataset.options.core"));
+  });
+
   it("needs neither ratings nor times: all are relevant, in the order of the rows", async () => {
     const bare = rated.map(({ user_id, item_id }) => ({ user_id, item_id }));
     const data = await read({ "interactions.csv": csv(bare) }, "csv", { columns: { rating: null, time: null } });
@@ -317,7 +353,7 @@ describe("dataset/table", () => {
     const files = filesOf("csv", csv);
     await assert.rejects(
       prepare(table({ interactions: "/none/x.csv" }), protocolOf(), { folds: 0 }),
-      coded("RLRF_DATA_FILE", "no such file", "/none/x.csv"),
+      coded("RLRF_DATA_FILE", "no such file", "/none/x.csv", "the paths in the dataset's options"),
     );
     await assert.rejects(read({ "interactions.txt": "x" }, "txt"), coded("RLRF_DATA_FILE", "does not tell its format", "format"));
     await assert.rejects(read(files, "csv", { columns: { item: "isbn" } }), coded("RLRF_DATA_COLUMNS", "lacks isbn", "interactions.csv:1"));
