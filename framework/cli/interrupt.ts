@@ -1,15 +1,27 @@
+import { constants } from "node:os";
+import { Worker } from "node:worker_threads";
 import { whenDetached } from "../executor/attached.js";
 
 /** Ctrl-C and termination: the first asks for a clean end, the second ends at once. */
 const controller = new AbortController();
+const names = ["SIGINT", "SIGTERM"] as const;
 let listening = false;
+
+/** What the thread is given that hears signals where this one is computing. */
+export interface InterruptWatch {
+  /** 1 when the first signal was answered. */
+  readonly told: Int32Array;
+  readonly signals: readonly { readonly number: number; readonly message: string }[];
+}
+const told = new Int32Array(new SharedArrayBuffer(4));
 
 /** Aborted by the first SIGINT or SIGTERM. What takes long checks it between steps and throws `signal.reason`. */
 export function interruption(): AbortSignal {
   if (!listening) {
     listening = true;
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
+    for (const name of names) process.on(name, () => onSignal(name));
     whenDetached(() => controller.signal.aborted || onSignal("the end of the process that started this one"));
+    watch();
   }
   return controller.signal;
 }
@@ -22,8 +34,20 @@ export function cancellation(): { readonly signal: AbortSignal; readonly cancel:
 
 function onSignal(name: string): void {
   if (controller.signal.aborted) process.exit(130);
-  process.stderr.write(`${name}: ending cleanly; again to end at once\n`);
+  if (Atomics.exchange(told, 0, 1) === 0) process.stderr.write(endingCleanly(name));
   controller.abort(new DOMException(`ended by ${name}`, "AbortError"));
+}
+
+function endingCleanly(name: string): string {
+  return `${name}: ending cleanly; again to end at once\n`;
+}
+
+function watch(): void {
+  const workerData: InterruptWatch = {
+    told,
+    signals: names.map((name) => ({ number: constants.signals[name], message: endingCleanly(name) })),
+  };
+  new Worker(new URL("./interrupt-watch.js", import.meta.url), { workerData }).on("error", () => undefined).unref();
 }
 
 export function wasInterrupted(): boolean {
