@@ -247,12 +247,20 @@ export class RlrfError extends Error {
   get exit(): 1 | 2 {
     return errorCodes[this.code].exit;
   }
+  /** All that `message` says but the code: for loggers, which tell that themselves. */
+  get details(): string {
+    return faultLines(this.fault);
+  }
 }
 
 /** The lines in which every fault is shown. */
-export function formatFault(code: ErrorCode, { message, where, expected, hint }: Fault): string {
+export function formatFault(code: ErrorCode, fault: Fault): string {
+  return `${code}: ${faultLines(fault)}`;
+}
+
+export function faultLines({ message, where, expected, hint }: Fault): string {
   return [
-    `${code}: ${message}`,
+    message,
     ...(where === undefined ? [] : [`  where     ${where}`]),
     ...(expected === undefined ? [] : [`  expected  ${expected}`]),
     ...(hint === undefined ? [] : [`  to do     ${hint}`]),

@@ -13,6 +13,6 @@ export async function reportRun(folder: RunFolder, tracker: Tracker, logger: Log
     tracker.artifact(path);
   } catch (error) {
     if (!(error instanceof RlrfError)) throw error;
-    logger.warn(error.code, error.message);
+    logger.warn(error.code, error.details);
   }
 }

@@ -24,7 +24,7 @@ export function createLogger({ quiet = false }: { readonly quiet?: boolean } = {
     info: (message) => {
       if (!quiet) process.stderr.write(`${line}${message}\n`);
     },
-    warn: (code, message) => void process.stderr.write(`${line}${onErrors.yellow(code)}: ${message}\n`),
+    warn: (code, message) => void process.stderr.write(`${line}${onErrors.yellow(`warning ${code}`)}: ${message}\n`),
   };
 }
 

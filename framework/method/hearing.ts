@@ -21,7 +21,10 @@ export async function mustHear(study: Study, reward: RewardModels, texts: string
   const hearing = new HearingTest(study, reward.knowledge);
   for (const listener of reward.listeners()) await hearing.ask(listener);
   const outcome = hearing.outcome(texts);
-  if (outcome.deaf && study.spec.alignment?.deaf !== "continue") throw new RlrfError("RLRF_REWARD_DEAF", deafness(study, outcome));
+  if (outcome.deaf && study.spec.alignment?.deaf !== "continue") {
+    const { hint, ...fault } = deafness(study, outcome);
+    throw new RlrfError("RLRF_REWARD_DEAF", { ...fault, hint: `${hint}; alignment.deaf = "continue" goes on regardless` });
+  }
   return warned(study, outcome);
 }
 
@@ -47,7 +50,8 @@ export async function hearOnValidUsers(study: Study, { name: texts, texts: writt
 }
 
 function warned(study: Study, outcome: Hearing): Hearing {
-  if (outcome.deaf) study.warn("RLRF_REWARD_DEAF", deafness(study, outcome).message);
+  const { message, hint } = deafness(study, outcome);
+  if (outcome.deaf) study.warn("RLRF_REWARD_DEAF", message, hint);
   return outcome;
 }
 
@@ -91,6 +95,6 @@ function deafness(study: Study, { texts, users, difference }: Hearing) {
       `(${round(difference.low)} to ${round(difference.high)}) when they are swapped`,
     where: "/reward",
     expected: "an interval above zero",
-    hint: 'try adaptor.options.join = "aspects", more users or alignment.rewardFolds, smaller batches of the reranker (a few users make few steps), texts that say more; alignment.deaf = "continue" goes on regardless',
+    hint: 'try adaptor.options.join = "aspects", more users or alignment.rewardFolds, smaller batches of the reranker (a few users make few steps), texts that say more',
   };
 }

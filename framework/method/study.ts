@@ -7,7 +7,7 @@ import type { NamedLoss, Tuner } from "../contracts/tuner.js";
 import { missingRecords } from "../data/interactions.js";
 import { digestOf, prepare, warnOfSkippedRows } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
-import { RlrfError } from "../errors.js";
+import { faultLines, RlrfError } from "../errors.js";
 import type { Alignment, Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
 import type { KeyedLog } from "../store/log.js";
@@ -214,9 +214,10 @@ export class Study {
     this.seconds[step] = (this.seconds[step] ?? 0) + (performance.now() - begun) / 1000;
   }
 
-  warn(code: string, message: string): void {
+  /** The result keeps the message alone: a hint is for whoever looks on. */
+  warn(code: string, message: string, hint?: string): void {
     this.warnings.push(`${code}: ${message}`);
-    this.context.logger.warn(code, message);
+    this.context.logger.warn(code, faultLines({ message, ...(hint !== undefined && { hint }) }));
   }
 
   /** An iteration that did not help held-out users: the run keeps the policy that it came from. */

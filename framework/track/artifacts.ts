@@ -40,7 +40,7 @@ export class ArtifactUploads {
         await this.client.putArtifact(run, manifestName, Buffer.from(JSON.stringify(await this.manifest(run), null, 2)));
     } catch (error) {
       if (!(error instanceof RlrfError) || error.code !== "RLRF_TRACK_ARTIFACTS") throw error;
-      if (!this.unserved) this.logger.warn(error.code, error.message);
+      if (!this.unserved) this.logger.warn(error.code, error.details);
       this.unserved = true;
     }
     return counts;
