@@ -17,6 +17,7 @@ export const errorCodes = {
   RLRF_RUN_BUSY: { exit: 1, summary: "Another living process writes the same run." },
   RLRF_RUN_UNWRITABLE: { exit: 1, summary: "The folder of the run cannot be made or written." },
   RLRF_RUN_UNKNOWN: { exit: 2, summary: "There is no run of that name, or it has no journal." },
+  RLRF_RUN_UNENDED: { exit: 2, summary: "What is asked for is made at the end of a run, and this one has not ended; says how it stands." },
   RLRF_JOURNAL_BROKEN: { exit: 1, summary: "Warning: lines of a journal do not parse; they were left out." },
   RLRF_TRACK_URI: { exit: 2, summary: "The tracking URI is missing, or is not that of an MLflow server." },
   RLRF_TRACK_UNREACHABLE: { exit: 1, summary: "The MLflow server cannot be reached or keeps failing; the journal has everything." },

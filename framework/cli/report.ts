@@ -24,9 +24,23 @@ async function report(names: readonly string[], { runs: root, out, json = false 
   const { sweepName } = await import("../sweep/report.js");
   const { reportName, writeReport } = await import("../report/write.js");
   const folders = [...new Set((await findRuns(root, names, "result.json", sweepName)).map((folder) => resolve(folder)))];
+  for (const folder of folders) await mustHaveEnded(folder);
   const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));
   const { bytes, users, runs } = await writeReport(folders, file);
   if (json) return printJson({ file, bytes, runs, users });
   const number = (count: number, what: string) => `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
   print(`${file}: ${number(runs.length, "run")}, ${number(users, "user")}, ${(bytes / 1e6).toFixed(1)} MB`);
+}
+
+/** A sweep of which no trial is done has nothing to show. @throws RLRF_RUN_UNENDED */
+async function mustHaveEnded(folder: string): Promise<void> {
+  const { isSweep, trialFolders } = await import("../sweep/read-report.js");
+  if (!isSweep(folder) || (await trialFolders(folder, "result.json")).length > 0) return;
+  const { RlrfError } = await import("../errors.js");
+  throw new RlrfError("RLRF_RUN_UNENDED", {
+    message: "no trial of the sweep is done",
+    where: folder,
+    expected: "one that has ended with a result.json",
+    hint: "`rlrf runs --trials` says how they stand",
+  });
 }

@@ -1,6 +1,7 @@
 /** What `rlrf run` does around the method: resolves the spec, starts the engine, wires the parts, and frees everything again. */
 import { relative } from "node:path";
 import type { Logger, Progress } from "../contracts/plugin.js";
+import { RlrfError } from "../errors.js";
 import { UnitStates } from "../executor/unit-states.js";
 import { assemble } from "../kernel/assemble.js";
 import { Registry } from "../kernel/registry.js";
@@ -93,7 +94,8 @@ async function inFolder(
   const { experiment, uri, run: key } = spec.tracking;
   const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri), key }, logger);
   let finished = false;
-  const finish = () => tracking.finish(signal.aborted ? "KILLED" : finished ? "FINISHED" : "FAILED");
+  let cancelled = false;
+  const finish = () => tracking.finish(signal.aborted || cancelled ? "KILLED" : finished ? "FINISHED" : "FAILED");
   try {
     const path = folder.path("spec.json");
     const from = folder.path("origins.json");
@@ -106,6 +108,9 @@ async function inFolder(
     await reportRun(folder, tracking.tracker, logger);
     finished = true;
     return { result, tracked: (await finish()).complete };
+  } catch (error) {
+    cancelled = error instanceof RlrfError && error.code === "RLRF_RUN_CANCELLED";
+    throw error;
   } finally {
     if (!finished) await finish();
   }

@@ -1,4 +1,6 @@
 /** `rlrf status RUN`: the units of a run that an executor distributes, from any machine that sees the store. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { UnitState } from "../contracts/executor.js";
 import { jsonOption, type Register } from "./command.js";
 import type { WhichUnits } from "./distributed.js";
@@ -26,11 +28,13 @@ async function showStatus(run: string, { json = false, ...which }: StatusOptions
   const units = await states.seen();
   const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
   const { driver, driverState } = states;
-  const driven = { process: driver?.process.split("-")[0] ?? null, machine: driver?.machine ?? null, state: driverState };
+  const state =
+    driverState === "dead" && [run, join(which.runs, run)].some((folder) => existsSync(join(folder, "result.json"))) ? "done" : driverState;
+  const driven = { process: driver?.process.split("-")[0] ?? null, machine: driver?.machine ?? null, state };
   if (json) return printJson({ run: states.runId, executor: driver?.executor.plugin ?? null, driver: driven, counts, units });
   print(`run        ${states.runId}`);
   print(`executor   ${driver?.executor.plugin ?? "?"}`);
-  print(`driver     process ${driven.process} on ${driven.machine}: ${shownState[driverState]}`);
+  print(`driver     process ${driven.process} on ${driven.machine}: ${shownState[state]}`);
   print(`units      ${order.map((state) => `${counts[state]} ${state}`).join(", ")}`);
   const telling = units.filter(({ state, lost }) => state !== "done" || lost.length > 0);
   if (telling.length === 0) return;
@@ -40,6 +44,7 @@ async function showStatus(run: string, { json = false, ...which }: StatusOptions
 
 const shownState = {
   alive: "at work",
-  dead: "gone; the same command goes on from here, unless the run is done",
+  dead: "gone; the same command goes on from here",
+  done: "gone: the run is done",
   elsewhere: "on another machine, or lost when this one was booted again",
 } as const;

@@ -1,4 +1,5 @@
 /** `rlrf sync [RUN…] --to URI`: replays journals to an MLflow server, without doubles however often. */
+import { join } from "node:path";
 import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import type { SyncReport } from "../track/sync.js";
@@ -82,7 +83,9 @@ class Sending {
     try {
       const open = await Sync.open(run, client, this.logger);
       try {
-        this.synced.push({ run, uri: client.uri, ...(await open.pass()) });
+        const report = await open.pass();
+        if (report.runId === null) throw untold(run);
+        this.synced.push({ run, uri: client.uri, ...report });
       } finally {
         await open.close();
       }
@@ -102,6 +105,16 @@ class Sending {
       this.failed.push({ run, error });
     }
   }
+}
+
+/** An emptied journal, or one of other lines, has nothing to send. */
+function untold(run: string): RlrfError {
+  return new RlrfError("RLRF_RUN_UNKNOWN", {
+    message: "the run's journal tells of no run",
+    where: join(run, "journal.jsonl"),
+    expected: "the events of a run, as `rlrf run` writes them",
+    hint: "give its `rlrf run` again: what is computed is found, and told anew",
+  });
 }
 
 function isOfServer({ code }: RlrfError): boolean {

@@ -3,9 +3,8 @@ import { RlrfError } from "../errors.js";
 import { lastTold, type SelectionFigures } from "../sweep/selection.js";
 import type { Spec } from "../spec/types.js";
 import type { SweepReport } from "../sweep/report.js";
-
-/** "stopped": it was killed, or its machine was lost; its own command goes on with it. "broken": a sweep whose table cannot be read. */
-export type RunState = "running" | "done" | "failed" | "interrupted" | "stopped" | "broken";
+import type { RunState } from "../track/state.js";
+import { unknownRun } from "../track/unknown-run.js";
 
 export interface RunFigures extends SelectionFigures {
   /** On test users. */
@@ -75,13 +74,12 @@ export function chosenRuns(runs: readonly ListedRun[], names: readonly string[],
         where: place,
         expected: `one of ${found.map(({ at }) => at).join(", ")}`,
       });
-    const known = runs.slice(0, 20).map(({ id }) => id);
-    throw new RlrfError("RLRF_RUN_UNKNOWN", {
-      message: `there is no run "${name}"`,
-      where: place,
-      expected: runs.length === 0 ? "any run" : `one of ${known.join(", ")}${runs.length > known.length ? ", …" : ""}`,
-      hint: "`rlrf runs` lists them",
-    });
+    const known = runs.filter(({ kind }) => kind !== "trial" || name.includes("/"));
+    throw unknownRun(
+      name,
+      place,
+      known.map(({ id }) => id),
+    );
   });
 }
 

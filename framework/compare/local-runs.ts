@@ -8,12 +8,11 @@ import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
 import type { Spec } from "../spec/types.js";
 import { isInside } from "../store/inside.js";
-import { holderOf } from "../store/lock.js";
 import { isSweep, readSweep } from "../sweep/read-report.js";
 import { sweepName } from "../sweep/report.js";
 import { journalName } from "../track/journal.js";
-import { type JournalState, journalState } from "../track/state.js";
-import type { ListedRun, RunFigures, RunSource, RunState } from "./listed-run.js";
+import { type JournalState, journalState, runState } from "../track/state.js";
+import type { ListedRun, RunFigures, RunSource } from "./listed-run.js";
 import { readSpec } from "./read-run.js";
 
 const limitBytes = 4 * 2 ** 20;
@@ -44,11 +43,11 @@ export class LocalRuns implements RunSource {
   private async group(folder: string, asked: boolean): Promise<ListedRun[]> {
     const id = isInside(this.place, folder) ? relative(this.place, folder) : folder;
     if (!isSweep(folder)) return listed(await readOne(folder, id, "experiment"));
-    const own = await readOne(folder, id, "sweep");
     const report = await readSweep(folder).catch((error: unknown) => {
       if (asked) throw error;
       return null;
     });
+    const own = await readOne(folder, id, "sweep", report?.ended);
     if (report === null) return listed(own && { ...own, specHash: null, state: "broken" });
     const { trials, specHash: hash, name } = report;
     const runs: ListedRun[] = [];
@@ -75,8 +74,8 @@ function listed(run: ListedRun | null): ListedRun[] {
   return run === null ? [] : [run];
 }
 
-/** @returns null where nothing was begun */
-async function readOne(folder: string, id: string, kind: ListedRun["kind"]): Promise<ListedRun | null> {
+/** @param ended a sweep that came to its end @returns null where nothing was begun */
+async function readOne(folder: string, id: string, kind: ListedRun["kind"], ended = false): Promise<ListedRun | null> {
   const journal = (await journalState(folder)) ?? (await untold(folder, id));
   if (journal === null) return null;
   const spec = await readObject(join(folder, "spec.json"));
@@ -87,7 +86,7 @@ async function readOne(folder: string, id: string, kind: ListedRun["kind"]): Pro
   return {
     id,
     kind,
-    state: await stateOf(folder, journal),
+    state: await runState(folder, journal, ended || result !== null),
     begun: new Date(journal.begun).toISOString(),
     name: typeof spec?.name === "string" ? spec.name : journal.name,
     specHash: result?.specHash ?? (spec === null ? null : specHash(spec as unknown as Spec)),
@@ -105,12 +104,6 @@ async function untold(folder: string, name: string): Promise<JournalState | null
     () => null,
   );
   return begun === null ? null : { key: "", name, kind: "experiment", status: "FINISHED", begun, told: begun };
-}
-
-async function stateOf(folder: string, { status }: JournalState): Promise<RunState> {
-  const ended = { FINISHED: "done", FAILED: "failed", KILLED: "interrupted" } as const;
-  if (status !== "RUNNING") return ended[status];
-  return (await holderOf(join(folder, "lock"))) === null ? "stopped" : "running";
 }
 
 async function readObject(path: string): Promise<{ readonly [key: string]: Json } | null> {

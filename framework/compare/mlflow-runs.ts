@@ -8,7 +8,8 @@ import { makeFolder } from "../store/files.js";
 import { parseSweep } from "../sweep/read-report.js";
 import { sweepName } from "../sweep/report.js";
 import type { MlflowClient, MlflowRun } from "../track/mlflow.js";
-import type { ListedRun, RunFigures, RunSource, RunState } from "./listed-run.js";
+import type { RunState } from "../track/state.js";
+import type { ListedRun, RunFigures, RunSource } from "./listed-run.js";
 import { parseSpec } from "./read-run.js";
 
 const kinds = ["experiment", "sweep", "trial"] as const;

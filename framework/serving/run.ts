@@ -12,6 +12,7 @@ import { parseJson } from "../spec/json.js";
 import { readSpec } from "../spec/read.js";
 import { resolveSpec } from "../spec/resolve.js";
 import type { Spec } from "../spec/types.js";
+import { isSweep, readSweep } from "../sweep/read-report.js";
 import { type Chosen, readBounded } from "./model.js";
 
 export interface EndedRun {
@@ -33,6 +34,11 @@ const listsLimit = 64 << 20;
 
 /** @throws RLRF_PROMOTE_RUN, RLRF_RESULT_FILE, RLRF_JSON, and what a spec does */
 export async function readEndedRun(folder: string, registry: Registry): Promise<EndedRun> {
+  if (isSweep(folder)) {
+    const { trials, best } = await readSweep(folder);
+    const trial = `${basename(folder)}/${best?.trials[0] ?? trials[0]?.id}`;
+    throw unpromotable(folder, "it is a sweep, and no single run", `name one of its trials: ${trial}`);
+  }
   const result = await readResult(folder);
   if (result === null) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");
   const { spec } = resolveSpec(await readSpec(join(folder, "spec.json")), registry);

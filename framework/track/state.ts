@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { linesOf } from "../store/files.js";
+import { holderOf } from "../store/lock.js";
 import type { RunStatus } from "./events.js";
 import { journalName, parseEvent } from "./journal.js";
 
@@ -17,6 +18,9 @@ export interface JournalState {
   /** When it was last told of. */
   readonly told: number;
 }
+
+/** "stopped": it was killed, or its machine was lost; its own command goes on with it. "broken": a sweep whose table cannot be read. */
+export type RunState = "running" | "done" | "failed" | "interrupted" | "stopped" | "broken";
 
 /** A day of training tells some megabytes. */
 const limitBytes = 256 * 2 ** 20;
@@ -43,4 +47,12 @@ export async function journalState(folder: string): Promise<JournalState | null>
     state = { ...own, status, told: Math.max(own.told, event.time) };
   }
   return state;
+}
+
+/** @param ended what it ends with is there: then it is done, whatever became of a later attempt */
+export async function runState(folder: string, { status }: JournalState, ended = false): Promise<RunState> {
+  const states = { FINISHED: "done", FAILED: "failed", KILLED: "interrupted" } as const;
+  if (status === "RUNNING" && (await holderOf(join(folder, "lock"))) !== null) return "running";
+  if (ended) return "done";
+  return status === "RUNNING" ? "stopped" : states[status];
 }

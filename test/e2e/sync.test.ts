@@ -28,7 +28,7 @@ describe("sync of several runs", () => {
   }
   const told = (name: string) => openTracker(folder(name), { name, experiment: "test" }).journal.close();
 
-  it("goes on past a run that another process sends, and says so at the end", async () => {
+  it("goes on past runs of which nothing is told, and one that another process sends, and says so at the end", async () => {
     for (const name of ["a", "b", "c"]) await empty(name);
     const client = new MlflowClient(server.uri);
     const open = await Sync.open(folder("b"), client, createListener());
@@ -36,15 +36,16 @@ describe("sync of several runs", () => {
     await open.close();
     client.close();
     assert.deepEqual([people.status, programs.status, one.status], [1, 1, 1]);
-    assert.match(people.stdout, /\/a +- +0\/0[\s\S]*\/c +- +0\/0[\s\S]*\/b +RLRF_RUN_BUSY/);
-    assert.match(people.stderr, /^RLRF_RUN_BUSY: process \d+ on .* is sending this run/);
+    assert.match(people.stdout, /\/a +RLRF_RUN_UNKNOWN[\s\S]*\/b +RLRF_RUN_BUSY[\s\S]*\/c +RLRF_RUN_UNKNOWN/);
+    assert.match(people.stderr, /^RLRF_RUN_UNKNOWN: the run's journal tells of no run/);
+    assert.match(people.stderr, /^RLRF_RUN_BUSY: process \d+ on .* is sending this run/m);
     const rows = JSON.parse(programs.stdout) as { run: string; error?: { code: string } }[];
     assert.deepEqual(
       rows.map(({ run, error }) => [run.slice(-1), error?.code]),
       [
-        ["a", undefined],
-        ["c", undefined],
+        ["a", "RLRF_RUN_UNKNOWN"],
         ["b", "RLRF_RUN_BUSY"],
+        ["c", "RLRF_RUN_UNKNOWN"],
       ],
     );
     assert.equal((JSON.parse(one.stdout) as { error: { code: string } }).error.code, "RLRF_RUN_BUSY");

@@ -104,7 +104,10 @@ describe("a run cut into units of work", function () {
       assert.equal(status, 1);
       assert.match(stdout, /RLRF_RUN_CANCELLED/);
       assert.deepEqual(unitProcesses(storeOf(folder), undefined), [], "its units ended with it");
+      assert.match(await fs.readFile(join(await runFolderIn(folder), "journal.jsonl"), "utf8"), /"status":"KILLED"/, "it has not failed");
+      assert.equal((await statusIn(folder)).driver.state, "dead");
       assert.equal((await startRun(specIn("units"), folder).finished).status, 0);
+      assert.equal((await statusIn(folder)).driver.state, "done");
     });
   });
 

@@ -75,6 +75,11 @@ describe("the best of runs", () => {
       await assertFails("RLRF_METRIC_NAME", () => bestOf(source(runs), [], wrong), /valid users/);
     await assertFails("RLRF_RUN_UNKNOWN", () => bestOf(source([]), []), /there are no runs/);
     await assertFails("RLRF_RUN_UNKNOWN", () => chosenRuns(runs, ["c"], "here"), /one of a, b/);
+    await assertFails(
+      "RLRF_RUN_UNKNOWN",
+      () => chosenRuns([run("sw-9dfc45a3", 0.1), ...runs], ["sw"], "here"),
+      /did you mean sw-9dfc45a3\?/,
+    );
     const twins = [run("a", 0.1, { at: "1" }), run("a", 0.1, { at: "2" })];
     await assertFails("RLRF_RUN_UNKNOWN", () => chosenRuns(twins, ["a"], "here"), /one of 1, 2/);
     assert.equal(chosenRuns(twins, ["2"], "here")[0]?.at, "2");
