@@ -210,7 +210,7 @@ export const errorCodes = {
     exit: 1,
     summary: "The scripts of the report's page are missing or cannot be put into one file; `npm run build` compiles them.",
   },
-  RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K." },
+  RLRF_METRIC_NAME: { exit: 2, summary: "A metric is not of the form ndcg@K or map@K, or none of the runs that are asked about has it." },
   RLRF_METRIC_NAN: { exit: 1, summary: "A score to be ranked is not a number." },
   RLRF_ALIGN_REJECTED: {
     exit: 1,

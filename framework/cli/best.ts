@@ -1,5 +1,5 @@
 /** `rlrf best [RUN…]`: which run, or which point of a sweep, is best on users who are not tested. */
-import type { Candidate } from "../compare/best.js";
+import type { Best, Candidate } from "../compare/best.js";
 import { jsonOption, type Register, sourceOptions } from "./command.js";
 import { number } from "./result-text.js";
 import { onOutput, plain, print, printJson, table } from "./terminal.js";
@@ -52,12 +52,14 @@ async function best(names: readonly string[], { metric, json = false, ...options
     const head = ["", "", by, test === null ? "test users" : `${test.metric} of ${test.arm} on test users`];
     print(table([head, ...ranking.candidates.slice(0, shownAtMost).map(row)]));
     if (ranking.candidates.length > shownAtMost) print(`and ${ranking.candidates.length - shownAtMost} more (--json shows all)`);
-    print(
-      ranking.best === null
-        ? `\nnone has the ${by}`
-        : `\nbest  ${onOutput.bold(plain(ranking.best.id))}\n${ranking.best.runs.map(({ at }) => `      ${plain(at)}`).join("\n")}`,
-    );
+    print(`\n${verdict(ranking, by)}`);
   } finally {
     await source.close();
   }
+}
+
+function verdict({ best, tied }: Best, by: string): string {
+  if (best === null) return `none has the ${by}`;
+  if (tied.length > 0) return `tied  ${[best.id, ...tied].map(plain).join(", ")}: none of them is better than the others`;
+  return [`best  ${onOutput.bold(plain(best.id))}`, ...best.runs.map(({ at }) => `      ${plain(at)}`)].join("\n");
 }

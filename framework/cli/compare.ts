@@ -25,8 +25,10 @@ export const register: Register = (program) => {
 async function compare(names: readonly string[], { metrics, arms, json = false, ...options }: CompareOptions): Promise<void> {
   const { compareRuns, sharedMetrics } = await import("../compare/compare.js");
   const { runs, sweep } = await readRuns(names, options);
+  const wanted = listOf(arms);
+  if (wanted !== undefined) await mustHaveArms(runs, wanted);
   const comparison: RunComparison = compareRuns(
-    runs.map((run) => onlyArms(run, listOf(arms))),
+    runs.map((run) => onlyArms(run, wanted)),
     listOf(metrics) ?? (sweep ? sharedMetrics(runs).slice(0, 1) : undefined),
   );
   if (json) printJson(comparison);
@@ -62,6 +64,18 @@ async function readRuns(
 
 function listOf(text: string | undefined): string[] | undefined {
   return text?.split(",").map((entry) => entry.trim());
+}
+
+async function mustHaveArms(runs: readonly ComparedRun[], wanted: readonly string[]): Promise<void> {
+  const there = [...new Set(runs.flatMap((run) => [...run.arms.keys()]))];
+  const missing = wanted.filter((arm) => !there.includes(arm));
+  if (missing.length === 0) return;
+  const { RlrfError } = await import("../errors.js");
+  throw new RlrfError("RLRF_USAGE", {
+    message: `none of the runs has an arm ${missing.map((arm) => JSON.stringify(arm)).join(" or ")}`,
+    where: "--arms",
+    expected: `some of ${there.join(", ")}, with commas between them`,
+  });
 }
 
 function onlyArms(run: ComparedRun, arms: readonly string[] | undefined): ComparedRun {

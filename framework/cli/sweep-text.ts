@@ -6,7 +6,8 @@ import { number } from "./result-text.js";
 import { onOutput, table } from "./terminal.js";
 
 export function sweepText(report: SweepReport, folder: string): string {
-  const { metric, best, trials } = report;
+  const { metric, best, trials, points } = report;
+  const equals = points.filter(({ rung, selection }) => best !== null && rung === best.rung && selection === best.selection);
   const failed = trials.filter(({ error }) => error !== null);
   return [
     trialsTable(report),
@@ -18,7 +19,9 @@ export function sweepText(report: SweepReport, folder: string): string {
       ? "no trial is chosen: the sweep names no metric"
       : best === null
         ? `no trial is chosen: none has the ${selectionText(parseSelection(metric))}`
-        : `best ${onOutput.bold(best.trials.join(", "))}: ${number(best.selection)} ${selectionText(parseSelection(metric))}; test users are reported and choose nothing`,
+        : equals.length > 1
+          ? `tied ${equals.map((row) => row.trials.join(", ")).join("; ")}: ${number(best.selection)} ${selectionText(parseSelection(metric))}; ${best.trials.join(", ")} stands first among equals`
+          : `best ${onOutput.bold(best.trials.join(", "))}: ${number(best.selection)} ${selectionText(parseSelection(metric))}; test users are reported and choose nothing`,
     `\n${folder}/sweep.json`,
   ].join("\n");
 }

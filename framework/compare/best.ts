@@ -23,7 +23,10 @@ export interface Best {
   readonly metric: string;
   /** The best first; those without the metric last. */
   readonly candidates: readonly Candidate[];
+  /** Of equals the first. */
   readonly best: Candidate | null;
+  /** Ids of the others that are as good as the best. */
+  readonly tied: readonly string[];
 }
 
 const form = /^(?:reward|(?:[A-Za-z0-9-]+\/)?(?:ndcg|map)@[1-9][0-9]*)$/;
@@ -45,11 +48,30 @@ export async function bestOf(source: RunSource, names: readonly string[], wanted
   const candidates: Candidate[] = [];
   for (const run of chosen)
     candidates.push(...(run.kind === "sweep" ? await pointsOf(run, all, source, metric, selection) : [candidateOf(run, selection)]));
+  if (wanted !== undefined) mustBeTold(wanted, candidates);
   await mustBeComparable(candidates, selection, source);
   const value = (candidate: Candidate) => candidate.selection ?? Number.NEGATIVE_INFINITY;
   candidates.sort((a, b) => (value(a) === value(b) ? 0 : value(b) - value(a)));
-  const [first] = candidates;
-  return { metric, candidates, best: first === undefined || first.selection === null ? null : first };
+  const [first, ...others] = candidates;
+  if (first === undefined || first.selection === null) return { metric, candidates, best: null, tied: [] };
+  const tied = others.filter(({ selection }) => selection === first.selection).map(({ id }) => id);
+  return { metric, candidates, best: first, tied };
+}
+
+/** A metric that was asked for, and that nothing has, is misspelt, or of other runs. */
+function mustBeTold(metric: string, candidates: readonly Candidate[]): void {
+  if (candidates.some(({ selection }) => selection !== null)) return;
+  const figures = candidates.flatMap(({ runs }) => runs.map((run) => run.figures));
+  const there = new Set<string>();
+  for (const { valid, llm } of figures) {
+    if (Object.keys(llm).length > 0) there.add("reward");
+    for (const [arm, metrics] of Object.entries(valid)) for (const name of Object.keys(metrics)) there.add(name).add(`${arm}/${name}`);
+  }
+  throw new RlrfError("RLRF_METRIC_NAME", {
+    message: `none of the runs has ${metric}`,
+    where: "--metric",
+    expected: there.size === 0 ? "runs that have ended: these have no figures yet" : `one of ${[...there].sort().join(", ")}`,
+  });
 }
 
 function candidateOf(run: ListedRun, selection: SelectionMetric): Candidate {

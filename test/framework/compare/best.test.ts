@@ -48,7 +48,20 @@ describe("the best of runs", () => {
     const { metric, best, candidates } = await bestOf(source(runs), []);
     assert.deepEqual([metric, best?.id, candidates.map(({ id }) => id)], ["ndcg@5", "c", ["c", "a", "b"]]);
     assert.equal((await bestOf(source(runs), ["a"])).best?.id, "a");
-    assert.equal((await bestOf(source(runs), [], "map@1")).best, null);
+    for (const [none, there] of [
+      ["map@1", /none of the runs has map@1[\s\S]*one of metadata\/ndcg@5, ndcg@5, reward/],
+      ["foo/ndcg@5", /none of the runs has foo\/ndcg@5/],
+    ] as const)
+      await assertFails("RLRF_METRIC_NAME", () => bestOf(source(runs), [], none), there);
+    const unended = run("d", 0, { figures: { arms: {}, valid: {}, llm: {} } });
+    await assertFails("RLRF_METRIC_NAME", () => bestOf(source([unended]), [], "reward"), /no figures yet/);
+    assert.equal((await bestOf(source([unended]), [])).best, null);
+  });
+
+  it("tells equals as such, the first of them first", async () => {
+    const { best, tied } = await bestOf(source([run("a", 0.2), run("b", 0.4), run("c", 0.4)]), []);
+    assert.deepEqual([best?.id, tied], ["b", ["c"]]);
+    assert.deepEqual((await bestOf(source([run("a", 0.2), run("b", 0.4)]), [])).tied, []);
   });
 
   it("takes a sweep for its points, each the mean over its seeds, of the last rung", async () => {
