@@ -1,12 +1,12 @@
 /** What a package of plugins has to be: its package.json, its manifest, and everything that makes it fit to be loaded. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { type ErrorCode, RlrfError } from "../errors.js";
 import { isFile, withImports } from "../kernel/imports.js";
 import { maxManifestBytes, type PluginEntry, parseManifest } from "../kernel/manifest-file.js";
 import { satisfies } from "../kernel/version.js";
-import { packageRoot } from "../setup/paths.js";
+import { frameworkVersion } from "../setup/version.js";
 import { isInside } from "../store/inside.js";
 import { type Fields, Form } from "./form.js";
 import { packageName, packageVersion } from "./lock.js";
@@ -110,12 +110,6 @@ export function mustFitFramework({ name, version, framework }: Pick<PackageFacts
     expected: fits === undefined ? 'a range like "^0.1.0" in its peerDependencies' : `a package whose range ${own} is in`,
     hint: `\`rlrf plugin add ${name}@VERSION\` takes another version of it`,
   });
-}
-
-let own: string | undefined;
-export function frameworkVersion(): string {
-  own ??= (JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string }).version;
-  return own;
 }
 
 /** A package is one file with one digest: what it needs besides the framework has to be in it. */

@@ -14,7 +14,7 @@ import { keepTarball } from "./fetch.js";
 import { Form } from "./form.js";
 import { restorePackage } from "./install.js";
 import { writeLock } from "./lock.js";
-import { frameworkVersion } from "./package.js";
+import { frameworkVersion } from "../setup/version.js";
 import { type Project, projectAt } from "./project.js";
 import { type RunLock, parseRunLock, runLockName, runSpecName, tarballName } from "./run-lock.js";
 import { integrityOf } from "./tree.js";

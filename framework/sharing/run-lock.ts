@@ -14,7 +14,7 @@ import { keptTarball } from "./fetch.js";
 import { optionsHash } from "./installed.js";
 import { Form } from "./form.js";
 import { type LockedPackage, type LockFile, parseLock } from "./lock.js";
-import { frameworkVersion } from "./package.js";
+import { frameworkVersion } from "../setup/version.js";
 
 /** runs/ID/lock.json: the part of the project's lock that the run used, and every plugin that its spec names. */
 export interface RunLock extends LockFile {

@@ -65,6 +65,29 @@ describe("the rlrf command", function () {
     fails(await rlrf("run", "--bogus"), 2, /^RLRF_USAGE: unknown option '--bogus'\n {2}to do {5}rlrf run --help/);
   });
 
+  it("tells its version, what is required and what is not a command; and defaults in the form that an option takes", async () => {
+    const { version } = JSON.parse(await readFile(join(packageRoot, "package.json"), "utf8")) as { version: string };
+    assert.deepEqual(await rlrf("--version"), { status: 0, out: `${version}\n`, err: "" });
+    const words = async (...args: string[]) => (await rlrf(...args)).out.replace(/\s+/g, " ");
+    const plan = await words("plan", "--help");
+    assert.match(plan, /a file of that form \(required\) --users/);
+    assert.match(plan, /--users <counts> [^(]+ \(default: 1000,1000000,100000000\)/);
+    assert.match(await words("help", "serve"), /\(default: cache,llm,template\)/);
+    assert.match(await words("run", "--help"), /--set <path=value> override one value of the spec \(repeatable\)/);
+    for (const args of [
+      ["help", "lst"],
+      ["lst", "--help"],
+    ])
+      fails(await rlrf(...args), 2, /unknown command 'lst'[\s\S]*Did you mean list/);
+  });
+
+  it("takes no empty text for a folder, nor for anything else", async () => {
+    fails(await rlrf("runs", "--runs", ""), 2, /^RLRF_USAGE: --runs is empty[\s\S]*to do .*shell variable/);
+    fails(await rlrf("run", "none.json", "--runs", "", "--cache", ""), 2, /^RLRF_USAGE: --runs and --cache are empty/);
+    fails(await rlrf("report", ""), 2, /^RLRF_USAGE: an argument is empty/);
+    fails(await rlrf("plugin", "pack", "--out="), 2, /^RLRF_USAGE: --out is empty/);
+  });
+
   it("tells programs what is wrong, too: an error object on stdout where --json asks for it", async () => {
     const errorOf = async (...args: string[]) => {
       const { status, out, err } = await rlrf(...args, "--json");
