@@ -22,7 +22,8 @@ const refusals: Readonly<Record<string, string>> = {
 export function fileError(cause: unknown, path: string, doing: Doing): RlrfError {
   if (cause instanceof RlrfError) return cause;
   const errno = (cause as NodeJS.ErrnoException | null)?.code ?? "";
-  const where = (cause as NodeJS.ErrnoException | null)?.path ?? path;
+  const failed = (cause as NodeJS.ErrnoException | null)?.path;
+  const where = failed === undefined || isTemporary(failed) ? path : failed; // what was asked for, not the name on the way to it
   const fault = (code: ErrorCode, message: string, hint: string) => new RlrfError(code, { message, where, hint }, { cause });
   const refusal = refusals[errno];
   if (["ENOSPC", "EDQUOT", "EFBIG"].includes(errno))
@@ -36,7 +37,7 @@ export function fileError(cause: unknown, path: string, doing: Doing): RlrfError
     return fault(
       "RLRF_FILE_DENIED",
       `cannot ${doing} ${basename(path)}: ${refusal} (${errno})`,
-      `let this user ${doing} it, or choose another path`,
+      errno === "EISDIR" ? "name a file in it, or choose another path" : `let this user ${doing} it, or choose another path`,
     );
   return fault(
     "RLRF_FILE_IO",

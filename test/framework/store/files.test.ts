@@ -141,6 +141,12 @@ describe("store/files", () => {
     assert.match(stdout, /^RLRF_FILE_DENIED/);
   });
 
+  it("says that a folder is there, by its own name and not by the temporary one", async () => {
+    await fs.mkdir(path("folder"));
+    const { fault } = await assertFails("RLRF_FILE_DENIED", () => writeAtomic(path("folder"), "x"), /cannot write folder: it is a folder/);
+    assert.deepEqual([fault.where, /name a file in it/.test(fault.hint ?? "")], [path("folder"), true]);
+  });
+
   it("says so where a folder takes no others, as /proc, and does not try for ever", async () => {
     await fs.writeFile(path("file"), "");
     await assertFails("RLRF_FILE_DENIED", () => writeAtomic(path("file", "x"), ""), /a part of its path is a file/);
