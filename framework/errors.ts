@@ -27,6 +27,7 @@ export const errorCodes = {
   RLRF_TRACK_EXPERIMENT: { exit: 1, summary: "The MLflow experiment of that name was deleted there." },
   RLRF_TRACK_ARTIFACTS: { exit: 1, summary: "The MLflow server does not take artifacts over HTTP." },
   RLRF_RUN_TAKEN: { exit: 1, summary: "The lock of the run was taken over by another process while this one was stalled." },
+  RLRF_RUN_GONE: { exit: 1, summary: "The folder of a run, or the lock in it, was deleted while the run was writing it." },
   RLRF_PROMOTE_RUN: {
     exit: 2,
     summary: "A run cannot be promoted: it has not ended, or its data set or plugins are not those of the run any more.",

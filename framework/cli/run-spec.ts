@@ -106,6 +106,7 @@ async function inFolder(
     for (const artifact of [path, from, ...(await recordLock(folder, spec, environment.registry))]) tracking.tracker.artifact(artifact);
     const result = await assembled(spec, folder, tracking.tracker, environment);
     await reportRun(folder, tracking.tracker, logger);
+    folder.path(); // what the summary speaks of is there
     finished = true;
     return { result, tracked: (await finish()).complete };
   } catch (error) {

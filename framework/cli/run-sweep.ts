@@ -102,6 +102,7 @@ async function inFolder(sweep: Sweep, source: SpecSource, environment: Environme
       if (report.best !== null) tracker.tags({ best: report.best.trials.join(", ") });
       tracker.artifact(folder.path(sweepName));
       await reportRun(folder, tracker, logger);
+      folder.path(); // what the table speaks of is there
       ended = true;
       return report;
     } finally {

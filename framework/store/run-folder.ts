@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
@@ -5,6 +6,8 @@ import { fileError, isTemporary } from "./files.js";
 import { isInside } from "./inside.js";
 import { Lock } from "./lock.js";
 import { type LockOptions, waitForLock } from "./with-lock.js";
+
+const lockName = "lock";
 
 /** runs/ID: everything a run shows, written by one process at a time. */
 export class RunFolder {
@@ -20,7 +23,7 @@ export class RunFolder {
    */
   static async open(root: string, id: string, wait?: LockOptions): Promise<RunFolder> {
     const folder = resolve(root, checkRunId(id));
-    const path = join(folder, "lock");
+    const path = join(folder, lockName);
     const lock = await (wait === undefined ? Lock.take(path) : waitForLock(path, wait)).catch((cause: unknown) => {
       wait?.signal?.throwIfAborted();
       const { code, fault } = fileError(cause, folder, "write");
@@ -38,12 +41,19 @@ export class RunFolder {
     throw new RlrfError("RLRF_RUN_BUSY", {
       message: `run ${id} is being written by process ${lock.process.split("-")[0] || "unknown"} on ${lock.machine} since ${lock.since}`,
       where: folder,
-      hint: `wait for it or stop it; if it is surely gone, delete ${join(folder, "lock")}`,
+      hint: `wait for it or stop it; if it is surely gone, delete ${path}`,
     });
   }
 
-  /** A path inside the folder. @throws RLRF_RUN_TAKEN when another process has taken the run over */
+  /** A path inside the folder. @throws RLRF_RUN_TAKEN when another process has taken the run over, RLRF_RUN_GONE when it was deleted */
   path(...parts: readonly string[]): string {
+    // Writing would make the folder anew, with what is left of the run in it.
+    if (!existsSync(join(this.folder, lockName)))
+      throw new RlrfError("RLRF_RUN_GONE", {
+        message: `the folder of run ${this.id}, or the lock in it, was deleted while the run was at work`,
+        where: this.folder,
+        hint: "give the same command again: what is computed is in the store, and the folder is written anew",
+      });
     if (this.lock.taken)
       throw new RlrfError("RLRF_RUN_TAKEN", {
         message: `another process has taken over run ${this.id}: this one seemed dead for minutes`,

@@ -111,6 +111,16 @@ describe("store/run-folder", () => {
     await run.close();
   });
 
+  it("gives no path once its folder was deleted, also where another has made one anew", async () => {
+    const run = await RunFolder.open(path("runs"), "a");
+    await fs.rm(path("runs", "a"), { recursive: true });
+    await assertFails("RLRF_RUN_GONE", () => run.path("x"), /the folder of run a, or the lock in it, was deleted/);
+    await fs.mkdir(path("runs", "a"));
+    await assertFails("RLRF_RUN_GONE", () => run.path());
+    await run.close();
+    assert.deepEqual(await fs.readdir(path("runs", "a")), [], "nothing is written there");
+  });
+
   it("refuses names that are no folder, and folders it cannot make", async () => {
     for (const name of ["", ".", "..", "a/b", "-a", "a\nb", "x".repeat(129)])
       assert.equal((await assertFails("RLRF_RUN_NAME", () => RunFolder.open(path("runs"), name))).exit, 2);
