@@ -57,22 +57,26 @@ async function plan(file: string, { users, items, gpus, cpus, json = false, set,
 }
 
 function planText({ users, steps, total, bottleneck, limits }: Plan, prices: Prices | null): string {
-  const row = (step: Omit<PlannedStep, "busy" | "unknown">) => [
-    step.step,
-    step.tokens === 0 ? "" : amount(step.tokens),
-    `${amount(step.bytes)}B`,
-    step.cpuHours.toPrecision(3),
-    step.gpuHours === 0 ? "" : step.gpuHours.toPrecision(3),
-    duration(step.wallSeconds),
-    step.cost === null ? "" : `${step.cost.toFixed(2)} ${prices?.currency ?? ""}`,
-  ];
+  const row = (step: Omit<PlannedStep, "busy">) => {
+    // Work without a rate is not counted: what is told is then a lower bound, or nothing.
+    const known = (text: string) => (step.unknown.length === 0 ? text : step.cpuHours + step.gpuHours === 0 ? "?" : `> ${text}`);
+    return [
+      step.step,
+      step.tokens === 0 ? "" : amount(step.tokens),
+      `${amount(step.bytes)}B`,
+      known(step.cpuHours.toPrecision(3)),
+      step.gpuHours === 0 ? "" : known(step.gpuHours.toPrecision(3)),
+      known(duration(step.wallSeconds)),
+      step.cost === null ? "" : known(`${step.cost.toFixed(2)} ${prices?.currency ?? ""}`),
+    ];
+  };
   const rows = [["step", "tokens", "bytes", "CPU h", "GPU h", "wall", "cost"], ...steps.map(row), row({ step: "all", ...total })];
-  const unknown = [...new Set(steps.flatMap((step) => step.unknown))];
+  const { unknown } = total;
   return [
     `${users.toLocaleString("en-US")} users`,
     table(rows, [1, 2, 3, 4, 5, 6]),
-    `bottleneck ${bottleneck.step}, ${(100 * bottleneck.share).toFixed(0)}% of the time: ${bottleneck.because}`,
-    ...(unknown.length === 0 ? [] : [`unknown    no rate of ${unknown.join(", ")}: these are not counted`]),
+    `bottleneck ${bottleneck.step}, ${(100 * bottleneck.share).toFixed(0)}% of the ${unknown.length === 0 ? "" : "known "}time: ${bottleneck.because}`,
+    ...(unknown.length === 0 ? [] : [`incomplete no rate of ${unknown.join(", ")}: these are not counted, and > is at least so much`]),
     ...limits.map((limit) => `limit      ${limit}`),
   ].join("\n");
 }

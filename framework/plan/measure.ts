@@ -1,6 +1,6 @@
 /** How fast this machine does each kind of work of a spec: a little of each, on the spec's own data and parts. */
 import { cpus } from "node:os";
-import type { Round } from "../contracts/dataset.js";
+import type { Dataset, Round } from "../contracts/dataset.js";
 import type { GeneratedText, GenerationParameters, GenerationRequest, LlmBackend } from "../contracts/llm.js";
 import type { FitOptions } from "../contracts/recommender.js";
 import type { AlignmentExample } from "../contracts/tuner.js";
@@ -23,7 +23,7 @@ import { promptTokens as assumedTokens } from "./estimate.js";
 import type { Rate, Rates, Sizes, Work } from "./rates.js";
 
 /** Large enough to outweigh what a call costs, small enough for seconds. */
-const few = { prompts: 16, texts: 256, users: 512, valid: 32, compared: 20_000 } as const;
+const few = { prompts: 16, texts: 256, users: 512, valid: 32, compared: 20_000, interactions: 500_000 } as const;
 
 /** @param begun seconds since this process began, its engine started: what every worker spends first */
 export async function measure(spec: Spec, parts: Assembly, context: RunContext, begun: number): Promise<Omit<Rates, "measured">> {
@@ -33,7 +33,9 @@ export async function measure(spec: Spec, parts: Assembly, context: RunContext, 
     context.logger.info(`${work}: ${perSecond.toPrecision(3)} a second`);
   };
   const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 }); // once more below, warm
-  tell("interactions", data.sequence.items.length / (await seconds(() => prepare(parts.dataset, spec.protocol, { folds: 0 }))));
+  const times = Math.ceil(few.interactions / data.sequence.items.length);
+  const many = await timed(() => prepare(repeated(parts.dataset, times), spec.protocol, { folds: 0 }));
+  tell("interactions", many.value.sequence.items.length / many.seconds);
   const study = await Study.prepare(spec, parts, context);
   try {
     const llm = parts.llm === undefined ? null : await measureLlm(study, parts.llm, tell);
@@ -65,6 +67,18 @@ export async function measure(spec: Spec, parts: Assembly, context: RunContext, 
   } finally {
     await study.close();
   }
+}
+
+/** Its interactions so many times, each time of other users: a small data set takes longer to be opened than to be prepared. */
+function repeated(dataset: Dataset, times: number): Dataset {
+  const load: Dataset["load"] = async (connection) => {
+    const counts = await dataset.load(connection);
+    await connection.run(
+      `INSERT INTO interactions SELECT "user" || ' ' || copy, item, rating, "time", "row" FROM interactions, range(1, ${times}) AS copies(copy)`,
+    );
+    return counts;
+  };
+  return Object.create(dataset, { load: { value: load } });
 }
 
 /** What the numbers were measured on, for whoever reads the file later. */

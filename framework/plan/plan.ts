@@ -28,7 +28,8 @@ export interface PlannedStep {
 export interface Plan {
   readonly users: number;
   readonly steps: readonly PlannedStep[];
-  readonly total: Omit<PlannedStep, "step" | "busy" | "unknown">;
+  /** Of all steps, as far as they are known: `unknown` of any is left out of the sums. */
+  readonly total: Omit<PlannedStep, "step" | "busy">;
   readonly bottleneck: { readonly step: string; readonly share: number; readonly because: string };
   /** What a run of this size would meet that no hours mend. */
   readonly limits: readonly string[];
@@ -46,6 +47,7 @@ export function planOf(work: readonly StepWork[], rates: Rates, resources: Resou
     gpuHours: sum("gpuHours"),
     wallSeconds: sum("wallSeconds"),
     cost: prices === null ? null : steps.reduce((all, step) => all + (step.cost ?? 0), 0),
+    unknown: [...new Set(steps.flatMap((step) => step.unknown))],
   };
   return { users, steps, total, bottleneck: bottleneck(steps, work, resources, total.wallSeconds), limits: limits(users, rates) };
 }

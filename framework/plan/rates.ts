@@ -55,6 +55,8 @@ export interface Prices {
 }
 
 const maxBytes = 1 << 20;
+/** Of a file that is something else the first faults say enough. */
+const shownFaults = 5;
 
 /** @throws RLRF_FILE_MISSING, RLRF_JSON, RLRF_PLAN_FILE with every fault */
 export async function readPlanFile<Form>(path: string, form: "rates" | "prices"): Promise<Form> {
@@ -65,11 +67,13 @@ export async function readPlanFile<Form>(path: string, form: "rates" | "prices")
   const { value } = parseJson(text.toString("utf8"), path);
   const schema = await registrySchema(form);
   const faults = validate(schema, value, `${form}.schema.json`);
-  if (faults.length > 0)
-    throw wrong(
-      path,
-      faults.map(({ pointer, message, expected }) => `${pointer}: ${message}${expected ? ` (${expected})` : ""}`).join("; "),
-    );
+  if (faults.length > 0) {
+    const shown = faults
+      .slice(0, shownFaults)
+      .map(({ pointer, message, expected }) => `${pointer}: ${message}${expected ? ` (${expected})` : ""}`);
+    const more = faults.length > shownFaults ? [`and ${faults.length - shownFaults} more`] : [];
+    throw wrong(path, [`it is no file of ${form}:`, ...shown, ...more].join("\n    "));
+  }
   return value as Form;
 }
 

@@ -36,6 +36,8 @@ describe("rlrf bench and rlrf plan", function () {
     assert.deepEqual(Object.keys(measured.rates).sort(), [...works].sort());
     for (const work of works) assert.ok((measured.rates[work]?.perSecond ?? 0) > 0);
     assert.equal(measured.sizes.items, 120);
+    // 1,500 interactions take less time to be prepared than DuckDB to start
+    assert.ok((measured.rates.interactions?.perSecond ?? 0) > 10_000, "measured on enough of them");
     assert.ok(measured.sizes.completionTokens >= 1 && measured.sizes.completionTokens <= 24);
     const { process: begun, languageModel, again } = measured.startup;
     assert.ok(begun > 0 && again > 0 && languageModel > again, "tiny is trained once, and then taken from the store");
@@ -55,6 +57,19 @@ describe("rlrf bench and rlrf plan", function () {
     assert.match(text.out, /^bottleneck /m);
   });
 
+  it("tells work without a rate as unknown, and the total as incomplete", async () => {
+    const some = JSON.parse(await readFile(rates, "utf8"));
+    for (const work of ["interactions", "texts", "comparedUsers"]) delete some.rates[work];
+    const path = join(folder, "some.json");
+    await writeFile(path, JSON.stringify(some));
+    const { out } = await rlrf("plan", join(specs, "small.json"), "--rates", path, "--users", "1000");
+    assert.match(out, /^prepare +[0-9.]+ .?B +\? +\?$/m);
+    assert.match(out, /^evaluate +[0-9.]+ .?B +> [0-9.e-]+ +> .+$/m);
+    assert.match(out, /^all +[0-9.]+ .? +[0-9.]+ .?B +> .+ +> .+$/m);
+    assert.match(out, /% of the known time/);
+    assert.match(out, /^incomplete no rate of interactions, texts, comparedUsers/m);
+  });
+
   it("refuses files that are not in their form, with the place", async () => {
     const broken = JSON.parse(await readFile(rates, "utf8"));
     broken.rates.texts.perSecond = 0;
@@ -65,7 +80,9 @@ describe("rlrf bench and rlrf plan", function () {
     assert.equal(status, 2);
     assert.match(err, /RLRF_PLAN_FILE/);
     assert.match(err, /\/rates\/texts\/perSecond/);
-    assert.match(err, /\/startup\/process/);
+    assert.match(err, /^ {4}\/startup\/process/m, "a line each");
+    const other = await rlrf("plan", join(specs, "small.json"), "--rates", join(specs, "small.json"));
+    assert.match(other.err, /^RLRF_PLAN_FILE: it is no file of rates:\n( {4}\/.+\n){5} {4}and \d+ more$/m);
     const none = await rlrf("plan", join(specs, "small.json"), "--rates", join(folder, "none.json"));
     assert.deepEqual([none.status, /RLRF_FILE_MISSING/.test(none.err)], [2, true]);
     const users = await rlrf("plan", join(specs, "small.json"), "--rates", rates, "--users", "many");
