@@ -38,8 +38,13 @@ export class Lock {
 
   /** @returns the lock, or who holds it */
   static async take(folder: string): Promise<Lock | Holder> {
-    for (;;) {
-      await makeFolder(folder);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await makeFolder(folder);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt >= 100) throw error;
+        continue; // it was there, and somebody dissolved it before mkdir had looked at it
+      }
       const highest = Math.max(0, ...(await generations(folder)));
       const holder = highest === 0 ? null : await livingHolder(join(folder, String(highest)));
       if (holder !== null) return holder;

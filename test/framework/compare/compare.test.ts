@@ -248,7 +248,7 @@ describe("comparing runs", () => {
         assert.doesNotMatch(stderr, /\n\s+at .*:\d+:\d+/);
       }
       await run("third", { llm: right });
-      for (const arms of ["llm-9", "llm,llm 1", ""]) {
+      for (const arms of ["llm-9", "llm,llm 1", ","]) {
         const { status, stderr, stdout } = await rlrf("first", "third", "--arms", arms);
         assert.deepEqual([status, stdout], [2, ""]);
         assert.match(stderr, /^RLRF_USAGE: none of the runs has an arm [\s\S]*some of llm/);

@@ -27,6 +27,9 @@ describe("a run's view", () => {
       iterations: result.iterations.map((iteration) => ({ ...iteration, gain: none, conforming: Number.NaN, kl: Number.NaN })),
     });
     const { view } = await readRunView(folder(), new Chunks(), 100);
-    assert.deepEqual([view.llm["llm-1"]?.reward, view.iterations[0]?.gain.mean, view.iterations[0]?.kl], [null, null, null]);
+    assert.deepEqual(
+      [view.llm["llm-1"]?.reward, view.iterations[0]?.gain.mean, view.iterations[0]?.kl],
+      [Number.NaN, Number.NaN, Number.NaN],
+    );
   });
 });
