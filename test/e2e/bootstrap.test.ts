@@ -162,7 +162,10 @@ describe("bootstrap", function () {
       assert.equal((await run("test.mjs", "--grep", "three")).status, 1);
       await write("dist/test/e2e/b.test.js", "import './missing.js';");
       const broken = await run("test.mjs");
-      assert.deepEqual([lastLine(broken.stdout), broken.status], ["0 passed, 1 failed", 1]);
+      assert.deepEqual([lastLine(broken.stdout), broken.status], ["2 passed, 1 failed", 1]);
+      await rm(at("dist/test/a.test.js"));
+      const nothing = await run("test.mjs", "--unit");
+      assert.deepEqual([lastLine(nothing.stdout), nothing.status], ["0 passed, 1 failed", 1]);
     });
   });
 });
