@@ -8,6 +8,13 @@ try {
   await mlflowPython();
   const folder = resolve(".rlrf", "mlflow");
   const server = await startServer(folder);
+  let stopping = false;
+  const stop = () => {
+    stopping = true;
+    void server.stop();
+  };
+  // A closed terminal hangs up; the server is in a group of its own and would outlive it.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   process.stdout.write(
     [
       `MLflow is at ${server.uri} (process ${server.pid}, data in .rlrf/mlflow, Ctrl-C ends it)`,
@@ -16,13 +23,6 @@ try {
       "",
     ].join("\n"),
   );
-  let stopping = false;
-  const stop = () => {
-    stopping = true;
-    void server.stop();
-  };
-  // A closed terminal hangs up; the server is in a group of its own and would outlive it.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   await server.ended;
   if (!stopping)
     throw new RlrfError("RLRF_COMMAND_FAILED", { message: "the MLflow server has ended, and nobody asked it to", where: logPath(folder) });

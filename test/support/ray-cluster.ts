@@ -1,8 +1,9 @@
 /** A real Ray on loopback: a head, and two nodes with a core each. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import net, { type AddressInfo } from "node:net";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAssets } from "../../framework/setup/assets.js";
@@ -140,10 +141,15 @@ function endGroup({ pid }: ChildProcess): void {
   }
 }
 
+/** Below the ports that systems hand out: Ray's processes ask for some of those, and took the one meant for an agent that began after them. */
 async function freePort(host = headHost): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, host, () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
 }
