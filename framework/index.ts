@@ -52,6 +52,7 @@ export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingO
 export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
 export { meanByText } from "./feedback/mean-by-text.js";
 export { partOfBatch } from "./feedback/part-of-batch.js";
+export { ranksOption } from "./feedback/ranks-option.js";
 export { rankCorrelation } from "./metrics/rank-correlation.js";
 export { averagePrecision, ndcg, reciprocalRank } from "./metrics/ranking.js";
 export * as lm from "./language-model/index.js";

@@ -16,7 +16,12 @@ export interface WhichUnits {
 
 /** @param run its name, or its folder. @throws RLRF_RUN_UNKNOWN */
 export async function unitsOfRun(run: string, { runs, cache }: WhichUnits): Promise<UnitStates> {
-  const spec = [join(runs, run, "spec.json"), join(run, "spec.json")].find(existsSync);
+  const spec = fileOfRun("spec.json", run, runs);
   const named = spec === undefined ? {} : await readJson<Partial<Pick<Spec, "store">>>(spec);
   return UnitStates.existing(new Store(storeRoot(named, cache)), basename(run));
+}
+
+/** @param run its name, or its folder @returns undefined where it has no such file */
+export function fileOfRun(file: string, run: string, runs: string): string | undefined {
+  return [join(runs, run, file), join(run, file)].find(existsSync);
 }

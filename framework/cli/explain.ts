@@ -48,11 +48,12 @@ export const register: Register = (program) => {
 /** Users of a spec's data set, where its options or the asset that it needs tell. */
 async function usersBySpec(registry: Registry): Promise<(spec: Spec) => number | undefined> {
   const { needsOf } = await import("../spec/needs.js");
+  const { namedPlugins } = await import("../spec/named-plugins.js");
   const { readCatalogue } = await import("../setup/asset-catalogue.js");
   const catalogue = await readCatalogue();
   return (spec) => {
     const { users } = spec.dataset.options;
-    const asset = needsOf(spec, registry).assets.find(({ pointer }) => pointer.startsWith("/dataset/"));
+    const asset = needsOf(namedPlugins(spec, registry)).assets.find(({ pointer }) => pointer.startsWith("/dataset/"));
     return typeof users === "number" ? users : catalogue.assets[asset?.id ?? ""]?.counts?.users;
   };
 }
@@ -60,10 +61,11 @@ async function usersBySpec(registry: Registry): Promise<(spec: Spec) => number |
 async function explain(source: SpecSource, registry: Registry): Promise<Explanation> {
   const { resolveSpec } = await import("../spec/resolve.js");
   const { needsOf } = await import("../spec/needs.js");
+  const { namedPlugins } = await import("../spec/named-plugins.js");
   const { createAssets } = await import("../setup/assets.js");
   const { estimate } = await import("../plan/estimate.js");
   const resolved = resolveSpec(source, registry);
-  const needs = needsOf(resolved.spec, registry);
+  const needs = needsOf(namedPlugins(resolved.spec, registry));
   const assets = createAssets();
   const sizes = new Map((await assets.list()).map(({ id, bytes }) => [id, bytes]));
   const states = needs.assets.map(async ({ id, pointer }) => ({

@@ -1,6 +1,4 @@
 /** `rlrf status RUN`: the units of a run that an executor distributes, from any machine that sees the store. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { UnitState } from "../contracts/executor.js";
 import { jsonOption, type Register } from "./command.js";
 import type { WhichUnits } from "./distributed.js";
@@ -23,13 +21,12 @@ export const register: Register = (program) => {
 const order: readonly UnitState[] = ["waiting", "running", "done", "failed", "cancelled"];
 
 async function showStatus(run: string, { json = false, ...which }: StatusOptions): Promise<void> {
-  const { unitsOfRun } = await import("./distributed.js");
+  const { fileOfRun, unitsOfRun } = await import("./distributed.js");
   const states = await unitsOfRun(run, which);
   const units = await states.seen();
   const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
   const { driver, driverState } = states;
-  const state =
-    driverState === "dead" && [run, join(which.runs, run)].some((folder) => existsSync(join(folder, "result.json"))) ? "done" : driverState;
+  const state = driverState === "dead" && fileOfRun("result.json", run, which.runs) !== undefined ? "done" : driverState;
   const driven = { process: driver?.process.split("-")[0] ?? null, machine: driver?.machine ?? null, state };
   if (json) return printJson({ run: states.runId, executor: driver?.executor.plugin ?? null, driver: driven, counts, units });
   print(`run        ${states.runId}`);

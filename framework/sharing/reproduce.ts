@@ -8,6 +8,7 @@ import { specFromValue } from "../spec/read.js";
 import { resolveSpec } from "../spec/resolve.js";
 import type { Json } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
+import { namedPlugins } from "../spec/named-plugins.js";
 import { needsOf } from "../spec/needs.js";
 import { makeFolder, writeAtomic } from "../store/files.js";
 import { keepTarball } from "./fetch.js";
@@ -119,7 +120,7 @@ async function specParts(recorded: Json, lock: RunLock | null, project: Project,
     ...plugins,
     { what: "spec", name: spec.name, ...(same ? { state: "here" } : { state: "differs", why: "defaults have changed" }) },
   ];
-  const { assets, files } = needsOf(spec, registry);
+  const { assets, files } = needsOf(namedPlugins(spec, registry));
   for (const id of new Set(assets.map(({ id: own }) => own))) parts.push(await attempted({ what: "asset", name: id }, () => asset(id)));
   for (const { path, exists } of files)
     parts.push({

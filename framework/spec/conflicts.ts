@@ -18,7 +18,6 @@ export function conflicts(spec: Spec, { sound }: SoundSections): readonly PlainF
   const rules = [
     ...(sound("protocol") ? [...protocolRules(spec), ...metricRules(spec)] : []),
     ...(sound("arms") ? armRules(spec) : []),
-    ...(sound("alignment") ? judgingRules(spec) : []),
     ...sectionRules(spec),
     ...(sound("prompt") ? promptRules(spec) : []),
   ];
@@ -87,17 +86,6 @@ function armRules(spec: Spec): readonly Rule[] {
       expected: `a section "${section}", or no arm "${arm}"`,
     })),
   );
-}
-
-function judgingRules({ alignment }: Spec): readonly Rule[] {
-  return [
-    {
-      pointer: "/alignment/heldOut",
-      broken: alignment?.accept === "if-better" && alignment.heldOut === 0,
-      message: "with accept = if-better an iteration is judged on held-out users, and alignment.heldOut leaves none",
-      expected: 'alignment.heldOut above 0, or accept = "always"',
-    },
-  ];
 }
 
 /** Which sections ask for which others, whatever stands in them. */

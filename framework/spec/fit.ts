@@ -1,7 +1,7 @@
 /** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
 import type { SpecSection } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
-import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
+import { type NamedPlugin, partsOf } from "./named-plugins.js";
 import { takesAdapters } from "./options.js";
 import type { Section, SoundSections } from "./sound.js";
 import type { Spec } from "./types.js";
@@ -10,8 +10,16 @@ import type { PlainFault } from "./validate.js";
 /** How many rejected texts a sampling strategy gives, or a loss takes at least. */
 export type Rejected = 0 | 1 | "many";
 
+/** What a rule may look at. */
+interface Parts {
+  readonly spec: Spec;
+  readonly registry: Registry;
+  /** The plugins that the sections name. */
+  readonly named: Readonly<Partial<Record<SpecSection, NamedPlugin>>>;
+}
+
 /** Each rule, and the sections without which it cannot tell. */
-const rules: readonly (readonly [misfitOf: (spec: Spec, registry: Registry) => Misfit | null, reads: readonly Section[]])[] = [
+const rules: readonly (readonly [misfitOf: (parts: Parts) => Misfit | null, reads: readonly Section[]])[] = [
   [textMisfit, ["textEncoder", "llm"]],
   [tuningMisfit, ["llm", "alignment"]],
   [feedbackMisfit, ["loss", "sampling"]],
@@ -20,8 +28,10 @@ const rules: readonly (readonly [misfitOf: (spec: Spec, registry: Registry) => M
   [samplerMisfit, ["llm", "alignment"]],
 ];
 
-export function misfits({ spec, sound }: SoundSections, registry: Registry): readonly PlainFault[] {
-  const found = rules.map(([misfitOf, reads]) => (reads.every(sound) ? misfitOf(spec, registry) : null));
+/** @param plugins those that the sound sections name */
+export function misfits({ spec, sound }: SoundSections, registry: Registry, plugins: readonly NamedPlugin[]): readonly PlainFault[] {
+  const parts: Parts = { spec, registry, named: Object.fromEntries(plugins.map((plugin) => [plugin.pointer.slice(1), plugin])) };
+  const found = rules.map(([misfitOf, reads]) => (reads.every(sound) ? misfitOf(parts) : null));
   return found.flatMap((misfit) => (misfit === null ? [] : [{ code: "RLRF_SPEC_CONFLICT", ...misfit }]));
 }
 
@@ -32,7 +42,7 @@ export interface Misfit {
 }
 
 /** Text encoders that read hidden states need an LLM that has some to show. */
-function textMisfit({ textEncoder, llm }: Spec, registry: Registry): Misfit | null {
+function textMisfit({ spec: { textEncoder, llm }, registry }: Parts): Misfit | null {
   const { needs = [] } = registry.find("text-encoder", textEncoder.plugin, textEncoder.version);
   if (!needs.includes("hidden")) return null;
   return hiddenMisfit(
@@ -54,7 +64,7 @@ export function hiddenMisfit(encoder: string, llm: { readonly name: string; read
 }
 
 /** Tuning needs weights that this process can change. */
-function tuningMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | null {
+function tuningMisfit({ spec: { llm, alignment }, registry }: Parts): Misfit | null {
   if (alignment === undefined || llm === undefined || registry.find("llm", llm.plugin, llm.version).tunable) return null;
   return {
     pointer: "/llm/plugin",
@@ -64,7 +74,7 @@ function tuningMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | nu
 }
 
 /** A preference is between texts that differ: one sample of a user, or samples that are all the likeliest text, make none. */
-function samplesMisfit({ alignment, sampling }: Spec, registry: Registry): Misfit | null {
+function samplesMisfit({ spec: { alignment, sampling }, registry }: Parts): Misfit | null {
   if (alignment === undefined || sampling === undefined) return null;
   const { plugin, version, options } = sampling;
   const { rejected, needs = [] } = registry.find("sampling", plugin, version);
@@ -85,10 +95,8 @@ function samplesMisfit({ alignment, sampling }: Spec, registry: Registry): Misfi
 }
 
 /** Under the gate only texts in the whole structure are compared: as far as they keep it, they are alike. */
-function structureMisfit(spec: Spec, registry: Registry): Misfit | null {
-  const { reward, sampling } = sectionsOf(spec, registry);
-  if (spec.alignment?.structure !== "gate" || reward === undefined || sampling?.entry.rejected === 0 || !readsStructure(reward))
-    return null;
+function structureMisfit({ spec: { alignment }, named: { reward, sampling } }: Parts): Misfit | null {
+  if (alignment?.structure !== "gate" || reward === undefined || sampling?.entry.rejected === 0 || !readsStructure(reward)) return null;
   return {
     pointer: "/alignment/structure",
     message: `with structure = "gate" only texts that keep the whole structure are compared, and "${reward.entry.name}" rewards all of them alike`,
@@ -102,7 +110,7 @@ function readsStructure(reward: NamedPlugin): boolean {
 }
 
 /** What samples in the place of an LLM that is tuned has to take its adapters. */
-function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | null {
+function samplerMisfit({ spec: { llm, alignment }, registry }: Parts): Misfit | null {
   if (llm?.sampler === undefined || alignment === undefined) return null;
   const { plugin, version, options } = llm.sampler;
   const { takesAdapters: when } = registry.find("llm", plugin, version);
@@ -116,8 +124,7 @@ function samplerMisfit({ llm, alignment }: Spec, registry: Registry): Misfit | n
   };
 }
 
-function feedbackMisfit(spec: Spec, registry: Registry): Misfit | null {
-  const { loss, sampling } = sectionsOf(spec, registry);
+function feedbackMisfit({ named: { loss, sampling } }: Parts): Misfit | null {
   if (loss === undefined || sampling?.entry.rejected === undefined) return null; // a plugin that does not say: the assembled one will
   return rejectedMisfit(takenBy(loss), sampling.entry.rejected);
 }
@@ -142,12 +149,6 @@ export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null 
     message: "the sampling strategy gives several rejected texts, but the loss takes pairs",
     expected: 'a loss that needs "listwise", or a strategy that makes pairs',
   };
-}
-
-type Sections = Readonly<Partial<Record<SpecSection, NamedPlugin>>>;
-
-function sectionsOf(spec: Spec, registry: Registry): Sections {
-  return Object.fromEntries(namedPlugins(spec, registry).map((plugin) => [plugin.pointer.slice(1), plugin]));
 }
 
 /** The most demanding of the loss and those within it. */

@@ -1,7 +1,7 @@
 /** Every plugin that a spec names, those within the options of others included. */
 import type { PluginKind } from "../contracts/kinds.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
-import { annotated } from "./options.js";
+import { type Annotated, annotated } from "./options.js";
 import { referencesIn } from "./references.js";
 import type { PluginReference, Spec } from "./types.js";
 
@@ -22,11 +22,19 @@ export function namedPlugins(spec: Spec, registry: Registry): readonly NamedPlug
 }
 
 function named(kind: PluginKind, reference: PluginReference, registry: Registry, pointer: string): NamedPlugin {
-  const entry = registry.find(kind, reference.plugin);
-  const within = annotated(entry.options, reference.options, "pluginKind").map(({ schema, value, pointer: at }) =>
-    named(schema.pluginKind as PluginKind, value as PluginReference, registry, `${pointer}/options${at}`),
+  const own = { entry: registry.find(kind, reference.plugin), reference, pointer };
+  const within = optionsWith(own, "pluginKind").map(({ schema, value, pointer: at }) =>
+    named(schema.pluginKind as PluginKind, value as PluginReference, registry, at),
   );
-  return { entry, reference, pointer, within };
+  return { ...own, within };
+}
+
+/** The values of its own options whose schema carries one of our keywords, each with its place in the spec. */
+export function optionsWith(
+  { entry, reference, pointer }: Omit<NamedPlugin, "within">,
+  keyword: Parameters<typeof annotated>[2],
+): Annotated[] {
+  return annotated(entry.options, reference.options, keyword).map((found) => ({ ...found, pointer: `${pointer}/options${found.pointer}` }));
 }
 
 /** The plugin and all within it, at any depth. */

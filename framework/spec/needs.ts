@@ -1,10 +1,7 @@
 /** Which assets and files a spec will need, as its plugins' schemas tell. */
 import { existsSync } from "node:fs";
-import type { Registry } from "../kernel/registry.js";
-import { type NamedPlugin, namedPlugins } from "./named-plugins.js";
-import { annotated } from "./options.js";
+import { type NamedPlugin, optionsWith } from "./named-plugins.js";
 import { isObject } from "./origins.js";
-import type { Spec } from "./types.js";
 
 export interface Needs {
   /** Entries of registry/assets.json. */
@@ -12,16 +9,14 @@ export interface Needs {
   readonly files: readonly { readonly path: string; readonly pointer: string; readonly exists: boolean }[];
 }
 
-export function needsOf(spec: Spec, registry: Registry): Needs {
-  const parts = namedPlugins(spec, registry).map(needsOfPlugin);
+/** @param plugins those that the spec names */
+export function needsOf(plugins: readonly NamedPlugin[]): Needs {
+  const parts = plugins.map(needsOfPlugin);
   return { assets: parts.flatMap(({ assets }) => assets), files: parts.flatMap(({ files }) => files) };
 }
 
-function needsOfPlugin({ entry, reference, pointer }: NamedPlugin): Needs {
-  const found = (keyword: "assets" | "file") =>
-    annotated(entry.options, reference.options, keyword)
-      .filter(({ value }) => value !== null)
-      .map((item) => ({ ...item, pointer: `${pointer}/options${item.pointer}` }));
+function needsOfPlugin(plugin: NamedPlugin): Needs {
+  const found = (keyword: "assets" | "file") => optionsWith(plugin, keyword).filter(({ value }) => value !== null);
   const named = found("file");
   const ids = found("assets").flatMap(({ schema, value, pointer: at }) =>
     (isObject(schema.assets) ? ((schema.assets[String(value)] as readonly string[] | undefined) ?? []) : [String(value)]).map((id) => ({

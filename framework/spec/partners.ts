@@ -1,20 +1,19 @@
 /** Which plugins a plugin says it works with (`worksWith`): held against a resolved spec, from the registry alone. */
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
 import type { OptionSchema, Partners } from "../contracts/plugin.js";
-import type { PluginEntry, Registry } from "../kernel/registry.js";
+import type { PluginEntry } from "../kernel/registry.js";
 import { expectation } from "./expectation.js";
-import { type NamedPlugin, namedPlugins, partsOf } from "./named-plugins.js";
+import { type NamedPlugin, partsOf } from "./named-plugins.js";
 import { annotated } from "./options.js";
-import type { PluginReference, Spec } from "./types.js";
+import type { PluginReference } from "./types.js";
 import { type PlainFault, validate } from "./validate.js";
 
 /** Of every plugin that says so, at any depth, against the sections' plugins and their parts. */
-export function partnerFaults(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const all = namedPlugins(spec, registry);
-  return all.flatMap(({ entry, reference }) =>
+export function partnerFaults(plugins: readonly NamedPlugin[]): readonly PlainFault[] {
+  return plugins.flatMap(({ entry, reference }) =>
     partnersOf(entry, reference).flatMap(({ who, partners }) =>
       Object.entries(partners).flatMap(([other, known]) => {
-        const partner = all.find(({ pointer }) => pointer === `/${pluginKinds[other as PluginKind].section}`);
+        const partner = plugins.find(({ pointer }) => pointer === `/${pluginKinds[other as PluginKind].section}`);
         return partner === undefined ? [] : faultsWithin({ who, kind: entry.kind, other, known }, partner);
       }),
     ),

@@ -1,13 +1,10 @@
 /** What may stand where: rewards within rewards, language models elsewhere than in their section. Registry entries tell: no plugin is imported. */
-import type { Registry } from "../kernel/registry.js";
 import type { Misfit } from "./fit.js";
-import { type NamedPlugin, namedPlugins, partsOf, withInner } from "./named-plugins.js";
+import { type NamedPlugin, partsOf, withInner } from "./named-plugins.js";
 import { takesWeights } from "./options.js";
-import type { Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
-export function misplaced(spec: Spec, registry: Registry): readonly PlainFault[] {
-  const named = namedPlugins(spec, registry);
+export function misplaced(named: readonly NamedPlugin[]): readonly PlainFault[] {
   const rewards = named.filter(({ entry }) => entry.kind === "reward").flatMap((reward) => [...shares(reward), ...unheard(reward)]);
   const llms = named.filter(({ entry }) => entry.kind === "llm").flatMap((llm) => strangeLlm(llm, named));
   return [...rewards, ...llms].map((fault) => ({ code: "RLRF_SPEC_CONFLICT", ...fault }));

@@ -5,27 +5,24 @@ import { dotted } from "./pointer.js";
 type Relations = { readonly [keyword: string]: unknown };
 type Place = { readonly parentData: Readonly<Record<string, unknown>> };
 
-/** `"heads": {"divides": "hidden"}`. Defaults are filled in by then. */
-const divides: FuncKeywordDefinition = {
-  keyword: "divides",
-  type: "number",
-  schemaType: "string",
-  validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
-    const whole = place?.parentData[name];
-    return typeof whole !== "number" || whole % value === 0;
-  },
-};
+/** Of a number and that of the option which the keyword names beside it; defaults are filled in by then, and where there is none nothing is asked. */
+function heldTo(keyword: string, holds: (value: number, other: number) => boolean): FuncKeywordDefinition {
+  return {
+    keyword,
+    type: "number",
+    schemaType: "string",
+    validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
+      const other = place?.parentData[name];
+      return typeof other !== "number" || holds(value, other);
+    },
+  };
+}
+
+/** `"heads": {"divides": "hidden"}` */
+const divides = heldTo("divides", (value, whole) => whole % value === 0);
 
 /** `"top": {"atMost": "experts"}`; what begins with a slash is a place in the spec, which limits.ts looks up. */
-const atMost: FuncKeywordDefinition = {
-  keyword: "atMost",
-  type: "number",
-  schemaType: "string",
-  validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
-    const limit = place?.parentData[name];
-    return typeof limit !== "number" || value <= limit;
-  },
-};
+const atMost = heldTo("atMost", (value, limit) => value <= limit);
 
 /** `"interactions": {"ascending": true}`: no entry is less than the one before it. */
 const ascending: FuncKeywordDefinition = {

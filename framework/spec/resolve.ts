@@ -12,6 +12,7 @@ import { type SpecFault, SpecFaults } from "./faults.js";
 import { specHash } from "./hash.js";
 import { child } from "./json.js";
 import { limitFaults } from "./limits.js";
+import { type NamedPlugin, namedPlugins } from "./named-plugins.js";
 import { didYouMean } from "./nearest.js";
 import { annotated, referenceSchema, strictSchema } from "./options.js";
 import { partnerFaults } from "./partners.js";
@@ -32,8 +33,8 @@ export interface ResolvedSpec {
 
 type Draft = Record<string, unknown>;
 
-/** Finds what is wrong with the sections that have no fault of their own. */
-export type SpecRule = (spec: Spec, registry: Registry) => readonly PlainFault[];
+/** Finds what is wrong with the plugins of the sections that have no fault of their own. */
+export type SpecRule = (plugins: readonly NamedPlugin[]) => readonly PlainFault[];
 
 /**
  * Of one run: a spec with a sweep is taken apart by framework/sweep/expand.ts.
@@ -58,8 +59,12 @@ export function resolveSpec(source: SpecSource, registry: Registry, besides: rea
     for (const { kind, reference, pointer } of referencesIn<unknown>(draft)) resolver.reference(kind, reference, pointer);
     const sections = soundSections(draft, resolver.faults);
     resolver.add(conflicts(draft as unknown as Spec, sections));
-    resolver.add(misfits(sections, registry));
-    for (const rule of [partnerFaults, misplaced, limitFaults, ...besides]) resolver.add(rule(sections.spec, registry));
+    const plugins = namedPlugins(sections.spec, registry);
+    resolver.add(misfits(sections, registry, plugins));
+    resolver.add(partnerFaults(plugins));
+    resolver.add(misplaced(plugins));
+    resolver.add(limitFaults(sections.spec, plugins));
+    for (const rule of besides) resolver.add(rule(plugins));
   }
   if (resolver.faults.length > 0) throw new SpecFaults(source.name, resolver.faults);
   const spec = freeze(draft) as Spec;

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RlrfError } from "../errors.js";
+import { endGroup } from "../setup/command.js";
 import { pythonEnvironment } from "../setup/python.js";
 import { request } from "../http/request.js";
 
@@ -46,11 +47,11 @@ export async function startServer(folder: string, wantedPort?: number): Promise<
   });
   const ended = new Promise<void>((resolve) => void child.once("error", () => resolve()).once("exit", () => resolve()));
   await log.close();
-  const killAtExit = () => signalGroup(child, "SIGKILL");
+  const killAtExit = () => endGroup(child.pid, "SIGKILL");
   process.once("exit", killAtExit);
   void ended.then(() => process.off("exit", killAtExit));
   if (!(await answers(uri, ended))) {
-    signalGroup(child, "SIGKILL");
+    endGroup(child.pid, "SIGKILL");
     const where = logPath(folder);
     const tail = (await readFile(where, "utf8")).trim().split("\n").slice(-12).join("\n");
     throw new RlrfError("RLRF_COMMAND_FAILED", { message: `the MLflow server did not start; its log ends with:\n${tail}`, where });
@@ -80,18 +81,10 @@ async function answers(uri: string, ended: Promise<void>): Promise<boolean> {
 }
 
 async function stop(child: ChildProcess, ended: Promise<void>): Promise<void> {
-  signalGroup(child, "SIGTERM");
+  endGroup(child.pid, "SIGTERM");
   await Promise.race([ended, sleep(stopMilliseconds, undefined, { ref: false })]);
-  signalGroup(child, "SIGKILL"); // whatever is left of the group
+  endGroup(child.pid, "SIGKILL"); // whatever is left of the group
   await ended;
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, signal);
-  } catch {
-    // The group has ended.
-  }
 }
 
 function freePort(): Promise<number> {

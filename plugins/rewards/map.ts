@@ -1,4 +1,4 @@
-import { averagePrecision, meanByText, options, plugin, type Reward, type RewardBatch } from "rlrf4rec";
+import { averagePrecision, meanByText, options, plugin, ranksOption, type Reward, type RewardBatch } from "rlrf4rec";
 
 interface MapOptions {
   readonly at: number;
@@ -14,16 +14,7 @@ interface MapOptions {
   pure: true,
   options: {
     type: "object",
-    properties: {
-      at: {
-        type: "integer",
-        minimum: 1,
-        default: 5,
-        unit: "ranks",
-        atMost: "/protocol/listLength",
-        description: "k: the ranks that count.",
-      },
-    },
+    properties: { at: ranksOption },
   },
 })
 export class MeanAveragePrecision implements Reward {

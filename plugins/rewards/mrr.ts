@@ -1,4 +1,4 @@
-import { meanByText, options, plugin, reciprocalRank, type Reward, type RewardBatch } from "rlrf4rec";
+import { meanByText, options, plugin, ranksOption, reciprocalRank, type Reward, type RewardBatch } from "rlrf4rec";
 
 interface MrrOptions {
   readonly at: number;
@@ -13,16 +13,7 @@ interface MrrOptions {
   pure: true,
   options: {
     type: "object",
-    properties: {
-      at: {
-        type: "integer",
-        minimum: 1,
-        default: 5,
-        unit: "ranks",
-        atMost: "/protocol/listLength",
-        description: "k: the ranks that count.",
-      },
-    },
+    properties: { at: ranksOption },
   },
 })
 export class MeanReciprocalRank implements Reward {

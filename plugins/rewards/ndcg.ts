@@ -1,4 +1,4 @@
-import { meanByText, ndcg, options, plugin, type Reward, type RewardBatch } from "rlrf4rec";
+import { meanByText, ndcg, options, plugin, ranksOption, type Reward, type RewardBatch } from "rlrf4rec";
 
 interface NdcgOptions {
   readonly at: number;
@@ -13,16 +13,7 @@ interface NdcgOptions {
   pure: true,
   options: {
     type: "object",
-    properties: {
-      at: {
-        type: "integer",
-        minimum: 1,
-        default: 5,
-        unit: "ranks",
-        atMost: "/protocol/listLength",
-        description: "k: the ranks that count.",
-      },
-    },
+    properties: { at: ranksOption },
   },
 })
 export class Ndcg implements Reward {

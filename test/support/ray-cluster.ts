@@ -7,6 +7,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAssets } from "../../framework/setup/assets.js";
+import { endGroup } from "../../framework/setup/command.js";
 
 /** Every node has an address of its own, as on a network: 127.0.0.2 and on. */
 const headHost = "127.0.0.2";
@@ -96,7 +97,7 @@ export class RayCluster {
     const log = openSync(join(this.folder, `${host}.log`), "a");
     const child = spawn("sh", guarded, { env, stdio: ["ignore", log, log, "pipe"], detached: true });
     closeSync(log);
-    child.once("exit", () => endGroup(child)); // what ends by itself leaves its guard, and with it the pipe that keeps this process alive
+    child.once("exit", () => endGroup(child.pid, "SIGKILL")); // what ends by itself leaves its guard, and with it the pipe that keeps this process alive
     this.processes.set(host, child);
   }
 
@@ -105,7 +106,7 @@ export class RayCluster {
     if (child === undefined) return;
     this.processes.delete(host);
     const ended = hasEnded(child) ? null : new Promise((resolve) => child.once("exit", resolve));
-    endGroup(child);
+    endGroup(child.pid, "SIGKILL");
     await ended;
   }
 
@@ -131,14 +132,6 @@ export class RayCluster {
 
 function hasEnded(child: ChildProcess | undefined): boolean {
   return child !== undefined && (child.exitCode !== null || child.signalCode !== null);
-}
-
-function endGroup({ pid }: ChildProcess): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has ended already.
-  }
 }
 
 /** Below the ports that systems hand out: Ray's processes ask for some of those, and took the one meant for an agent that began after them. */

@@ -4,6 +4,7 @@ import type { PluginKind } from "../../../framework/contracts/kinds.js";
 import type { PluginIdentity } from "../../../framework/contracts/plugin.js";
 import { plugin } from "../../../framework/kernel/plugin.js";
 import { Registry } from "../../../framework/kernel/registry.js";
+import { namedPlugins } from "../../../framework/spec/named-plugins.js";
 import { partnerFaults } from "../../../framework/spec/partners.js";
 import type { PluginReference, Spec } from "../../../framework/spec/types.js";
 
@@ -32,7 +33,8 @@ const registry = Registry.of([
 ]);
 const named = (name: string, options: object = {}): PluginReference => ({ plugin: name, version: "1.0.0", options: { ...options } });
 const sum = (...parts: readonly PluginReference[]) => named("sum", { parts });
-const faultsOf = (spec: Partial<Spec>) => partnerFaults(spec as Spec, registry).map(({ pointer, message }) => `${pointer}: ${message}`);
+const faultsOf = (spec: Partial<Spec>) =>
+  partnerFaults(namedPlugins(spec as Spec, registry)).map(({ pointer, message }) => `${pointer}: ${message}`);
 
 describe("what a plugin works with", () => {
   it("holds for the plugins within the one that is named", () => {
