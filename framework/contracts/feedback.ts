@@ -63,7 +63,7 @@ export interface Reward {
   readonly spread?: number;
   /** The texts that are measured, the others being predicted: a share of a batch, and never fewer than `least`. Absent: all. */
   readonly measures?: { readonly share: number; readonly least: number };
-  /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text alone */
+  /** @returns [texts]; NaN for a text none of whose lists has a relevant item, unless the head `reads` the text or its structure alone */
   reward(batch: RewardBatch): Float64Array | Promise<Float64Array>;
 }
 

@@ -36,8 +36,8 @@ export function alignUsers({ data, spec, parts, llmSeed }: Study): AlignUsers {
   const dealt = { heldOut: kept.slice(0, judging).sort(), tuned: kept.slice(judging).sort() };
   if (dealt.tuned.length === 0 || dealt.heldOut.length === 0)
     throw tooFew(`of ${kept.length} align users ${dealt.tuned.length} are tuned on and ${dealt.heldOut.length} held out`);
-  // A text has a reward only where its user has something relevant to be ranked; a reward that reads the text alone always gives one.
-  if (parts.reward?.reads !== "text" && !listsOf(data, dealt.heldOut).some((list) => hasRelevant(data.lists, list)))
+  // A text has a reward only where its user has something relevant to be ranked; a reward that ranks nothing always gives one.
+  if (parts.reward?.reads === undefined && !listsOf(data, dealt.heldOut).some((list) => hasRelevant(data.lists, list)))
     throw tooFew(`none of the ${dealt.heldOut.length} held-out align users has a relevant item in any list`);
   return dealt;
 }

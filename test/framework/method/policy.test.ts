@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
+import type { Reward } from "../../../framework/contracts/feedback.js";
 import { alignUsers } from "../../../framework/method/policy.js";
 import type { Study } from "../../../framework/method/study.js";
 import { assertFails } from "../../support/faults.js";
@@ -16,7 +17,7 @@ function dataOf(labels: (user: number) => number): PreparedData {
   return { ...movies, users, lists, parts: { ...movies.parts, align: numbers } };
 }
 
-function studyOf(alignment: object | undefined, reads?: "text", data = dataOf(() => 1)): Study {
+function studyOf(alignment: object | undefined, reads?: Reward["reads"], data = dataOf(() => 1)): Study {
   return { data, llmSeed: 1, spec: { protocol: { seed: 7 }, alignment }, parts: { reward: { reads } } } as unknown as Study;
 }
 
@@ -37,12 +38,12 @@ describe("the users of an alignment", () => {
     );
   });
 
-  it("are held out with a relevant item, or have no sampled reward; a reward that reads the text alone always gives one", async () => {
+  it("are held out with a relevant item, or have no sampled reward; a reward that ranks nothing always gives one", async () => {
     const alignment = { users: 0, heldOut: 0.3 };
     const { heldOut } = alignUsers(studyOf(alignment));
     const dull = dataOf((user) => Number(!heldOut.includes(user)));
     await assertFails("RLRF_DATA_PARTS", () => alignUsers(studyOf(alignment, undefined, dull)), /none of the 3 held-out align users/);
-    assert.deepEqual(alignUsers(studyOf(alignment, "text", dull)).heldOut, heldOut);
+    for (const reads of ["text", "structure"] as const) assert.deepEqual(alignUsers(studyOf(alignment, reads, dull)).heldOut, heldOut);
     const one = dataOf((user) => Number(user === heldOut[1]));
     assert.deepEqual(alignUsers(studyOf(alignment, undefined, one)).heldOut, heldOut);
   });
