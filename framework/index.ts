@@ -51,6 +51,7 @@ export { logRatio } from "./feedback/log-ratio.js";
 export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingOption } from "./feedback/loss-options.js";
 export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
 export { meanByText } from "./feedback/mean-by-text.js";
+export { mapBatches } from "./feedback/map-batches.js";
 export { partOfBatch } from "./feedback/part-of-batch.js";
 export { ranksOption } from "./feedback/ranks-option.js";
 export { rankCorrelation } from "./metrics/rank-correlation.js";

@@ -129,22 +129,28 @@ function feedSampling(strategy: SamplingStrategy, document: JsonDocument): unkno
 }
 
 const candidates = { ...numbers, minItems: 1 } as const;
-const list = {
-  scores: candidates,
-  labels: candidates,
-  neutral: candidates,
-  ties: { enum: ["expected", "pessimistic", "optimistic"] },
-  structureRate: { type: "number" },
-};
+const ranking = { scores: candidates, labels: candidates, neutral: candidates };
+const others = {
+  type: "array",
+  minItems: 1,
+  items: { type: "object", properties: ranking, required: ["scores", "labels"], additionalProperties: false },
+} as const;
+const list = { ...ranking, others, ties: { enum: ["expected", "pessimistic", "optimistic"] }, structureRate: { type: "number" } };
 const listInput = { type: "object", properties: list, required: ["scores", "labels"], additionalProperties: false };
 const listsInput = { type: "array", items: listInput };
 const stacked = { type: "array", items: candidates } as const;
 const stackedInput = { ...listInput, properties: { ...list, scores: stacked, labels: stacked, neutral: stacked } };
 
-interface ListInput {
+interface RankingInput {
   readonly scores: number[];
   readonly labels: number[];
+  /** The scores with a neutral text. */
   readonly neutral?: number[];
+}
+
+interface ListInput extends RankingInput {
+  /** Lists of other users, scored with the same text. */
+  readonly others?: RankingInput[];
   readonly ties?: TiePolicy;
   readonly structureRate?: number;
 }
@@ -153,25 +159,44 @@ interface ListInput {
 async function feedReward(reward: Reward, document: JsonDocument): Promise<{ rewards: (number | null)[] }> {
   const lists = listsOf(document);
   const needsAll = reward.needs.includes("calibration");
-  if (needsAll) for (const [i, { scores }] of lists.entries()) mustHave(`list ${i} scores`, scores, lists[0]?.scores.length ?? 0);
+  if (needsAll) for (const [i, list] of lists.entries()) mustBeAlike(`list ${i}`, list, lists[0] as ListInput);
   const rewards = new Array<number | null>(lists.length);
-  for (const [i, { scores, labels, neutral, ties = "expected", structureRate = 1 }] of lists.entries()) {
-    mustHave(`list ${i} labels`, labels, scores.length);
-    if (neutral !== undefined) mustHave(`list ${i} neutral`, neutral, scores.length);
-    if (neutral === undefined && reward.needs.includes("neutral"))
-      throw wrong(`list ${i}`, 'the reward needs "neutral"', "scores with a neutral text");
-    const one = rewardBatch([{ scores, labels, ...(neutral && { neutral }), ties, structureRate }]);
-    const [value] = await reward.reward({ ...one, ...(needsAll && { calibration: rewardBatch(lists) }) });
+  for (const [i, list] of lists.entries()) {
+    mustBeRanked(`list ${i}`, list, reward);
+    for (const [j, other] of (list.others ?? []).entries()) {
+      mustHave(`list ${i} others ${j} scores`, other.scores, list.scores.length);
+      mustBeRanked(`list ${i} others ${j}`, other, reward);
+    }
+    if (list.others === undefined && reward.needs.includes("others"))
+      throw wrong(`list ${i}`, 'the reward needs "others"', "lists of other users with their scores, with the same text");
+    const [value] = await reward.reward({ ...rewardBatch([list]), ...(needsAll && { calibration: rewardBatch(lists) }) });
     rewards[i] = value === undefined || Number.isNaN(value) ? null : value;
   }
   return { rewards };
 }
 
-/** A text of its own for each list. */
-function rewardBatch(lists: readonly ListInput[]): RewardBatch {
+function mustBeRanked(place: string, { scores, labels, neutral }: RankingInput, reward: Reward): void {
+  mustHave(`${place} labels`, labels, scores.length);
+  if (neutral !== undefined) mustHave(`${place} neutral`, neutral, scores.length);
+  else if (reward.needs.includes("neutral")) throw wrong(place, 'the reward needs "neutral"', "scores with a neutral text");
+}
+
+/** Lists that one batch holds have as many candidates, and as many others beside them. */
+function mustBeAlike(place: string, { scores, others = [] }: ListInput, first: ListInput): void {
+  mustHave(`${place} scores`, scores, first.scores.length);
+  mustHave(`${place} others`, others, first.others?.length ?? 0);
+}
+
+/** A text of its own for each list, and a user of its own from this number on. */
+function rewardBatch(lists: readonly ListInput[], firstUser = 0): RewardBatch {
   const neutral = lists.flatMap((list) => list.neutral ?? []);
+  const ties = lists[0]?.ties ?? "expected";
+  const others = (lists[0]?.others ?? []).map((_, other) => {
+    const theirs = lists.flatMap((list) => ({ ...(list.others?.[other] as RankingInput), ties }));
+    return rewardBatch(theirs, lists.length * (1 + other));
+  });
   return {
-    texts: lists.map(({ structureRate = 1 }, user) => ({ user, text: "", structureRate })),
+    texts: lists.map(({ structureRate = 1 }, text) => ({ user: firstUser + text, text: "", structureRate })),
     lists: {
       text: Int32Array.from(lists, (_, text) => text),
       length: lists[0]?.scores.length ?? 0,
@@ -179,7 +204,8 @@ function rewardBatch(lists: readonly ListInput[]): RewardBatch {
       labels: Uint8Array.from(lists.flatMap(({ labels }) => labels)),
       ...(neutral.length > 0 && { neutral: Float32Array.from(neutral) }),
     },
-    ties: lists[0]?.ties ?? "expected",
+    ties,
+    ...(others.length > 0 && { others }),
   };
 }
 

@@ -40,6 +40,11 @@ export interface RewardBatch {
   readonly prompts?: readonly TextPrompt[];
   /** "calibration": the texts that the recommender has learnt to hear, one of each user it may score; the same for all its batches. */
   readonly calibration?: RewardBatch;
+  /**
+   * "others": the same texts, ranked for another user instead of their own; one batch a user that the recommender may score, in random order.
+   * Each is scored when it is asked for, so that a head pays for those that it takes.
+   */
+  readonly others?: Iterable<RewardBatch> | AsyncIterable<RewardBatch>;
   /** Takes figures about the reward itself, for the journal. */
   readonly report?: (figures: Readonly<Record<string, number>>) => void;
 }
@@ -49,7 +54,7 @@ export interface TextPrompt {
   readonly messages: readonly ChatMessage[];
 }
 export type TiePolicy = "expected" | "pessimistic" | "optimistic";
-export type RewardNeed = "neutral" | "vectors" | "states" | "prompts" | "calibration";
+export type RewardNeed = "neutral" | "vectors" | "states" | "prompts" | "calibration" | "others";
 
 /** Reward head: one number a text, higher is better. */
 export interface Reward {

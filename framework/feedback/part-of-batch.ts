@@ -1,8 +1,9 @@
 import type { RewardBatch, TextFeatures } from "../contracts/feedback.js";
+import { mapBatches } from "./map-batches.js";
 
 /** The batch of some of its texts alone, with their lists and whatever else it holds of them; all of these are to be rewarded. @param texts indices, each once */
 export function partOfBatch(batch: RewardBatch, texts: readonly number[]): RewardBatch {
-  const { lists, unmeasured: _, vectors, states, prompts, ...shared } = batch;
+  const { lists, unmeasured: _, vectors, states, prompts, others, ...shared } = batch;
   const places = new Map(texts.map((text, place) => [text, place]));
   const kept = [...lists.text.keys()].filter((list) => places.has(lists.text[list] as number));
   const ofLists = <Values extends Float32Array | Uint8Array>(values: Values) => rowsOf(values, lists.length, kept);
@@ -20,6 +21,7 @@ export function partOfBatch(batch: RewardBatch, texts: readonly number[]): Rewar
     ...(vectors && { vectors: ofTexts(vectors) }),
     ...(states && { states: ofTexts(states) }),
     ...(prompts && { prompts: texts.flatMap((text) => prompts[text] ?? []) }),
+    ...(others && { others: mapBatches(others, (other) => partOfBatch(other, texts)) }),
   };
 }
 

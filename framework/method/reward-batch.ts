@@ -1,5 +1,6 @@
 /** What a reward head is given: the texts of some users, the recommender's scores of their lists, and whatever else it needs. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { Round } from "../contracts/dataset.js";
 import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
 import { hasRelevant, labelsOf } from "../data/labels.js";
 import { rowsOf } from "../feedback/part-of-batch.js";
@@ -18,6 +19,8 @@ export interface Heard {
 }
 
 export interface RewardListener {
+  /** Whose `test` users it may score. */
+  readonly round: Round;
   readonly recommender: Recommender;
   readonly encoder: FittedEncoder;
 }
@@ -56,10 +59,30 @@ export class RewardBatches {
       ...(unmeasured && { unmeasured }),
       ...(needs.includes("vectors") && { vectors: heard }),
       ...(needs.includes("states") && { states: this.states(model.encoder, own) }),
+      ...(needs.includes("others") && { others: { [Symbol.asyncIterator]: () => this.others(model, own, heard, unmeasured) } }),
       ...(needs.includes("prompts") && {
         prompts: own.map(({ user }) => ({ user: data.users[user]?.id ?? "", messages: promptOf(user, data, spec.prompt) })),
       }),
     };
+  }
+
+  /** The texts as if each were another user's: of one user after another who can have a reward. */
+  private async *others(
+    model: RewardListener,
+    texts: readonly UserText[],
+    heard: TextFeatures,
+    unmeasured: Uint8Array | null,
+  ): AsyncGenerator<RewardBatch> {
+    const { protocol } = this.study.spec;
+    const users = model.round.test.filter((user) => this.listsOf.has(user));
+    for (const user of createRng(protocol.seed, "other users").shuffle(users)) {
+      const theirs = texts.map((text) => ({ ...text, user }));
+      yield {
+        texts: theirs.map(({ text, parsed: { structureRate } }) => ({ user, text, structureRate })),
+        lists: await this.ranked(model.recommender, theirs, heard, unmeasured),
+        ties: protocol.ties,
+      };
+    }
   }
 
   private async ranked(

@@ -71,6 +71,7 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
   const learnt = (listeners * (alignment.rewardFolds - 1)) / alignment.rewardFolds;
   const epochs = numberOf(spec.reranker.options.epochs, 1);
   const judged = 2 * iterations * heldOut * samples + counted.policies * heldOut * samples;
+  const rewarded = iterations * tuned * samples + judged;
   // The reference's pass has no backward, which costs about twice a forward.
   const passes = alignment.epochs + (loss !== undefined ? 1 / 3 : 0);
   return [
@@ -106,7 +107,7 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
     },
     {
       step: "score",
-      work: { scoredLists: seeds.length * listsPerUser * (iterations * tuned * samples + judged + 2 * iterations * listeners) },
+      work: { scoredLists: seeds.length * listsPerUser * (rewarded * (1 + othersOf(spec.reward?.options)) + 2 * iterations * listeners) },
       parts: parts(tuned),
       rounds: iterations,
       needsModel: false,
@@ -120,6 +121,12 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
       ...once,
     },
   ];
+}
+
+/** Other users for whom a text is ranked besides its own, by an option `users` of the reward or of one within it. */
+function othersOf(options: unknown): number {
+  if (typeof options !== "object" || options === null) return 0;
+  return Math.max(0, ...Object.entries(options).map(([name, value]) => (name === "users" ? numberOf(value, 0) : othersOf(value))));
 }
 
 /** An upper bound: an aspect's text that several users share is encoded once. */

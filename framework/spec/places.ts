@@ -21,9 +21,9 @@ function shares(outer: NamedPlugin): readonly Misfit[] {
     }));
 }
 
-/** What a text is does not depend on what the recommender hears, so a difference of the two leaves nothing of it. */
+/** What a text is depends neither on what the recommender hears nor on whom it ranks for, so a difference of two such leaves nothing of it. */
 function unheard(outer: NamedPlugin): readonly Misfit[] {
-  if (!outer.entry.needs?.includes("neutral")) return [];
+  if (!["neutral", "others"].some((need) => outer.entry.needs?.includes(need))) return [];
   return partsOf(outer)
     .flatMap(withInner)
     .filter(({ entry }) => entry.kind === "reward" && entry.reads !== undefined)

@@ -220,11 +220,27 @@ function rewardBatch(order: readonly number[] = [0, 1, 2, 3, 4, 5]): RewardBatch
   };
 }
 
-/** With texts to compare with: the same users', one each. */
-function calibratedBatch(order?: readonly number[]): RewardBatch {
-  const calibration = rewardBatch();
-  const texts = calibration.texts.map((text) => ({ ...text, text: `Genre: other ${text.user}` }));
-  return { ...rewardBatch(order), calibration: { ...calibration, texts } };
+/** With texts to compare with, the same users', one each, and with the same texts at two other users, for whom they rank by chance. */
+function wholeBatch(order?: readonly number[]): RewardBatch {
+  const own = { ...rewardBatch(order), others: [10, 11].map(atUser) };
+  const texts = own.texts.map((text) => ({ ...text, text: `Genre: other ${text.user}` }));
+  return { ...own, calibration: { ...rewardBatch(), texts, others: own.others } };
+}
+
+function atUser(user: number): RewardBatch {
+  const texts = rewardBatch().texts.map((text) => ({ ...text, user }));
+  const ofTexts = (row: readonly number[]) => texts.flatMap(() => row);
+  return {
+    texts,
+    lists: {
+      text: Int32Array.from(texts.keys()),
+      length,
+      scores: Float32Array.from(ofTexts([0.5, 0.4, 0.6, 0.1, 0.2])),
+      labels: Uint8Array.from(ofTexts([0, 1, 0, 0, 1])),
+      neutral: Float32Array.from(ofTexts([0.5, 0.4, 0.3, 0.2, 0.1])),
+    },
+    ties: "expected",
+  };
 }
 
 export function rewardContract(subject: Subject<Reward>, runner?: Runner): void {
@@ -234,11 +250,11 @@ export function rewardContract(subject: Subject<Reward>, runner?: Runner): void 
     "says what it needs": () =>
       withPlugin(subject, ({ needs }) => {
         for (const need of needs)
-          assert.ok(["neutral", "vectors", "states", "prompts", "calibration"].includes(need), `"${need}" is no need`);
+          assert.ok(["neutral", "vectors", "states", "prompts", "calibration", "others"].includes(need), `"${need}" is no need`);
       }),
     "needs what its decorator says": declares(subject),
     "gives one number a text, and NaN where no list has a relevant candidate": async () => {
-      const values = await rewards(calibratedBatch());
+      const values = await rewards(wholeBatch());
       assert.equal(values.length, 4);
       finite(values.slice(0, 3), "reward");
       if (await readsText()) finite(values.slice(3), "reward of a text without rankings");
@@ -246,13 +262,13 @@ export function rewardContract(subject: Subject<Reward>, runner?: Runner): void 
     },
     "is higher for a better ranking": async () => {
       if (await readsText()) return;
-      const [best = Number.NaN, worst = Number.NaN, between = Number.NaN] = await rewards(calibratedBatch());
+      const [best = Number.NaN, worst = Number.NaN, between = Number.NaN] = await rewards(wholeBatch());
       assert.ok(best > worst && best >= between && between >= worst, `${best}, ${between}, ${worst}`);
     },
     "does not depend on the order of the lists, and leaves the batch alone": async () => {
-      const batch = calibratedBatch([5, 3, 1, 4, 0, 2]);
+      const batch = wholeBatch([5, 3, 1, 4, 0, 2]);
       const copy = structuredClone(batch);
-      const [a, b] = [await rewards(calibratedBatch()), await rewards(batch)];
+      const [a, b] = [await rewards(wholeBatch()), await rewards(batch)];
       for (const [i, value] of a.entries())
         assert.ok(Object.is(value, b[i]) || Math.abs(value - (b[i] ?? Number.NaN)) < 1e-9, `text ${i}: ${value}, ${b[i]}`);
       assert.deepEqual(batch, copy);

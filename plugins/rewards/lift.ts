@@ -1,4 +1,4 @@
-import { options, plugin, type Reward, type RewardBatch, type RewardNeed } from "rlrf4rec";
+import { mapBatches, options, plugin, type Reward, type RewardBatch, type RewardNeed } from "rlrf4rec";
 
 interface LiftOptions {
   readonly reward: Reward;
@@ -9,7 +9,7 @@ const needs = ["neutral"] as const;
 @plugin({
   kind: "reward",
   name: "lift",
-  version: "1.0.0",
+  version: "1.0.1",
   summary: "Another reward minus the same with a neutral text: what does not depend on the text is gone",
   source: "Uplift as the difference of two conditions (Radcliffe & Surry 1999); the neutral text is an all-zero vector",
   pure: true,
@@ -29,10 +29,14 @@ export class Lift implements Reward {
   }
 
   async reward(batch: RewardBatch): Promise<Float64Array> {
-    const { neutral } = batch.lists;
-    if (neutral === undefined) throw new Error('a reward that reads neutral scores has "neutral" in its needs');
     const { reward } = this.options;
-    const without = await reward.reward({ ...batch, lists: { ...batch.lists, scores: neutral } });
+    const without = await reward.reward(withoutText(batch));
     return (await reward.reward(batch)).map((value, text) => value - (without[text] as number));
   }
+}
+
+function withoutText(batch: RewardBatch): RewardBatch {
+  const { lists, others } = batch;
+  if (lists.neutral === undefined) throw new Error('a reward that reads neutral scores has "neutral" in its needs');
+  return { ...batch, lists: { ...lists, scores: lists.neutral }, ...(others && { others: mapBatches(others, withoutText) }) };
 }

@@ -371,6 +371,25 @@ describe("try", function () {
     );
   });
 
+  it("feeds a reward the same text at other users", async () => {
+    const contrast = (input: unknown, ...options: string[]) =>
+      rlrfWith(JSON.stringify(input), "try", "reward/contrast", ...options, "--input", "-");
+    const own = { scores: [3, 2, 1], labels: [0, 1, 0] };
+    const others = [
+      { scores: [3, 2, 1], labels: [1, 0, 0] },
+      { scores: [1, 2, 3], labels: [1, 0, 0] },
+    ];
+    const mrr = ["--options", '{"reward": {"plugin": "mrr"}}'];
+    const { rewards } = JSON.parse((await contrast({ ...own, others }, ...mrr)).out) as { rewards: number[] };
+    assert.ok(Math.abs((rewards[0] as number) - (1 / 2 - (1 + 1 / 3) / 2)) < 1e-9);
+    fails(await contrast(own), 2, /RLRF_TRY_INPUT: the reward needs "others"/);
+    const short = { scores: [2, 1], labels: [1, 0] };
+    fails(await contrast({ ...own, others: [short] }), 2, /there are 2 entries[\s\S]*list 0 others 0 scores/);
+    const weighted = JSON.stringify({ rewards: [{ reward: { plugin: "contrast" } }] });
+    const unlike = JSON.stringify([{ ...own, others }, own]);
+    fails(await rlrfWith(unlike, "try", "reward/weighted", "--options", weighted, "--input", "-"), 2, /list 1 others/);
+  });
+
   it("says what is wrong with options, input and plugin", async () => {
     const input = JSON.stringify(batch);
     fails(

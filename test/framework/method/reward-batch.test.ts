@@ -1,4 +1,4 @@
-/** What a reward head is given: which texts it measures, and parts of a batch. */
+/** What a reward head is given: which texts it measures, for whom, and parts of a batch. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Reward, RewardBatch } from "../../../framework/contracts/feedback.js";
@@ -53,20 +53,58 @@ describe("a part of a reward batch", () => {
     ));
 });
 
+const { data } = tastes();
+/** The last ten users have no relevant item. */
+const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor(at / data.lists.length)] as number) < 80 ? label : 0));
+const study = {
+  data: { ...data, lists: { ...data.lists, labels } },
+  spec: { protocol: { seed: 1, ties: "expected" } },
+  context: {},
+} as unknown as Study;
+const texts = data.users.map((_, user): UserText => ({ user, text: `${user}`, parsed: { structureRate: 1 } as UserText["parsed"] }));
+
+describe("a reward that compares with others", () => {
+  it("is given the same texts for one other user after another whom the model may score, each scored when it is asked for", async () => {
+    const scored: Int32Array[] = [];
+    const recommender = {
+      score: async (lists: Int32Array) => {
+        scored.push(lists);
+        return new Float32Array(lists.length * data.lists.length).fill(scored.length);
+      },
+    };
+    const listener = { recommender, round: { test: Int32Array.of(3, 5, 8, 85) } } as unknown as RewardListener;
+    const reward: Reward = { needs: ["others"], reward: () => new Float64Array() };
+    const own = await new RewardBatches(study, reward).of(listener, texts, new Float32Array(), [3, 5]);
+    assert.equal(scored.length, 1, "nobody asked for others yet");
+    const read = async (batch: RewardBatch) => {
+      const users: number[] = [];
+      for await (const other of batch.others ?? []) {
+        assert.deepEqual(other.texts.map(({ text }) => text), batch.texts.map(({ text }) => text)); // biome-ignore format: one line
+        const [user, more] = [...new Set(other.texts.map(({ user }) => user))];
+        assert.equal(more, undefined);
+        users.push(user as number);
+        const lists = [...(scored.at(-1) as Int32Array)];
+        assert.ok(lists.length > 0 && lists.every((list) => data.lists.user[list] === user));
+        assert.equal(other.lists.labels.length, (lists.length / own.texts.length) * other.texts.length * data.lists.length);
+        assert.equal(other.lists.scores[0], scored.length);
+        if (users.length === 2) break;
+      }
+      return users;
+    };
+    const users = await read(own);
+    assert.equal(scored.length, 3, "the third was not asked for");
+    assert.ok(new Set(users).size === 2 && users.every((user) => [3, 5, 8].includes(user)), `${users}: 85 has no relevant item`);
+    assert.deepEqual(await read(own), users, "the same again");
+    assert.deepEqual(await read(partOfBatch(own, [1])), users);
+  });
+});
+
 describe("a reward that measures a share", () => {
-  const { data } = tastes();
-  /** The last ten users have no relevant item. */
-  const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor(at / data.lists.length)] as number) < 80 ? label : 0));
-  const study = {
-    data: { ...data, lists: { ...data.lists, labels } },
-    spec: { protocol: { seed: 1, ties: "expected" } },
-  } as unknown as Study;
-  const texts = data.users.map((_, user): UserText => ({ user, text: "", parsed: { structureRate: 1 } as UserText["parsed"] }));
   const measuredOf = async (reads?: "text") => {
     const reward: Reward = { needs: [], measures: { share: 0.25, least: 5 }, ...(reads && { reads }), reward: () => new Float64Array() };
     const recommender = { score: async (lists: Int32Array) => new Float32Array(lists.length * data.lists.length) };
     const listener = { recommender } as unknown as RewardListener;
-    const { unmeasured, lists } = await new RewardBatches({ ...study, context: {} } as unknown as Study, reward).of(listener, texts, new Float32Array(), [...texts.keys()]); // biome-ignore format: one line
+    const { unmeasured, lists } = await new RewardBatches(study, reward).of(listener, texts, new Float32Array(), [...texts.keys()]); // biome-ignore format: one line
     return { unmeasured: [...(unmeasured ?? [])], ranked: new Set(lists.text) };
   };
 

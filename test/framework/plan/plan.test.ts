@@ -52,6 +52,18 @@ describe("plan", () => {
     assert.deepEqual(of("evaluate"), { scoredLists: 9 * 2 * 300 * 5, comparedUsers: 300 * 2 * (9 + 36) });
   });
 
+  it("counts the other users' rankings that a reward compares with, at whatever depth", async () => {
+    const scored = async (...set: string[]) => {
+      const steps = workOf(await spec(...set), 1000, sizes);
+      return steps.find(({ step }) => step === "score")?.work.scoredLists as number;
+    };
+    // two seeds, five lists; texts of 480 tuned and 120 held-out users; the hearing test asks 600 twice an iteration
+    const [texts, heard] = [2 * 480 * 4 + (2 * 2 + 4) * 120 * 4, 2 * 2 * 600];
+    assert.equal(await scored(), 2 * 5 * (texts + heard));
+    const nested = { plugin: "weighted", options: { rewards: [{ reward: { plugin: "contrast", options: { users: 7 } } }] } };
+    assert.equal(await scored(`reward=${JSON.stringify(nested)}`), 2 * 5 * (8 * texts + heard));
+  });
+
   it("lets the reward models learn from all align users, however few of them are sampled", async () => {
     const of = async (...set: string[]) => new Map(workOf(await spec(...set), 1000, sizes).map(({ step, work }) => [step, work]));
     const [all, few] = [await of(), await of("alignment.users=100")];

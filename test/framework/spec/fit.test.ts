@@ -151,13 +151,16 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsOf(nested, plugin("all-pairs")), conflictAt("/sampling"));
   });
 
-  it("a reward of texts is not lifted, at whatever depth", () => {
+  it("a reward of texts is neither lifted nor contrasted, at whatever depth", () => {
     const judge = plugin("judge", { llm: plugin("openai", { baseUrl: "http://127.0.0.1:1/v1", model: "m" }) });
     const weighted = (...rewards: object[]) => plugin("weighted", { rewards: rewards.map((reward) => ({ reward })) });
     const lift = (reward: object) => plugin("lift", { reward });
     for (const reward of [judge, lift(plugin("map")), weighted(lift(plugin("map")), plugin("structure")), lift(weighted(plugin("mrr")))])
       assert.deepEqual(faultsWith({ reward }), []);
     assert.deepEqual(faultsWith({ reward: lift(judge) }), conflictAt("/reward/options/reward/plugin"));
+    const contrast = (reward: object) => plugin("contrast", { reward });
+    assert.deepEqual(faultsWith({ reward: contrast(lift(weighted(plugin("map")))) }), []);
+    assert.deepEqual(faultsWith({ reward: contrast(judge) }), conflictAt("/reward/options/reward/plugin"));
     const [nested] = conflictAt("/reward/options/rewards/0/reward/options/reward/options/rewards/1/reward/plugin");
     assert.deepEqual(faultsWith({ reward: weighted(lift(weighted(plugin("ndcg"), plugin("structure")))) }), [nested]);
   });

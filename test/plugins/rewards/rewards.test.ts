@@ -79,6 +79,40 @@ describe("rewards", () => {
     assert.deepEqual((await of("lift", {}, batch(lists))).slice(2), [Number.NaN]); // of NDCG, where nothing is said
   });
 
+  it("contrast: minus the mean of the same text's at others, as many as are asked for", async () => {
+    const mrr = { reward: { plugin: "mrr", options: { at: 4 } } };
+    /** The three texts at a user: a relevant item at the places 1 to 4 of its only list. */
+    const at = (user: number, places: readonly number[]): RewardBatch => {
+      const theirs = places.map((place, text) => ({ text, scores: [4, 3, 2, 1], labels: [1, 2, 3, 4].map((at) => Number(at === place)) }));
+      const made = batch(theirs);
+      return { ...made, texts: made.texts.map((text) => ({ ...text, user })) };
+    };
+    const others = [at(7, [1, 2, 4]), at(0, [4, 4, 4]), at(8, [2, 1, 1])]; // user 0 is the first text's own
+    const given = { ...batch(lists), others };
+    const own = await of("mrr", { at: 4 }, batch(lists)); // 3/4, 1/4, NaN
+    const values = await of("contrast", mrr, given);
+    close(values.slice(0, 2), [3 / 4 - (1 + 1 / 2) / 2, 1 / 4 - (1 / 2 + 1 / 4 + 1) / 3], 1e-9);
+    assert.ok(Number.isNaN(values[2]), "no list of the text's own user has a relevant item");
+    close((await of("contrast", { ...mrr, users: 1 }, given)).slice(0, 2), [(own[0] as number) - 1, (own[1] as number) - 1 / 2], 1e-9);
+    const alone = await of("contrast", { ...mrr, users: 2 }, { ...given, others: [at(0, [1, 1, 1])] });
+    assert.ok(Number.isNaN(alone[0]), "nobody else to compare with");
+    close([alone[1] as number], [1 / 4 - 1], 1e-9);
+  });
+
+  it("lift and contrast: the same either way round", async () => {
+    const at = (user: number, scores: readonly number[]): RewardBatch => {
+      const made = batch([0, 1, 2].map((text) => ({ text, scores, labels: [0, 1, 0, 0], neutral: [1, 4, 2, 3] })));
+      return { ...made, texts: made.texts.map((text) => ({ ...text, user })) };
+    };
+    const given = { ...batch(lists), others: [at(7, [1, 2, 3, 4]), at(8, [4, 3, 2, 1])] };
+    const nested = (...names: string[]): object =>
+      names.reduceRight<object>((reward, plugin) => ({ plugin, options: { reward } }), { plugin: "mrr", options: { at: 4 } });
+    const [a, b] = [await of("contrast", { reward: nested("lift") }, given), await of("lift", { reward: nested("contrast") }, given)];
+    const [lifted] = await of("lift", { reward: nested() }, batch(lists));
+    close(a.slice(0, 2), b.slice(0, 2), 1e-9);
+    close([a[0] as number], [(lifted as number) - (1 / 3 - 1 + (1 / 2 - 1)) / 2], 1e-9);
+  });
+
   it("structure: the share of aspects answered, whatever the ranking", async () => {
     assert.deepEqual(await of("structure", {}, batch([], [1, 0.5, 0])), [1, 0.5, 0]);
   });
