@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Round } from "../contracts/dataset.js";
 import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
+import type { Progress } from "../contracts/plugin.js";
 import { hasRelevant, labelsOf } from "../data/labels.js";
 import { rowsOf } from "../feedback/part-of-batch.js";
 import { createRng } from "../rng.js";
@@ -54,7 +55,7 @@ export class RewardBatches {
     const unmeasured = measureAll ? null : this.unmeasured(own);
     return {
       texts: own.map(({ user, text, parsed: { structureRate } }) => ({ user, text, structureRate })),
-      lists: await this.ranked(model.recommender, own, heard, unmeasured),
+      lists: await this.ranked(model.recommender, own, heard, unmeasured, this.study.context.progress),
       ties: spec.protocol.ties,
       ...(unmeasured && { unmeasured }),
       ...(needs.includes("vectors") && { vectors: heard }),
@@ -75,13 +76,16 @@ export class RewardBatches {
   ): AsyncGenerator<RewardBatch> {
     const { protocol } = this.study.spec;
     const users = model.round.test.filter((user) => this.listsOf.has(user));
-    for (const user of createRng(protocol.seed, "other users").shuffle(users)) {
-      const theirs = texts.map((text) => ({ ...text, user }));
-      yield {
-        texts: theirs.map(({ text, parsed: { structureRate } }) => ({ user, text, structureRate })),
-        lists: await this.ranked(model.recommender, theirs, heard, unmeasured),
-        ties: protocol.ties,
-      };
+    const shown = this.study.context.progress.start("other users", 0, "users"); // as many as the head asks for
+    try {
+      for (const user of createRng(protocol.seed, "other users").shuffle(users)) {
+        const theirs = texts.map((text) => ({ ...text, user }));
+        const lists = await this.ranked(model.recommender, theirs, heard, unmeasured);
+        shown.advance();
+        yield { texts: theirs.map(({ text, parsed: { structureRate } }) => ({ user, text, structureRate })), lists, ties: protocol.ties };
+      }
+    } finally {
+      shown.end();
     }
   }
 
@@ -90,9 +94,10 @@ export class RewardBatches {
     texts: readonly UserText[],
     heard: TextFeatures,
     unmeasured: Uint8Array | null,
+    progress?: Progress,
   ): Promise<RewardBatch["lists"]> {
     const { lists } = this.study.data;
-    const { progress, signal } = this.study.context;
+    const { signal } = this.study.context;
     const pairs = texts.flatMap(({ user }, text) =>
       this.reward.reads !== undefined || unmeasured?.[text] === 1 ? [] : (this.listsOf.get(user) ?? []).map((list) => ({ list, text })),
     );

@@ -6,6 +6,7 @@ import { partOfBatch } from "../../../framework/feedback/part-of-batch.js";
 import { type RewardListener, RewardBatches } from "../../../framework/method/reward-batch.js";
 import type { UserText } from "../../../framework/method/structure.js";
 import type { Study } from "../../../framework/method/study.js";
+import { silent } from "../../support/fixtures.js";
 import { tastes } from "./tastes.js";
 
 /** Lists of text 0, 1, 1 and 2, the numbers of each following from its place. */
@@ -59,7 +60,7 @@ const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor
 const study = {
   data: { ...data, lists: { ...data.lists, labels } },
   spec: { protocol: { seed: 1, ties: "expected" } },
-  context: {},
+  context: { progress: silent.progress },
 } as unknown as Study;
 const texts = data.users.map((_, user): UserText => ({ user, text: `${user}`, parsed: { structureRate: 1 } as UserText["parsed"] }));
 
