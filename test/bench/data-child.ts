@@ -1,6 +1,7 @@
 /** Prepares so many synthetic interactions in a process of its own, and prints what it took: `node data-child.js MILLIONS`. */
 import { prepare } from "../../framework/data/prepare.js";
 import { Synthetic, type SyntheticOptions } from "../../plugins/datasets/synthetic.js";
+import { peakMemory } from "./peak-memory.js";
 import { defaultsOf } from "./workload.js";
 
 /** 160,000 users and 60,000 items make 25 million. */
@@ -29,5 +30,5 @@ const protocol = {
 const begun = performance.now();
 const { counts } = await prepare(dataset, protocol, { folds: 2 });
 const seconds = (performance.now() - begun) / 1000;
-const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
-console.log(JSON.stringify({ seconds, processor: (userCPUTime + systemCPUTime) / 1e6, bytes: maxRSS * 1024, counts }));
+const { userCPUTime, systemCPUTime } = process.resourceUsage();
+console.log(JSON.stringify({ seconds, processor: (userCPUTime + systemCPUTime) / 1e6, bytes: peakMemory(), counts }));

@@ -61,10 +61,13 @@ if (unknown.length > 0 || !(Number.isInteger(rounds) && rounds > 0)) {
 await mkdir(benchFolder, { recursive: true });
 const engine = await startEngine();
 const figures: Figure[] = [];
-for (const name of chosen) figures.push(...((await benches[name]?.(engine)) ?? []));
-
 const rivals = [...requirements, ...transformersRequirements];
 const machine = { cores: cpus().length, processor: cpus()[0]?.model, node: process.version, engine, rivals };
 const path = join(benchFolder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
-await writeJson(path, { machine, rounds, figures });
-console.log(`${table(figures)}\n\n${engine.name} ${engine.version} against ${requirements[0]}, ${machine.cores} cores; ${path}`);
+for (const name of chosen) {
+  const own = (await benches[name]?.(engine)) ?? [];
+  figures.push(...own);
+  await writeJson(path, { machine, rounds, figures }); // whatever becomes of the benches that follow
+  console.log(`${table(own)}\n`);
+}
+console.log(`${engine.name} ${engine.version} against ${requirements[0]}, ${machine.cores} cores; ${path}`);

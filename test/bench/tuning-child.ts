@@ -7,6 +7,7 @@ import { startEngine } from "../../framework/tensor/engine.js";
 import { tuneOnPreferences } from "../../framework/tuning/preference.js";
 import { Dpo } from "../../plugins/losses/dpo.js";
 import { loadSmolLm2 } from "./language-work.js";
+import { peakMemory } from "./peak-memory.js";
 import { beta, lora, preferencePairs, settings } from "./tuning-work.js";
 
 const { model } = await loadSmolLm2(await startEngine());
@@ -19,5 +20,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   await tuneOnPreferences({ policy: model, lora, settings, seed: 1 }, examples, new Dpo({ beta, labelSmoothing: 0 }));
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(spent);
-  console.log(JSON.stringify({ seconds, processor: (user + system) / 1e6, bytes: process.resourceUsage().maxRSS * 1024 }));
+  console.log(JSON.stringify({ seconds, processor: (user + system) / 1e6, bytes: peakMemory() }));
 }
