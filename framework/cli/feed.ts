@@ -130,16 +130,17 @@ function feedSampling(strategy: SamplingStrategy, document: JsonDocument): unkno
 
 const candidates = { ...numbers, minItems: 1 } as const;
 const ranking = { scores: candidates, labels: candidates, neutral: candidates };
-const others = {
-  type: "array",
-  minItems: 1,
-  items: { type: "object", properties: ranking, required: ["scores", "labels"], additionalProperties: false },
-} as const;
-const list = { ...ranking, others, ties: { enum: ["expected", "pessimistic", "optimistic"] }, structureRate: { type: "number" } };
-const listInput = { type: "object", properties: list, required: ["scores", "labels"], additionalProperties: false };
+const ranked = (properties: object) => ({ type: "object", properties, required: ["scores", "labels"], additionalProperties: false });
+const list = {
+  ...ranking,
+  others: { type: "array", minItems: 1, items: ranked(ranking) },
+  ties: { enum: ["expected", "pessimistic", "optimistic"] },
+  structureRate: { type: "number" },
+};
+const listInput = ranked(list);
 const listsInput = { type: "array", items: listInput };
 const stacked = { type: "array", items: candidates } as const;
-const stackedInput = { ...listInput, properties: { ...list, scores: stacked, labels: stacked, neutral: stacked } };
+const stackedInput = ranked({ ...list, scores: stacked, labels: stacked, neutral: stacked });
 
 interface RankingInput {
   readonly scores: number[];
@@ -160,6 +161,7 @@ async function feedReward(reward: Reward, document: JsonDocument): Promise<{ rew
   const lists = listsOf(document);
   const needsAll = reward.needs.includes("calibration");
   if (needsAll) for (const [i, list] of lists.entries()) mustBeAlike(`list ${i}`, list, lists[0] as ListInput);
+  const calibration = needsAll ? { calibration: rewardBatch(lists) } : {};
   const rewards = new Array<number | null>(lists.length);
   for (const [i, list] of lists.entries()) {
     mustBeRanked(`list ${i}`, list, reward);
@@ -169,7 +171,7 @@ async function feedReward(reward: Reward, document: JsonDocument): Promise<{ rew
     }
     if (list.others === undefined && reward.needs.includes("others"))
       throw wrong(`list ${i}`, 'the reward needs "others"', "lists of other users with their scores, with the same text");
-    const [value] = await reward.reward({ ...rewardBatch([list]), ...(needsAll && { calibration: rewardBatch(lists) }) });
+    const [value] = await reward.reward({ ...rewardBatch([list]), ...calibration });
     rewards[i] = value === undefined || Number.isNaN(value) ? null : value;
   }
   return { rewards };

@@ -1,7 +1,6 @@
 /** Steps 3 and 4: the recommender as a reward model. Nobody's text is scored by a model that has seen that user's lists. */
 import { join } from "node:path";
 import type { Reward, RewardBatch } from "../contracts/feedback.js";
-import type { Round } from "../contracts/dataset.js";
 import { mean } from "../metrics/aggregate.js";
 import { readJson, writeJson } from "../store/files.js";
 import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
@@ -9,17 +8,14 @@ import type { StepIdentity } from "../store/store.js";
 import { distribute, isDistributed } from "./distribute.js";
 import { encoderOf, type FitName, fitNames, type Listener, recommenderOf, roundOf } from "./fits.js";
 import type { PolicyTexts } from "./infer.js";
-import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
-import { type Heard, RewardBatches } from "./reward-batch.js";
+import type { FittedEncoder, Knowledge } from "./recommender.js";
+import { type Heard, RewardBatches, type RewardListener } from "./reward-batch.js";
 import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
 import { encoderUnits, recommenderUnits, rewardUnits, type StepUnit } from "./units.js";
 
-interface RewardModel {
-  readonly round: Round;
+interface RewardModel extends RewardListener {
   readonly name: FitName;
-  readonly encoder: FittedEncoder;
-  readonly recommender: Recommender;
 }
 
 /** @param shared an encoder of the same round and seed, which somebody else disposes */

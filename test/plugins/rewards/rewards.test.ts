@@ -29,6 +29,11 @@ function batch(lists: readonly List[], structure: readonly number[] = [1, 1, 1])
   };
 }
 
+/** The same as another user's. */
+function ofUser(user: number, { texts, ...rest }: RewardBatch): RewardBatch {
+  return { ...rest, texts: texts.map((text) => ({ ...text, user })) };
+}
+
 describe("rewards", () => {
   const plugins = new Map<string, PluginClass<Reward>>();
   before(async () => {
@@ -84,8 +89,7 @@ describe("rewards", () => {
     /** The three texts at a user: a relevant item at the places 1 to 4 of its only list. */
     const at = (user: number, places: readonly number[]): RewardBatch => {
       const theirs = places.map((place, text) => ({ text, scores: [4, 3, 2, 1], labels: [1, 2, 3, 4].map((at) => Number(at === place)) }));
-      const made = batch(theirs);
-      return { ...made, texts: made.texts.map((text) => ({ ...text, user })) };
+      return ofUser(user, batch(theirs));
     };
     const others = [at(7, [1, 2, 4]), at(0, [4, 4, 4]), at(8, [2, 1, 1])]; // user 0 is the first text's own
     const given = { ...batch(lists), others };
@@ -100,10 +104,8 @@ describe("rewards", () => {
   });
 
   it("lift and contrast: the same either way round", async () => {
-    const at = (user: number, scores: readonly number[]): RewardBatch => {
-      const made = batch([0, 1, 2].map((text) => ({ text, scores, labels: [0, 1, 0, 0], neutral: [1, 4, 2, 3] })));
-      return { ...made, texts: made.texts.map((text) => ({ ...text, user })) };
-    };
+    const at = (user: number, scores: readonly number[]) =>
+      ofUser(user, batch([0, 1, 2].map((text) => ({ text, scores, labels: [0, 1, 0, 0], neutral: [1, 4, 2, 3] }))));
     const given = { ...batch(lists), others: [at(7, [1, 2, 3, 4]), at(8, [4, 3, 2, 1])] };
     const nested = (...names: string[]): object =>
       names.reduceRight<object>((reward, plugin) => ({ plugin, options: { reward } }), { plugin: "mrr", options: { at: 4 } });
