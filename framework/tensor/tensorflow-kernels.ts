@@ -10,8 +10,10 @@ export interface NodeBackend {
     readonly TF_ATTR_TYPE: number;
     readonly TF_ATTR_INT: number;
     readonly TF_ATTR_BOOL: number;
+    readonly TF_ATTR_FLOAT: number;
     readonly TF_FLOAT: number;
     readonly TF_INT32: number;
+    readonly TF_INT64: number;
     createTensor(shape: readonly number[], type: number, values: Int32Array): number;
     deleteTensor(id: number): void;
     executeOp(op: string, attributes: readonly object[], inputs: readonly number[], outputs: number): object[];
@@ -19,7 +21,6 @@ export interface NodeBackend {
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
   createOutputTensor(made: object): tf.Tensor;
   getDTypeInteger(type: tf.DataType): number;
-  executeSingleOutput(op: string, attributes: readonly object[], inputs: readonly tf.Tensor[]): tf.Tensor;
 }
 
 /** Constants at most: prompts of all lengths have shapes of their own. */

@@ -37,8 +37,8 @@ export function linear(scope: Parameters, { inputs, outputs, initialiser }: Omit
   };
 }
 
-/** One op for the tape. Its own gradient of a sum or a ReLU takes several times the ops; an op costs more than its work where layers are small. */
-function affine(x: tf.Tensor, weights: tf.Tensor, biases: tf.Tensor, activation?: "relu"): tf.Tensor {
+/** x W + b, of matrices: one op for the tape. Its own gradient of a sum or a ReLU takes several times the ops; an op costs more than its work where layers are small. */
+export function affine(x: tf.Tensor, weights: tf.Tensor, biases: tf.Tensor, activation?: "relu"): tf.Tensor {
   return withGradient([x, weights, biases], (x, weights, biases) => {
     const sum = tf.add(tf.matMul(x as tf.Tensor2D, weights as tf.Tensor2D), biases);
     const value = activation === "relu" ? tf.relu(sum) : sum;

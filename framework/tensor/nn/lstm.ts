@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Parameters } from "../parameters.js";
-import { dense } from "./dense.js";
-import { uniform } from "./initialisers.js";
+import { affine } from "./dense.js";
+import { uniform, zeros } from "./initialisers.js";
+import { isTensorFlow, type LstmTrace, lstmGradient, lstmTrace } from "./native.js";
 import { withGradient } from "./with-gradient.js";
 
 export interface LstmState {
@@ -28,30 +29,79 @@ export interface Lstm {
   step(x: tf.Tensor2D, state: LstmState): LstmState;
 }
 
+interface Weights {
+  readonly input: tf.Tensor2D; // [inputs, 4 * hidden]: input gate, forget gate, candidate, output gate
+  readonly biases: tf.Tensor1D; // [4 * hidden]
+  readonly state: tf.Tensor2D; // [hidden, 4 * hidden]
+}
+
 /**
  * Long short-term memory with forget gates (Gers et al. 2000): i, f, o = σ(x W + h U + b), g = tanh(…), c' = f c + i g, h' = o tanh(c');
- * both states are 0 before the first step. A scan's gradient through time is written out, as the GRU's.
+ * both states are 0 before the first step. A scan is one op where TensorFlow runs; elsewhere its gradient through time is written out, as the GRU's.
  */
 export function lstm(scope: Parameters, { inputs, hidden }: { inputs: number; hidden: number }): Lstm {
   const initialiser = uniform(1 / Math.sqrt(hidden));
-  const project = dense(scope.scope("input"), { inputs, outputs: 4 * hidden, initialiser });
-  const weights = scope.create("state/weights", [hidden, 4 * hidden], initialiser);
+  const input = scope.create("input/weights", [inputs, 4 * hidden], initialiser);
+  const biases = scope.create("input/biases", [4 * hidden], zeros);
+  const state = scope.create("state/weights", [hidden, 4 * hidden], initialiser);
+  const weights = { input, biases, state } as { [Name in keyof Weights]: tf.Tensor } as Weights;
   return {
     scan: (x, real) => {
-      const all = scan(project(x), weights, real); // [batch, length, 2 * hidden]
+      const all = (isTensorFlow() ? scanAtOnce : scanStepwise)(x, weights, real); // [batch, length, 2 * hidden]
       const [batch, length] = all.shape;
       const [states, cells] = tf.split(all, 2, 2) as [tf.Tensor3D, tf.Tensor3D];
       const last = (of: tf.Tensor3D) => tf.reshape(tf.slice(of, [0, length - 1, 0], [batch, 1, hidden]), [batch, hidden]) as tf.Tensor2D;
       return { states, last: { hidden: last(states), cell: last(cells) } };
     },
-    step: (x, state) => {
-      const { hidden, cell } = forward(project(x), state, weights);
+    step: (x, before) => {
+      const { hidden, cell } = forward(affine(x, weights.input, weights.biases) as tf.Tensor2D, before, weights.state);
       return { hidden, cell };
     },
   };
 }
 
+/** Closes a gate: its sigmoid is 0 whatever else it hears. */
+const shut = -1e9;
+
 /** @returns states and cells side by side, [batch, length, 2 * hidden] */
+function scanAtOnce(x: tf.Tensor3D, { input, biases, state }: Weights, real?: tf.Tensor2D): tf.Tensor3D {
+  type Inputs = [tf.Tensor3D, tf.Tensor2D, tf.Tensor1D, tf.Tensor2D];
+  return withGradient<Inputs, tf.Tensor3D>([x, input, biases, state], (x, input, biases, state) => {
+    const [inputs, hidden] = [input.shape[0], state.shape[0]];
+    // Padding is one more input, which shuts what would enter or stay in the cell: both states are 0 there.
+    const gates = tf.concat([tf.fill([1, 2 * hidden], shut), tf.zeros([1, 2 * hidden])], 1);
+    const heights = real ? [inputs, 1, hidden] : [inputs, hidden];
+    const all = real ? tf.concat([x, tf.expandDims(tf.sub(1, real), 2)], 2) : x;
+    const given = {
+      x: tf.transpose(all, [1, 0, 2]) as tf.Tensor3D,
+      weights: tf.concat(real ? [input, gates, state] : [input, state], 0) as tf.Tensor2D,
+      biases,
+    };
+    const trace = lstmTrace(given);
+    const [, cell, , , , , states] = trace;
+    return {
+      value: tf.transpose(tf.concat([states, cell], 2), [1, 0, 2]) as tf.Tensor3D,
+      saved: [given.x, given.weights, biases, ...trace],
+      gradients: (dy, ...saved) => {
+        const [x, weights, biases, ...trace] = saved as unknown as [tf.Tensor3D, tf.Tensor2D, tf.Tensor1D, ...LstmTrace];
+        const [dStates, dCell] = tf.split(tf.transpose(dy, [1, 0, 2]), 2, 2) as [tf.Tensor3D, tf.Tensor3D];
+        const [dAll, dWeights, dBiases] = lstmGradient({ x, weights, biases }, trace, dCell, dStates);
+        const [length, batch] = dAll.shape;
+        const dx = tf.transpose(tf.slice(dAll, [0, 0, 0], [length, batch, inputs]), [1, 0, 2]);
+        const parts = tf.split(dWeights, heights, 0);
+        return [dx, parts[0] as tf.Tensor, dBiases, parts.at(-1) as tf.Tensor];
+      },
+    };
+  });
+}
+
+function scanStepwise(x: tf.Tensor3D, { input, biases, state }: Weights, real?: tf.Tensor2D): tf.Tensor3D {
+  const [batch, length, inputs] = x.shape;
+  const projected = affine(tf.reshape(x, [batch * length, inputs]), input, biases);
+  return scan(tf.reshape(projected, [batch, length, -1]), state, real);
+}
+
+/** @param inputs after the weights of the input, [batch, length, 4 * hidden] */
 function scan(inputs: tf.Tensor3D, weights: tf.Tensor, real?: tf.Tensor2D): tf.Tensor3D {
   const reals = real ? tf.unstack(tf.expandDims(real, 2), 1) : undefined; // length of [batch, 1]
   return withGradient<[tf.Tensor3D, tf.Tensor], tf.Tensor3D>([inputs, weights], (inputs, weights) => {

@@ -5,6 +5,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { RlrfError } from "../../../framework/errors.js";
 import { packageRoot } from "../../../framework/setup/paths.js";
 import { type EngineInfo, type EngineName, requireTensorMemory, startEngine } from "../../../framework/tensor/engine.js";
+import { lstm } from "../../../framework/tensor/nn/index.js";
+import type { Parameters } from "../../../framework/tensor/parameters.js";
 import { assertNoLeak } from "../../support/engine.js";
 
 /** Deterministic values without symmetry; no two equal, none at a kink. */
@@ -17,6 +19,13 @@ function values(shape: number[], scale = 1): tf.Tensor {
 }
 const ids = () => tf.tensor1d([4, 0, 4, 2], "int32");
 const mask = () => tf.tensor2d([1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 1], [3, 4], "bool");
+/** States and cells of a scan after padding. @param weights those of these names, in place of fixed values */
+function scanned(x: tf.Tensor, weights: Readonly<Record<string, tf.Tensor>> = {}): tf.Tensor {
+  const fixed = { create: (name: string, shape: number[]) => weights[name] ?? values(shape, 0.5) } as unknown as Parameters;
+  const real = tf.tensor2d([0, 1, 1, 1, 1, 1], [2, 3]);
+  const { states, last } = lstm(fixed, { inputs: 3, hidden: 2 }).scan(x as tf.Tensor3D, real);
+  return tf.concat([states, tf.expandDims(last.cell, 1)], 1);
+}
 const positive = (x: tf.Tensor) => tf.add(tf.abs(x), 0.5);
 
 /** What training and decoding use, each with the shape of its differentiable input. */
@@ -64,6 +73,10 @@ const differentiable: Record<string, [shape: number[], f: (x: tf.Tensor) => tf.T
   broadcastTo: [[1, 4], (x) => tf.broadcastTo(x, [3, 4])],
   "add with broadcasting": [[4], (x) => tf.add(values([3, 4]), x)],
   norm: [[3, 4], (x) => tf.norm(x, 2, 1)],
+  "an LSTM's scan": [[2, 3, 3], (x) => scanned(x)],
+  "weights of an LSTM's input": [[3, 8], (x) => scanned(values([2, 3, 3]), { "input/weights": x })],
+  "weights of an LSTM's state": [[2, 8], (x) => scanned(values([2, 3, 3]), { "state/weights": x })],
+  "biases of an LSTM": [[8], (x) => scanned(values([2, 3, 3]), { "input/biases": x })],
 };
 
 const others: Record<string, () => tf.Tensor> = {
