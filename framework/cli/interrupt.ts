@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { Logger } from "../contracts/plugin.js";
 import { whenDetached } from "../executor/attached.js";
 
 /** Ctrl-C and termination: the first asks for a clean end, the second ends at once. */
@@ -30,6 +31,13 @@ export function interruption(): AbortSignal {
 export function cancellation(): { readonly signal: AbortSignal; readonly cancel: (reason: Error) => void } {
   const cancelled = new AbortController();
   return { signal: AbortSignal.any([interruption(), cancelled.signal]), cancel: (reason) => cancelled.abort(reason) };
+}
+
+/** What a run throws that ended early: why it was ended, where somebody did that, and not what broke off because of it. */
+export function endedEarly(error: unknown, signal: AbortSignal, logger: Logger): unknown {
+  if (!signal.aborted) return error;
+  logger.info("ended before it was done; the same command goes on from here");
+  return signal.reason;
 }
 
 function onSignal(name: string): void {

@@ -19,7 +19,7 @@ import { Store } from "../store/store.js";
 import { type EngineInfo, startEngine } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
 import { startTracking, trackingUri } from "../track/tracking.js";
-import { cancellation } from "./interrupt.js";
+import { cancellation, endedEarly } from "./interrupt.js";
 import { createProgress, duration } from "./progress.js";
 import { resultText } from "./result-text.js";
 import { reportRun } from "./run-report.js";
@@ -77,8 +77,7 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
         }),
       );
   } catch (error) {
-    if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
-    throw signal.aborted ? signal.reason : error;
+    throw endedEarly(error, signal, logger);
   } finally {
     await folder.close();
   }

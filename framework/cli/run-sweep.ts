@@ -17,7 +17,7 @@ import { type SweepReport, sweepName } from "../sweep/report.js";
 import { runTrials } from "../sweep/run.js";
 import { startTracking, trackingUri } from "../track/tracking.js";
 import { AlreadyReported } from "./command.js";
-import { cancellation } from "./interrupt.js";
+import { cancellation, endedEarly } from "./interrupt.js";
 import { createProgress } from "./progress.js";
 import { reportRun } from "./run-report.js";
 import type { RunOptions } from "./run-spec.js";
@@ -50,8 +50,7 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
       throw new AlreadyReported(1);
     }
   } catch (error) {
-    if (signal.aborted) logger.info("ended before it was done; the same command goes on from here");
-    throw signal.aborted ? signal.reason : error;
+    throw endedEarly(error, signal, logger);
   } finally {
     await folder.close();
   }

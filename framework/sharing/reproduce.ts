@@ -5,7 +5,7 @@ import { RlrfError } from "../errors.js";
 import { Registry } from "../kernel/registry.js";
 import { specHash } from "../spec/hash.js";
 import { specFromValue } from "../spec/read.js";
-import { resolveSpec } from "../spec/resolve.js";
+import { hasSweep, resolveSpec } from "../spec/resolve.js";
 import type { Json } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
 import { namedPlugins } from "../spec/named-plugins.js";
@@ -55,6 +55,12 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
   if (specText === undefined)
     throw new RlrfError("RLRF_RUN_UNKNOWN", { message: `the run ${name} has no ${runSpecName}`, expected: "a run that `rlrf run` began" });
   const recorded = new Form("RLRF_RUN_UNKNOWN", `${name}/${runSpecName}`, "choose another run").parse(specText);
+  if (hasSweep(specFromValue(recorded, runSpecName)))
+    throw new RlrfError("RLRF_RUN_UNKNOWN", {
+      message: `${name} is a sweep, that is many runs`,
+      expected: "a run that `rlrf run` began",
+      hint: "name one of its trials, SWEEP/TRIAL: see `rlrf runs --trials`",
+    });
   const lockText = (await read(runLockName))?.toString("utf8");
   const lock = lockText === undefined ? null : parseRunLock(lockText, `${name}/${runLockName}`);
   const project = projectAt(out);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../../../framework/errors.js";
@@ -49,6 +50,13 @@ describe("reproducing a run", () => {
     assert.ok(names("plugin").includes("reranker/prm 1.0.0") && names("plugin").includes("text-encoder/@team-a/losses/lengths 1.0.0"));
     assert.equal(String(await readFile(folder("again", "spec.json"))), String(files.get("spec.json")));
     assert.deepEqual(await notHere(), [], "the same again");
+  });
+
+  it("refuses a sweep, and makes no folder of it", async () => {
+    const spec = JSON.parse(String(files.get("spec.json")));
+    files.set("spec.json", Buffer.from(JSON.stringify({ ...spec, sweep: { parameters: { "loss.options.beta": [0.1, 0.2] } } })));
+    await assertFails("RLRF_RUN_UNKNOWN", parts, /is a sweep/);
+    assert.equal(existsSync(folder("again")), false);
   });
 
   it("says of a package why it cannot be had, and goes on", async () => {
