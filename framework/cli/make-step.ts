@@ -26,6 +26,7 @@ export async function makeStep(key: string, { cache, json = false, quiet = false
   const task = await readTask(store, key);
   const registry = await Registry.read();
   const { spec } = resolveSpec(specFromValue(task.spec as unknown as Json, "the task"), registry);
+  process.env.RLRF_THREADS = `${task.threads}`; // whatever is usual on this machine
   const engine = await startEngine(spec.engine);
   const parts = await assemble(spec, registry, { logger, progress, assets: createAssets({ logger, progress }), engine, store });
   try {

@@ -22,6 +22,8 @@ export interface UnitTask {
   /** The prepared data and the engine that the step's key speaks of. */
   readonly data: string;
   readonly engine: string;
+  /** Of the driver's engine: sums that more threads share differ in the last digits. */
+  readonly threads: number;
   readonly makes: { readonly step: string; readonly key: string };
   readonly work: UnitWork;
 }
@@ -66,7 +68,8 @@ export async function distribute(study: Study, wanted: () => readonly StepUnit[]
 
 async function unitOf(study: Study, id: string, { work, resources }: StepUnit, makes: UnitTask["makes"]): Promise<Unit> {
   const { context, dataKey } = study;
-  const task: UnitTask = { spec: specOfUnits(study.spec), data: dataKey, engine: context.engine.name, makes, work };
+  const { name: engine, threads } = context.engine;
+  const task: UnitTask = { spec: specOfUnits(study.spec), data: dataKey, engine, threads, makes, work };
   const kept = await keepTask(context.store, task);
   const command = ["step", kept, "--cache", resolve(context.store.root), "--json", "--quiet"];
   return { id, command, resources };

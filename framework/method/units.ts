@@ -66,7 +66,7 @@ export function encoderUnits(study: Study, fits: readonly FitName[]): readonly S
     makes: encoderStep(study, roundOf(study, name), name),
     work: { what: "encoder", name },
     label: `encoder ${shown(name)}`,
-    resources: fitResources(),
+    resources: fitResources(study),
   }));
 }
 
@@ -76,7 +76,7 @@ export async function recommenderUnits(study: Study, fits: readonly FitName[], k
     makes: recommenderStep(study, roundOf(study, name), name, knowledge),
     work: { what: "recommender", name, knowledge: kept },
     label: `recommender ${shown(name)}`,
-    resources: fitResources(),
+    resources: fitResources(study),
   }));
 }
 
@@ -91,17 +91,18 @@ export async function scoresUnits(study: Study, fits: readonly FitName[], arms: 
         makes: scoresStep(study, roundOf(study, name), name, arm),
         work: { what: "scores", name, arm: arm.name, knowledge, heardAtTest },
         label: `scores of ${arm.name} ${shown(name)}`,
-        resources: fitResources(),
+        resources: fitResources(study),
       });
   }
   return units;
 }
 
 export async function rewardUnits(
-  { context: { store } }: Study,
+  study: Study,
   models: readonly { readonly name: FitName; readonly makes: StepIdentity }[],
   { heard, texts, vectors }: { readonly heard: Heard; readonly texts: readonly UserText[]; readonly vectors: Float32Array },
 ): Promise<readonly StepUnit[]> {
+  const { store } = study.context;
   const given = {
     knowledge: await keepKnowledge(store, heard.knowledge),
     heard: await keepRows(store, heard.texts.map(bare)),
@@ -112,7 +113,7 @@ export async function rewardUnits(
     makes,
     work: { what: "rewards", name, ...given },
     label: `rewards ${shown(name)}`,
-    resources: fitResources(),
+    resources: fitResources(study),
   }));
 }
 
@@ -131,7 +132,7 @@ export async function textUnits(
       makes: stepOf(shard),
       work: { what: "texts", ...policy, parameters, requests: await keepRows(store, shard) },
       label: `texts of ${shard.length} users, ${i + 1}/${shards.length}`,
-      resources: languageModelResources(),
+      resources: languageModelResources(study),
     });
   return units;
 }
@@ -140,7 +141,7 @@ export async function textUnits(
 export async function tuningUnit(study: Study, name: string, lesson: object, makes: StepIdentity): Promise<StepUnit> {
   const kept = await keepRows(study.context.store, [lesson]);
   const work: UnitWork = { what: "tuning", ...(await keepPolicy(study)), lesson: kept };
-  return { makes, work, label: `tuning ${name}`, resources: languageModelResources() };
+  return { makes, work, label: `tuning ${name}`, resources: languageModelResources(study) };
 }
 
 /** The LLM, with which adapter. What samples in its place is never asked in units. */
@@ -158,14 +159,14 @@ function shown({ part, fold, seed }: FitName): string {
   return `of ${part} ${fold}, seed ${seed}`;
 }
 
-/** This process has prepared the same data and holds the same vectors: what it takes is the estimate. */
-function fitResources(): UnitResources {
-  return { cpus: 1, gpus: 0, memoryBytes: process.memoryUsage().rss };
+/** This process has prepared the same data and holds the same vectors: what it takes is the estimate. A unit computes with as many threads. */
+function fitResources({ context: { engine } }: Study): UnitResources {
+  return { cpus: engine.threads, gpus: 0, memoryBytes: process.memoryUsage().rss };
 }
 
 /** This process has loaded the same model. */
-function languageModelResources(): UnitResources {
-  return { ...fitResources(), languageModel: true };
+function languageModelResources(study: Study): UnitResources {
+  return { ...fitResources(study), languageModel: true };
 }
 
 const tensorFile = "tensors.safetensors";

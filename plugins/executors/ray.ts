@@ -18,6 +18,8 @@ interface RayOptions {
 
 /** Between two looks at a job: a share of the time that it has run, so that short units are not waited for and long ones not pestered. */
 const look = { share: 0.05, first: 100, last: 5_000 } as const; // ms
+/** That nothing has begun is told after this: what is asked for may be on no node. */
+const longWait = 30_000; // ms
 /** For stopping a job when the run ends: somebody waits for that, and the head may be what it ends for. */
 const farewell = 10_000; // ms
 
@@ -67,7 +69,7 @@ const farewell = 10_000; // ms
       environment: {
         type: "array",
         items: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_]*$" },
-        default: ["RLRF_ENGINE", "RLRF_HOME", "RLRF_PLUGINS"],
+        default: ["RLRF_ENGINE", "RLRF_HOME", "RLRF_PLUGINS", "RLRF_THREADS"],
         description: "Environment variables that units inherit from this process. They can be read in Ray's dashboard: no secrets.",
       },
       gpus: {
@@ -83,6 +85,8 @@ const farewell = 10_000; // ms
 export class Ray implements Executor {
   readonly parallel: number;
   private client: Jobs | undefined;
+  /** Some unit has found a node, or it was told that none does. */
+  private settled = false;
 
   constructor(
     @options() private readonly options: RayOptions,
@@ -112,13 +116,13 @@ export class Ray implements Executor {
         const name = living ?? names.next(unit.id);
         try {
           if (living === undefined) await this.submit(unit, name, entrypoint, signal);
-          const job = await this.follow(name, started, signal);
+          const job = await this.follow(unit, name, started, signal);
           if (!isGivenUp(job)) return await this.resultOf(name, job, signal);
         } catch (error) {
           if (signal.aborted) await this.jobs.stop(name, AbortSignal.timeout(farewell)).catch(() => undefined); // unreachable: the store's lease keeps it harmless
           throw error;
         }
-        this.logger.info(`${unit.id} waits for a node with ${shown(this.asked(unit))} free`);
+        this.tellOfWaiting(unit);
       }
     });
   }
@@ -127,6 +131,10 @@ export class Ray implements Executor {
     const own = (await this.jobs.list()).filter((job) => job.name.startsWith(`rlrf.${prefix}`) && isLiving(job));
     for (const { name } of own) await this.jobs.stop(name);
     return own.map(({ name }) => name);
+  }
+
+  private tellOfWaiting(unit: Unit): void {
+    this.logger.info(`${unit.id} waits for a node with ${shown(this.asked(unit))} free`);
   }
 
   private asked({ resources }: Unit): Unit["resources"] {
@@ -156,7 +164,7 @@ export class Ray implements Executor {
   }
 
   /** @returns the job as it ended; null where the cluster has forgotten it */
-  private async follow(name: string, started: units.AttemptStarted, signal: AbortSignal): Promise<Job | null> {
+  private async follow(unit: Unit, name: string, started: units.AttemptStarted, signal: AbortSignal): Promise<Job | null> {
     const begun = performance.now();
     let told = false;
     for (;;) {
@@ -164,6 +172,11 @@ export class Ray implements Executor {
       if (!told && job !== null && job.status !== "PENDING" && !isGivenUp(job)) {
         started(`job ${name}`);
         told = true;
+        this.settled = true;
+      }
+      if (!this.settled && performance.now() - begun > longWait) {
+        this.settled = true;
+        this.tellOfWaiting(unit);
       }
       if (job === null || !isLiving(job)) return job;
       const pause = Math.min(look.last, Math.max(look.first, look.share * (performance.now() - begun)));

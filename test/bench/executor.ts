@@ -55,7 +55,7 @@ async function beforeTheExecutor(): Promise<number> {
     tracker: silentTracker,
     logger: quiet,
     progress: { start: () => ({ advance() {}, end() {} }) },
-    engine: { name: "cpu" },
+    engine: { name: "cpu", threads: 1 },
     signal: new AbortController().signal,
   };
   const study = { spec: { name: "bench" }, parts: { executor }, context, dataKey: "0" } as unknown as Study; // all that distributing reads

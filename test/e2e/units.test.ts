@@ -1,7 +1,6 @@
 /** Runs cut into units of work: the same numbers as in one process, whatever is killed meanwhile. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -70,7 +69,10 @@ async function sweepSpec(): Promise<string> {
 async function waitsIn(driver: ChildProcess): Promise<void> {
   let said = "";
   driver.stderr?.on("data", (chunk: Buffer) => (said += chunk));
-  while (!/is computing it; waiting for it/.test(said)) await sleep(20);
+  while (!/is computing it; waiting for it/.test(said)) {
+    assert.equal(driver.exitCode, null, `it has waited for nobody: ${said}`);
+    await sleep(20);
+  }
 }
 
 describe("a run cut into units of work", function () {
@@ -120,10 +122,11 @@ describe("a run cut into units of work", function () {
       const processes = ["--set", "executor.options.processes=2"];
       const before = startRun(specIn("units"), first, ...processes);
       const step = "given-tensors"; // what units are given is kept before the first of them is
-      while (!existsSync(join(storeOf(first), "steps", step))) await sleep(20);
+      const kept = () => fs.readdir(join(storeOf(first), "steps", step)).catch(() => []);
+      while ((await kept()).length === 0) await sleep(20);
       before.process.kill("SIGKILL");
       await before.finished;
-      const [key] = await fs.readdir(join(storeOf(first), "steps", step));
+      const [key] = await kept();
       // The driver of the same run with another store waits for somebody who makes the same, such as this process.
       const folder = await newFolder();
       const lease = await Lock.take(join(storeOf(folder), "leases", `${step}-${key}`));

@@ -1,15 +1,20 @@
 /** Environment variables for the tests of the enclosing `describe`, put back after each. */
 export function useEnvironment(values: () => Readonly<Record<string, string>>): void {
-  let before: Record<string, string | undefined> = {};
+  let putBack: () => void;
   beforeEach(() => {
-    const wanted = values();
-    before = Object.fromEntries(Object.keys(wanted).map((name) => [name, process.env[name]]));
-    Object.assign(process.env, wanted);
+    putBack = setEnvironment(values());
   });
-  afterEach(() => {
-    for (const [name, value] of Object.entries(before)) {
+  afterEach(() => putBack());
+}
+
+/** @returns what puts them back */
+export function setEnvironment(values: Readonly<Record<string, string>>): () => void {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  return () => {
+    for (const [name, value] of before) {
       if (value === undefined) delete process.env[name];
       else process.env[name] = value;
     }
-  });
+  };
 }

@@ -1,23 +1,20 @@
 /** One Ray for all tests of a process, started when the first of them needs it. */
+import { setEnvironment } from "./environment.js";
 import { RayCluster } from "./ray-cluster.js";
 
 const cluster = new RayCluster();
 let started: Promise<void> | undefined;
 
-/** For the tests of the enclosing `describe`, which is told to the executor `ray` by RLRF_RAY_ADDRESS. */
+/** For the tests of the enclosing `describe`, which is told to the executor `ray` by RLRF_RAY_ADDRESS; its nodes have a core each. */
 export function useRay(): RayCluster {
-  let before_: string | undefined;
+  let putBack = () => {};
   before(async function () {
     this.timeout(20 * 60_000); // it may have to be installed
     started ??= cluster.start();
     await started;
-    before_ = process.env.RLRF_RAY_ADDRESS;
-    process.env.RLRF_RAY_ADDRESS = cluster.address;
+    putBack = setEnvironment({ RLRF_RAY_ADDRESS: cluster.address, RLRF_THREADS: "1" });
   });
-  after(() => {
-    if (before_ === undefined) delete process.env.RLRF_RAY_ADDRESS;
-    else process.env.RLRF_RAY_ADDRESS = before_;
-  });
+  after(() => putBack());
   return cluster;
 }
 

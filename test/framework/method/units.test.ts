@@ -15,11 +15,15 @@ describe("units of work", () => {
 
   it("a tuning is of the LLM with its adapter, whatever samples in its place", async () => {
     const store = new Store(folder(), createListener());
-    const made = { parts: { llm, sampler, identities: { llm: "a", sampler: "b" } }, context: { store, engine: { name: "wasm" } } };
+    const made = {
+      parts: { llm, sampler, identities: { llm: "a", sampler: "b" } },
+      context: { store, engine: { name: "wasm", threads: 3 } },
+    };
     const study = Object.assign(Object.create(Study.prototype) as Study, made);
-    const { work } = await tuningUnit(study, "iteration-1", {}, { step: "tune", version: 1, inputs: {} });
+    const { work, resources } = await tuningUnit(study, "iteration-1", {}, { step: "tune", version: 1, inputs: {} });
     assert.ok(work.what === "tuning" && work.adapter !== null);
     assert.equal(work.identity, study.identityOf("llm"));
+    assert.deepEqual([resources.cpus, resources.languageModel], [3, true], "a core for each thread that it computes with");
     assert.deepEqual(await givenTensors(store, work.adapter), adapter);
   });
 });

@@ -175,6 +175,18 @@ describe("the executor ray", () => {
     assert.deepEqual(infos, Array(3).fill("run.a waits for a node with 2 cores, 1.0 GB of memory free"));
   });
 
+  it("says once that nothing begins: what is asked for may be on no node", async () => {
+    const now = performance.now.bind(performance);
+    let looks = 0;
+    mock.method(performance, "now", () => now() + (looks > 0 ? 31_000 : 0));
+    ray.end = () => ({ status: looks++ < 2 ? "PENDING" : "SUCCEEDED" });
+    const { infos, ...logger } = createListener();
+    const subject = { plugin: Ray, options: { address: ray.address }, services: { logger } };
+    const [outcome] = await withPlugin(subject, (executor) => executor.run([unit]));
+    assert.equal(outcome?.state, "done");
+    assert.deepEqual(infos, ["run.a waits for a node with 2 cores, 1.0 GB of memory free"]);
+  });
+
   it("leaves a job alone that somebody stopped, and stops its own when it is told to", async () => {
     ray.end = () => ({ status: "STOPPED" });
     const [stopped] = await using({}, (executor) => executor.run([unit]));
