@@ -9,6 +9,7 @@ import type { Spec } from "../spec/types.js";
 import { readJson } from "../store/files.js";
 import { insideOf } from "../store/run-folder.js";
 import type { Store } from "../store/store.js";
+import { floatTensors } from "../store/tensors.js";
 import { silentTracker } from "../track/tracker.js";
 import { type Lesson, tunedOnce } from "./align.js";
 import { taskFile, taskStep, type UnitTask } from "./distribute.js";
@@ -18,7 +19,7 @@ import type { UserText } from "./structure.js";
 import { loadPolicy } from "./language-model.js";
 import { RewardModels } from "./reward.js";
 import { type RunContext, Study } from "./study.js";
-import { given, givenKnowledge, givenRows, givenTensors } from "./units.js";
+import { given, givenKnowledge, givenRows, givenTensors, givenTexts } from "./units.js";
 
 /** @throws RLRF_UNIT_GIVEN */
 export async function readTask(store: Store, key: string): Promise<UnitTask> {
@@ -82,7 +83,7 @@ type Work<What> = Extract<UnitTask["work"], { readonly what: What }>;
 
 async function makeScores(study: Study, { name, arm, knowledge, heardAtTest }: Work<"scores">): Promise<void> {
   const { store } = study.context;
-  const heard = heardAtTest === null ? undefined : (await givenTensors(store, heardAtTest)).heard?.values;
+  const heard = heardAtTest === null ? undefined : await givenTexts(store, heardAtTest);
   const told = { name: arm, knowledge: knowledge && (await givenKnowledge(store, knowledge)), ...(heard && { heardAtTest: heard }) };
   const round = roundOf(study, name);
   const encoder = await encoderOf(study, round, name);
@@ -96,14 +97,14 @@ async function makeRewards(study: Study, work: Work<"rewards">): Promise<void> {
   const textsIn = async (key: string) =>
     (await givenRows<Pick<UserText, "user" | "text">>(store, key)).map(({ user, text }) => study.userText(user, text));
   const heard = { knowledge: await givenKnowledge(store, work.knowledge), texts: await textsIn(work.heard) };
-  const vectors = (await givenTensors(store, work.vectors)).vectors?.values ?? new Float32Array();
+  const vectors = await givenTexts(store, work.vectors);
   const models = await RewardModels.of(study, reward, [work.name], heard);
   await models.keep(await textsIn(work.texts), vectors).finally(() => models.dispose());
 }
 
 async function loadAsked(study: Study, { adapter, identity }: Work<"texts" | "tuning">): Promise<void> {
   const { llm } = study.parts as { readonly llm: LlmBackend }; // a unit with a policy is made of a spec with one
-  await loadPolicy(study, llm, adapter === null ? null : await givenTensors(study.context.store, adapter));
+  await loadPolicy(study, llm, adapter === null ? null : floatTensors(await givenTensors(study.context.store, adapter)));
   if (study.identityOf("llm") !== identity) throw differs("the language model that it loads is not the driver's");
 }
 

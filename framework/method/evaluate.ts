@@ -87,14 +87,13 @@ export async function bestOfN(
     );
     return first === undefined ? [] : [study.userText(user, first.text)];
   });
-  const knowledge = silent(reward.knowledge);
-  const vectors = await study.encode(best);
-  const size = knowledge.aspects * knowledge.width;
-  for (const [row, { user }] of best.entries()) knowledge.users.set(vectors.subarray(row * size, (row + 1) * size), user * size);
+  const { rows, ...answers } = await study.encode(best);
+  const heard = { ...answers, rows: new Int32Array(study.data.users.length * answers.aspects) }; // the others are silent
+  for (const [text, { user }] of best.entries()) heard.rows.set(rows.subarray(text * answers.aspects, (text + 1) * answers.aspects), user * answers.aspects); // biome-ignore format: one line
   const told = new Set(best.map(({ user }) => user));
   const scored: ScoredLists[] = [];
   for (const listener of reward.listeners())
-    scored.push(await rankLists(study, { ...listener, users: listener.users.filter((user) => told.has(user)) }, knowledge.users));
+    scored.push(await rankLists(study, { ...listener, users: listener.users.filter((user) => told.has(user)) }, heard));
   return intervalsOf(study, new Map([["best-of-N", scored]]));
 }
 

@@ -4,6 +4,7 @@ import type { Round } from "../contracts/dataset.js";
 import { writeJson } from "../store/files.js";
 import type { StepIdentity } from "../store/store.js";
 import { floatTensors, readTensors, valuesOf, writeTensors } from "../store/tensors.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import type { ArmKnowledge } from "./arms.js";
 import type { ScoredLists } from "./figures.js";
 import { DivergedError } from "./fit.js";
@@ -93,8 +94,8 @@ export interface Listener {
   readonly seed: number;
 }
 
-/** The model's scores of every list of its users. @param heard each user's text, [users * aspects * width]; null = none */
-export async function rankLists(study: Study, { recommender, users, seed }: Listener, heard: Float32Array | null): Promise<ScoredLists> {
+/** The model's scores of every list of its users. @param heard each user's text; null = none */
+export async function rankLists(study: Study, { recommender, users, seed }: Listener, heard: AnswerVectors | null): Promise<ScoredLists> {
   const lists = listsOf(study.data, users);
   const own = lists.map((list) => study.data.lists.user[list] as number);
   return { seed, lists, scores: await recommender.score(lists, heard, heard && own, { signal: study.context.signal }) };
@@ -146,7 +147,7 @@ export function roundOf({ data }: Study, { part, fold }: FitName): Round {
   return data.parts[part][fold] as Round; // whoever names a fit goes through the rounds
 }
 
-function heardAtTest({ heardAtTest: other, knowledge }: ArmKnowledge): Float32Array | null {
+function heardAtTest({ heardAtTest: other, knowledge }: ArmKnowledge): AnswerVectors | null {
   return other ?? knowledge?.users ?? null;
 }
 

@@ -5,6 +5,7 @@ import { RlrfError } from "../errors.js";
 import { forgetOldest } from "../store/forget.js";
 import { hashOf } from "../store/hash.js";
 import { titleOf, textsOf } from "./prompt.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import { aspectText, type ParsedText } from "./structure.js";
 
 /** Texts given to the encoder at once: a kill loses at most the vectors of these. */
@@ -114,27 +115,27 @@ export class VectorCache {
   }
 }
 
-/**
- * Each aspect's answer, encoded by itself: a vector of the whole text would blur likes and dislikes.
- * @returns [texts, aspects, width]; an aspect without an answer is a zero vector
- */
+/** Each aspect's answer, encoded by itself: a vector of the whole text would blur likes and dislikes. */
 export async function userVectors(
   texts: readonly Pick<ParsedText, "values">[],
   aspects: readonly string[],
   cache: VectorCache,
   progress?: Progress,
-): Promise<Float32Array> {
-  const said = texts.flatMap(({ values }) =>
-    aspects.map((name) => (Object.hasOwn(values, name) ? aspectText(name, values[name] ?? "") : null)),
-  );
-  const { width, vectors } = await cache.encode(
-    said.filter((text) => text !== null),
-    progress,
-  );
-  const rows = new Float32Array(said.length * width);
-  let next = 0;
-  for (const [row, text] of said.entries()) if (text !== null) rows.set(vectors.subarray(next * width, ++next * width), row * width);
-  return rows;
+): Promise<AnswerVectors> {
+  const rowOf = new Map<string, number>();
+  const rows = Int32Array.from({ length: texts.length * aspects.length }, (_, place) => {
+    const name = aspects[place % aspects.length] as string;
+    const { values } = texts[Math.floor(place / aspects.length)] as Pick<ParsedText, "values">;
+    if (!Object.hasOwn(values, name)) return 0;
+    const answer = aspectText(name, values[name] ?? "");
+    const row = rowOf.get(answer) ?? rowOf.size + 1;
+    rowOf.set(answer, row);
+    return row;
+  });
+  const { width, vectors } = await cache.encode([...rowOf.keys()], progress);
+  const table = new Float32Array(width + vectors.length);
+  table.set(vectors, width);
+  return { aspects: aspects.length, width, rows, table };
 }
 
 /** @returns [items + 1, width]; row 0 is padding, zeros */

@@ -7,18 +7,16 @@ import { labelsOf } from "../data/labels.js";
 import { realOf } from "../recommender/index.js";
 import { type Embedding, embedding, evaluating } from "../tensor/nn/index.js";
 import { Parameters } from "../tensor/parameters.js";
-import { Distinct } from "./batches.js";
+import { type AnswerVectors, countOf, textsAt, written } from "./answer-vectors.js";
+import { chunks, Distinct } from "./batches.js";
 import { candidatesOf, type FittedEncoder } from "./encoder.js";
 import { listHistories, paddedBatch, type Sequences } from "./sequences.js";
 
 /** What texts say, as the text encoder's vectors. */
 export interface Knowledge {
-  /** Aspects of a user's text, each a vector of its own. */
-  readonly aspects: number;
-  readonly width: number;
-  /** [users * aspects * width]; a zero vector = silent */
-  readonly users: Float32Array;
-  /** [(items + 1) * width]; item 0 is padding */
+  /** A text a user. */
+  readonly users: AnswerVectors;
+  /** [(items + 1) * width], as wide as an answer; item 0 is padding */
   readonly items: Float32Array;
 }
 
@@ -96,11 +94,11 @@ export class RecommenderNetwork {
     return this.reranker.loss(scores, labels);
   }
 
-  /** @param vectors [texts * aspects * width]; the caller disposes the result */
-  adapt(vectors: Float32Array | null): Adapted | null {
+  /** @param texts to hear; the caller disposes the result */
+  adapt(texts: AnswerVectors | null): Adapted | null {
     if (this.heard === undefined) return null;
-    if (vectors === null) throw new Error("a recommender with knowledge scores no lists without texts");
-    const [users, items] = [this.heard.adaptUsers(vectors), this.heard.adaptItems()];
+    if (texts === null) throw new Error("a recommender with knowledge scores no lists without texts");
+    const [users, items] = [this.heard.adaptUsers(texts), this.heard.adaptItems()];
     return { users, items, dispose: () => tf.dispose([users, items]) };
   }
 
@@ -109,9 +107,9 @@ export class RecommenderNetwork {
     return this.heard?.adaptItems() ?? null;
   }
 
-  /** @param vectors [texts * aspects * width]; @returns [texts, voices, adapted]; null without knowledge */
-  adaptUsers(vectors: Float32Array): tf.Tensor3D | null {
-    return this.heard?.adaptUsers(vectors) ?? null;
+  /** @returns [texts, voices, adapted]; null without knowledge */
+  adaptUsers(texts: AnswerVectors): tf.Tensor3D | null {
+    return this.heard?.adaptUsers(texts) ?? null;
   }
 
   /** @param heard rows of `adapted.users`, [lists]; @returns [lists * length] */
@@ -176,10 +174,10 @@ class HeardTexts {
     private readonly knowledge: Knowledge,
     private readonly data: PreparedData,
   ) {
-    const { aspects, width } = knowledge;
+    const { aspects, width } = knowledge.users;
     const items = data.items.length;
     this.network = adaptor.build(scope, { aspects, width });
-    this.userTexts = new UserTexts(knowledge, this.network.aspectByAspect ?? false);
+    this.userTexts = new UserTexts(knowledge.users, this.network.aspectByAspect ?? false);
     this.itemTexts = tf.keep(tf.tensor2d(knowledge.items, [items, width]));
     this.distinctItems = new Distinct(items);
   }
@@ -190,7 +188,7 @@ class HeardTexts {
 
   /** Width of an item's adapted text. */
   get adapted(): number {
-    return tf.tidy(() => this.network.items(tf.zeros([1, this.knowledge.width]), evaluating).shape[1]);
+    return tf.tidy(() => this.network.items(tf.zeros([1, this.knowledge.users.width]), evaluating).shape[1]);
   }
 
   /** What texts add to a training batch: its distinct texts and items go through the experts once. */
@@ -224,20 +222,20 @@ class HeardTexts {
     return tf.tidy(() => this.network.items(this.itemTexts, evaluating));
   }
 
-  /** @param vectors [texts * aspects * width]; @returns [texts, voices, adapted] */
-  adaptUsers(vectors: Float32Array): tf.Tensor3D {
-    const { aspects, width } = this.knowledge;
-    const size = aspects * width;
-    const texts = vectors.length / size;
-    if (!Number.isInteger(texts)) throw new Error(`${vectors.length} values are not texts of ${aspects} vectors of ${width}`);
+  /** Where an adaptor takes aspects one by one each distinct answer is adapted once. @returns [texts, voices, adapted] */
+  adaptUsers({ rows, table, aspects, width }: AnswerVectors): tf.Tensor3D {
+    const byAspect = this.network.aspectByAspect ?? false;
+    const answers = table.length / width;
     return tf.tidy(() => {
-      const pieces: tf.Tensor3D[] = [];
-      for (let from = 0; from < texts; from += adaptBatch) {
-        const count = Math.min(adaptBatch, texts - from);
-        const piece = vectors.subarray(from * size, (from + count) * size);
-        pieces.push(tf.tidy(() => this.network.users(tf.tensor3d(piece, [count, aspects, width]), evaluating)));
-      }
-      return tf.concat(pieces, 0);
+      const vectors = tf.tensor2d(table, [answers, width]);
+      const [asked, each] = byAspect ? [Int32Array.from({ length: answers }, (_, row) => row), 1] : [rows, aspects];
+      const pieces = chunks(asked, adaptBatch * each).map((piece) =>
+        tf.tidy(() => this.network.users(tf.reshape(rowsOf(vectors, piece), [piece.length / each, each, width]), evaluating)),
+      );
+      const adapted = tf.concat(pieces, 0);
+      if (!byAspect) return adapted;
+      const [, voices, heard] = adapted.shape;
+      return tf.reshape(rowsOf(adapted, rows), [rows.length / aspects, aspects * voices, heard]);
     });
   }
 
@@ -258,23 +256,15 @@ class UserTexts {
   private readonly perUser: number;
   private readonly distinct: Distinct;
 
-  constructor({ users, aspects, width }: Knowledge, aspectByAspect: boolean) {
+  constructor(users: AnswerVectors, aspectByAspect: boolean) {
+    const { aspects, width } = users;
     this.perUser = aspectByAspect ? aspects : 1;
+    const whole = aspectByAspect ? undefined : distinctTexts(users);
+    this.rows = whole?.rows ?? users.rows;
+    const values = whole ? written(whole.texts) : users.table;
     const height = aspectByAspect ? 1 : aspects;
-    const size = height * width;
-    const known = new Map<string, number>();
-    const kept: Float32Array[] = [];
-    this.rows = Int32Array.from({ length: users.length / size }, (_, i) => {
-      const text = users.subarray(i * size, (i + 1) * size);
-      const content = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("latin1");
-      const row = known.get(content) ?? kept.push(text) - 1;
-      known.set(content, row);
-      return row;
-    });
-    const values = new Float32Array(kept.length * size);
-    for (const [row, text] of kept.entries()) values.set(text, row * size);
-    this.table = tf.keep(tf.tensor3d(values, [kept.length, height, width]));
-    this.distinct = new Distinct(kept.length);
+    this.table = tf.keep(tf.tensor3d(values, [values.length / (height * width), height, width]));
+    this.distinct = new Distinct(this.table.shape[0]);
   }
 
   /** @returns the distinct texts of these users, and where each user's are among them, [users * perUser] */
@@ -288,6 +278,19 @@ class UserTexts {
   dispose(): void {
     this.table.dispose();
   }
+}
+
+/** @returns the distinct ones among texts, and which of them each text is */
+function distinctTexts(all: AnswerVectors): { readonly texts: AnswerVectors; readonly rows: Int32Array } {
+  const known = new Map<string, number>();
+  const kept: number[] = [];
+  const rows = Int32Array.from({ length: countOf(all) }, (_, text) => {
+    const content = all.rows.subarray(text * all.aspects, (text + 1) * all.aspects).join();
+    const row = known.get(content) ?? kept.push(text) - 1;
+    known.set(content, row);
+    return row;
+  });
+  return { texts: textsAt(all, kept), rows };
 }
 
 function joined(parts: readonly tf.Tensor3D[]): tf.Tensor3D {

@@ -8,6 +8,7 @@ import { metricByName } from "../metrics/ranking.js";
 import { createRng } from "../rng.js";
 import { training } from "../tensor/nn/index.js";
 import type { NamedArrays } from "../tensor/optimiser.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import { chunks, shuffledBatches } from "./batches.js";
 import { breath, type FitReport, train } from "./fit.js";
 import { RecommenderNetwork, type RecommenderParts } from "./recommender-network.js";
@@ -45,26 +46,26 @@ export class Recommender {
   /**
    * Each text and each item is adapted once, however many lists it meets.
    * @param lists list numbers
-   * @param vectors texts to hear, [texts * aspects * width]; null with `knowledge` null
-   * @param vectorOf the text (row of `vectors`) that each of the lists hears, [lists]
+   * @param texts to hear; null with `knowledge` null
+   * @param textOf which of them each of the lists hears, [lists]
    * @returns [lists * length]
    */
   async score(
     lists: Int32Array,
-    vectors: Float32Array | null,
-    vectorOf: Int32Array | null,
+    texts: AnswerVectors | null,
+    textOf: Int32Array | null,
     options: ScoreOptions = {},
   ): Promise<Float32Array> {
     const { length } = this.parts.data.lists;
     const scores = new Float32Array(lists.length * length);
     const batches = chunks(lists, scoreBatch);
     await this.parts.encoder.warm(options.signal);
-    const adapted = this.network.adapt(vectors);
+    const adapted = this.network.adapt(texts);
     const shown = options.progress?.start("scoring lists", lists.length, "lists");
     try {
       for (const [i, batch] of batches.entries()) {
         await breath(options.signal);
-        const heard = vectorOf?.subarray(i * scoreBatch, i * scoreBatch + batch.length) ?? null;
+        const heard = textOf?.subarray(i * scoreBatch, i * scoreBatch + batch.length) ?? null;
         scores.set(this.network.scores(batch, heard, adapted), i * scoreBatch * length);
         shown?.advance(batch.length);
       }

@@ -4,8 +4,8 @@ import type { Round } from "../contracts/dataset.js";
 import type { Reward, RewardBatch, TextFeatures } from "../contracts/feedback.js";
 import type { Progress } from "../contracts/plugin.js";
 import { hasRelevant, labelsOf } from "../data/labels.js";
-import { rowsOf } from "../feedback/part-of-batch.js";
 import { createRng } from "../rng.js";
+import { type AnswerVectors, silentTexts, textsAt, written } from "./answer-vectors.js";
 import { promptOf } from "./prompt.js";
 import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
 import type { UserText } from "./structure.js";
@@ -38,27 +38,26 @@ export class RewardBatches {
 
   /**
    * The model's scores of all lists of the texts' users, each list once a text.
-   * @param texts [texts] @param vectors what is heard of them, [texts * size] @param rows the texts of the batch
+   * @param texts [texts] @param vectors what is heard of them @param rows the texts of the batch
    */
   async of(
     model: RewardListener,
     texts: readonly UserText[],
-    vectors: Float32Array,
+    vectors: AnswerVectors,
     rows: readonly number[],
     { measureAll = false } = {},
   ): Promise<RewardBatch> {
     const { data, spec } = this.study;
     const { needs } = this.reward;
     const own = rows.map((row) => texts[row] as UserText);
-    const width = texts.length === 0 ? 0 : vectors.length / texts.length;
-    const heard: TextFeatures = { width, values: rowsOf(vectors, width, rows) };
+    const heard = textsAt(vectors, rows);
     const unmeasured = measureAll ? null : this.unmeasured(own);
     return {
       texts: own.map(({ user, text, parsed: { structureRate } }) => ({ user, text, structureRate })),
       lists: await this.ranked(model.recommender, own, heard, unmeasured, this.study.context.progress),
       ties: spec.protocol.ties,
       ...(unmeasured && { unmeasured }),
-      ...(needs.includes("vectors") && { vectors: heard }),
+      ...(needs.includes("vectors") && { vectors: { width: heard.aspects * heard.width, values: written(heard) } }),
       ...(needs.includes("states") && { states: this.states(model.encoder, own) }),
       ...(needs.includes("others") && { others: { [Symbol.asyncIterator]: () => this.others(model, own, heard, unmeasured) } }),
       ...(needs.includes("prompts") && {
@@ -71,7 +70,7 @@ export class RewardBatches {
   private async *others(
     model: RewardListener,
     texts: readonly UserText[],
-    heard: TextFeatures,
+    heard: AnswerVectors,
     unmeasured: Uint8Array | null,
   ): AsyncGenerator<RewardBatch> {
     const { protocol } = this.study.spec;
@@ -92,7 +91,7 @@ export class RewardBatches {
   private async ranked(
     recommender: Recommender,
     texts: readonly UserText[],
-    heard: TextFeatures,
+    heard: AnswerVectors,
     unmeasured: Uint8Array | null,
     progress?: Progress,
   ): Promise<RewardBatch["lists"]> {
@@ -105,11 +104,9 @@ export class RewardBatches {
     const text = Int32Array.from(pairs, ({ text }) => text);
     const empty = { text, length: lists.length, scores: new Float32Array(), labels: new Uint8Array() };
     if (pairs.length === 0) return empty;
-    const score = (vectors: Float32Array, of: Int32Array) => recommender.score(numbers, vectors, of, { progress, signal });
-    const scores = await score(heard.values, text);
-    const neutral = this.reward.needs.includes("neutral")
-      ? await score(new Float32Array(heard.width), new Int32Array(numbers.length))
-      : null;
+    const score = (heard: AnswerVectors, of: Int32Array) => recommender.score(numbers, heard, of, { progress, signal });
+    const scores = await score(heard, text);
+    const neutral = this.reward.needs.includes("neutral") ? await score(silentTexts(1, heard), new Int32Array(numbers.length)) : null;
     return { ...empty, scores, labels: labelsOf(lists, numbers), ...(neutral && { neutral }) };
   }
 

@@ -5,6 +5,7 @@ import { mean } from "../metrics/aggregate.js";
 import { readJson, writeJson } from "../store/files.js";
 import { readTensors, valuesOf, writeTensors } from "../store/tensors.js";
 import type { StepIdentity } from "../store/store.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import { distribute, isDistributed } from "./distribute.js";
 import { encoderOf, type FitName, fitNames, type Listener, recommenderOf, roundOf } from "./fits.js";
 import type { PolicyTexts } from "./infer.js";
@@ -98,24 +99,24 @@ export class RewardModels {
   }
 
   /** A unit of work for each model: a model scores all its users' texts at once, for some rewards compare them. */
-  private units(texts: readonly UserText[], vectors: Float32Array): Promise<readonly StepUnit[]> {
+  private units(texts: readonly UserText[], vectors: AnswerVectors): Promise<readonly StepUnit[]> {
     const makes = ({ name }: RewardModel) => ({ name, makes: this.stepOf(name, texts) });
     return rewardUnits(this.study, this.models.map(makes), { heard: this.heard, texts, vectors });
   }
 
   /** Makes what another process asks for: the rewards of each model's users, in the store. @param vectors what is heard of the texts */
-  async keep(texts: readonly UserText[], vectors: Float32Array): Promise<void> {
+  async keep(texts: readonly UserText[], vectors: AnswerVectors): Promise<void> {
     for (const model of this.models) await this.keptOf(model, texts, vectors);
   }
 
-  private async keptOf(model: RewardModel, texts: readonly UserText[], vectors: Float32Array): Promise<Rewards> {
+  private async keptOf(model: RewardModel, texts: readonly UserText[], vectors: AnswerVectors): Promise<Rewards> {
     const step = await this.study.context.store.step(this.stepOf(model.name, texts), async (folder) => {
       await writeRewards(folder, await this.rewardsOf(model, texts, vectors));
     });
     return readRewards(step.folder);
   }
 
-  private async rewardsOf(model: RewardModel, texts: readonly UserText[], vectors: Float32Array): Promise<Rewards> {
+  private async rewardsOf(model: RewardModel, texts: readonly UserText[], vectors: AnswerVectors): Promise<Rewards> {
     const figures: Record<string, number>[] = [];
     const batch = await this.batches.of(model, texts, vectors, rowsOf(model, texts));
     const calibration = this.reward.needs.includes("calibration") ? { calibration: await this.calibration(model) } : {};

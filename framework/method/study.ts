@@ -15,6 +15,7 @@ import { hashOf } from "../store/hash.js";
 import type { Store } from "../store/store.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import type { Tracker } from "../track/tracker.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import { mustHaveFields } from "./aspect-fields.js";
 import { parseStructure, type UserText } from "./structure.js";
 import { itemVectors, userVectors, VectorCache } from "./knowledge.js";
@@ -175,16 +176,10 @@ export class Study {
 
   /** Step 2: what the recommender hears of these texts. */
   async knowledge(texts: readonly UserText[]): Promise<Knowledge> {
-    return {
-      aspects: this.spec.prompt.aspects.length,
-      width: this.encoded.items.width,
-      users: await this.encode(texts),
-      items: this.encoded.items.vectors,
-    };
+    return { users: await this.encode(texts), items: this.encoded.items.vectors };
   }
 
-  /** @returns [texts, aspects, width] */
-  async encode(texts: readonly UserText[]): Promise<Float32Array> {
+  async encode(texts: readonly UserText[]): Promise<AnswerVectors> {
     const aspects = this.spec.prompt.aspects.map((aspect) => aspect.name);
     return userVectors(
       texts.map((text) => text.parsed),

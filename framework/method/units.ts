@@ -8,7 +8,8 @@ import type { GenerationParameters, GenerationRequest } from "../contracts/llm.j
 import { readJsonLines, writeJsonLines } from "../store/files.js";
 import { RlrfError } from "../errors.js";
 import type { StepIdentity, Store } from "../store/store.js";
-import { floatTensors, readTensors, type StoredTensor, writeTensors } from "../store/tensors.js";
+import { readTensors, type StoredTensor, type TensorValues, valuesOf, writeTensors } from "../store/tensors.js";
+import type { AnswerVectors } from "./answer-vectors.js";
 import type { ArmKnowledge } from "./arms.js";
 import { encoderStep, type FitName, recommenderStep, roundOf, scoresStep } from "./fits.js";
 import type { Knowledge } from "./recommender.js";
@@ -25,7 +26,7 @@ export type UnitWork =
       readonly name: FitName;
       readonly arm: string;
       readonly knowledge: KeptKnowledge | null;
-      readonly heardAtTest: string | null;
+      readonly heardAtTest: KeptTexts | null;
     }
   | {
       readonly what: "rewards";
@@ -33,7 +34,7 @@ export type UnitWork =
       readonly knowledge: KeptKnowledge;
       readonly heard: string;
       readonly texts: string;
-      readonly vectors: string;
+      readonly vectors: KeptTexts;
     }
   | {
       readonly what: "texts";
@@ -53,10 +54,15 @@ export interface StepUnit {
   readonly resources: UnitResources;
 }
 
-interface KeptKnowledge {
+interface KeptTexts {
   readonly aspects: number;
   readonly width: number;
   readonly tensors: string;
+}
+
+interface KeptKnowledge {
+  readonly users: KeptTexts;
+  readonly items: string;
 }
 
 /** None where the encoder has nothing to learn: whoever needs it makes it as quickly. */
@@ -85,7 +91,7 @@ export async function scoresUnits(study: Study, fits: readonly FitName[], arms: 
   const units: StepUnit[] = [];
   for (const arm of arms) {
     const knowledge = arm.knowledge && (await keepKnowledge(store, arm.knowledge));
-    const heardAtTest = arm.heardAtTest === undefined ? null : await keepTensors(store, { heard: flat(arm.heardAtTest) });
+    const heardAtTest = arm.heardAtTest === undefined ? null : await keepTexts(store, arm.heardAtTest);
     for (const name of fits)
       units.push({
         makes: scoresStep(study, roundOf(study, name), name, arm),
@@ -100,14 +106,14 @@ export async function scoresUnits(study: Study, fits: readonly FitName[], arms: 
 export async function rewardUnits(
   study: Study,
   models: readonly { readonly name: FitName; readonly makes: StepIdentity }[],
-  { heard, texts, vectors }: { readonly heard: Heard; readonly texts: readonly UserText[]; readonly vectors: Float32Array },
+  { heard, texts, vectors }: { readonly heard: Heard; readonly texts: readonly UserText[]; readonly vectors: AnswerVectors },
 ): Promise<readonly StepUnit[]> {
   const { store } = study.context;
   const given = {
     knowledge: await keepKnowledge(store, heard.knowledge),
     heard: await keepRows(store, heard.texts.map(bare)),
     texts: await keepRows(store, texts.map(bare)),
-    vectors: await keepTensors(store, { vectors: flat(vectors) }),
+    vectors: await keepTexts(store, vectors),
   };
   return models.map(({ name, makes }) => ({
     makes,
@@ -184,26 +190,36 @@ async function keepRows(store: Store, rows: readonly object[]): Promise<string> 
   return step.key;
 }
 
-async function keepKnowledge(store: Store, { aspects, width, users, items }: Knowledge): Promise<KeptKnowledge> {
-  return { aspects, width, tensors: await keepTensors(store, { users: flat(users), items: flat(items) }) };
+async function keepKnowledge(store: Store, { users, items }: Knowledge): Promise<KeptKnowledge> {
+  return { users: await keepTexts(store, users), items: await keepTensors(store, { items: flat(items) }) };
 }
 
-function flat(values: Float32Array): StoredTensor<Float32Array> {
+async function keepTexts(store: Store, { aspects, width, rows, table }: AnswerVectors): Promise<KeptTexts> {
+  return { aspects, width, tensors: await keepTensors(store, { rows: flat(rows), table: flat(table) }) };
+}
+
+function flat<Values extends TensorValues>(values: Values): StoredTensor<Values> {
   return { shape: [values.length], values };
 }
 
 /** @throws RLRF_UNIT_GIVEN where it is not in the store (any more) */
-export async function givenTensors(store: Store, key: string): Promise<Record<string, StoredTensor<Float32Array>>> {
-  return floatTensors(await readTensors(join(await given(store, "given-tensors", key), tensorFile)));
+export async function givenTensors(store: Store, key: string): Promise<Record<string, StoredTensor>> {
+  return readTensors(join(await given(store, "given-tensors", key), tensorFile));
+}
+
+/** @throws as givenTensors */
+export async function givenTexts(store: Store, { aspects, width, tensors: key }: KeptTexts): Promise<AnswerVectors> {
+  const tensors = await givenTensors(store, key);
+  return { aspects, width, rows: valuesOf(tensors, "rows", Int32Array), table: valuesOf(tensors, "table", Float32Array) };
 }
 
 export async function givenRows<Row>(store: Store, key: string): Promise<readonly Row[]> {
   return readJsonLines<Row>(join(await given(store, "given-rows", key), rowsFile));
 }
 
-export async function givenKnowledge(store: Store, { aspects, width, tensors }: KeptKnowledge): Promise<Knowledge> {
-  const { users, items } = await givenTensors(store, tensors);
-  return { aspects, width, users: users?.values ?? new Float32Array(), items: items?.values ?? new Float32Array() };
+export async function givenKnowledge(store: Store, { users, items }: KeptKnowledge): Promise<Knowledge> {
+  const vectors = valuesOf(await givenTensors(store, items), "items", Float32Array);
+  return { users: await givenTexts(store, users), items: vectors };
 }
 
 export async function given(store: Store, step: string, key: string): Promise<string> {

@@ -155,7 +155,7 @@ async function measureRecommender(study: Study, tell: Tell): Promise<number> {
   tell("scoredLists", lists.length / (await seconds(() => recommender.score(lists, knowledge.users, heard))));
   recommender.dispose();
   fitted.dispose();
-  return knowledge.width;
+  return knowledge.users.width;
 }
 
 function someOf({ train, valid, test }: Round): Round {

@@ -50,7 +50,7 @@ export async function promote(run: EndedRun, name: string, wish: Wish, folder: s
     if (brings !== null) await writeLlmState(brings, folder);
     const llm = await writeAdapter(study, run, chosen.arm, folder);
     const described = await describe(study, run, chosen, name, workshop.registry);
-    await sealModel(folder, { ...described, textWidth: knowledge?.width ?? null, hearsUsers, llm });
+    await sealModel(folder, { ...described, textWidth: knowledge?.users.width ?? null, hearsUsers, llm });
     return tried(study, run, folder, texts, workshop);
   });
 }
@@ -134,8 +134,8 @@ async function writeRecommenders(study: Study, { seeds, users }: Chosen, knowled
 async function writeItems({ items }: PreparedData, knowledge: Knowledge | null, folder: string): Promise<void> {
   await writeJsonLines(join(folder, modelFiles.items), items.slice(1));
   if (knowledge === null) return;
-  const { width, items: values } = knowledge;
-  await writeTensors(join(folder, modelFiles.itemVectors), { items: { shape: [items.length, width], values } });
+  const { users, items: values } = knowledge;
+  await writeTensors(join(folder, modelFiles.itemVectors), { items: { shape: [items.length, users.width], values } });
 }
 
 /** Where it was tracked is nobody's business who serves it. */
@@ -150,7 +150,7 @@ async function writeKeptTexts(study: Study, texts: readonly UserText[], knowledg
   const rows = [...byWindow].map(([window, text]) => ({ window, text })).sort((a, b) => (a.window < b.window ? -1 : 1));
   await writeJsonLines(join(folder, modelFiles.texts), rows);
   const answers = answersOf(rows.map(({ text }) => text), spec); // biome-ignore format: one line
-  const width = knowledge?.width ?? 0;
+  const width = knowledge?.users.width ?? 0;
   const values = await study.vectorsOf(answers);
   await writeTensors(join(folder, modelFiles.textVectors), { answers: { shape: [answers.length, width], values } });
 }

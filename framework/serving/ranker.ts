@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { PreparedData } from "../contracts/dataset.js";
 import type { Adaptor, Reranker, SequenceEncoder } from "../contracts/recommender.js";
+import { type AnswerVectors, silentTexts } from "../method/answer-vectors.js";
 import { type FittedEncoder, type Knowledge, type RecommenderNetwork, restoreEncoder, restoreNetwork } from "../method/recommender.js";
 import type { Sequences } from "../method/sequences.js";
 import { floatTensors, readTensors, type StoredTensor } from "../store/tensors.js";
@@ -43,7 +44,7 @@ export class Ranker {
     const ranker = new Ranker(recommenders);
     try {
       for (const seed of model.description.seeds) recommenders.push(await loadRecommender(model, parts, data, knowledge, history, seed));
-      if (knowledge !== null) ranker.silence = ranker.voiceOf(new Float32Array(knowledge.aspects * knowledge.width));
+      if (knowledge !== null) ranker.silence = ranker.voiceOf(silentTexts(1, knowledge.users));
       return ranker;
     } catch (error) {
       ranker.dispose();
@@ -51,11 +52,11 @@ export class Ranker {
     }
   }
 
-  /** @param vectors of one text, [aspects * width] */
-  voiceOf(vectors: Float32Array): Voice {
+  /** @param text one alone */
+  voiceOf(text: AnswerVectors): Voice {
     return this.recommenders.flatMap(({ network }) =>
       tf.tidy(() => {
-        const users = network.adaptUsers(vectors);
+        const users = network.adaptUsers(text);
         return users === null ? [] : [{ shape: users.shape, values: users.dataSync<"float32">() }];
       }),
     );

@@ -4,6 +4,7 @@ import type { LlmBackend } from "../contracts/llm.js";
 import { RlrfError } from "../errors.js";
 import { assembleSome, type Services } from "../kernel/assemble.js";
 import type { Registry } from "../kernel/registry.js";
+import { silentTexts } from "../method/answer-vectors.js";
 import { userVectors, VectorCache } from "../method/knowledge.js";
 import { metadataText } from "../method/metadata.js";
 import { promptOf } from "../method/prompt.js";
@@ -111,10 +112,9 @@ export class ServedModel {
     const known = this.voices.get(canonical);
     if (known !== undefined) return known;
     const vectors = await userVectors([{ values }], this.aspects, this.vectors);
-    const expected = this.aspects.length * (this.description.textWidth ?? 0);
-    if (vectors.length !== expected)
+    if (vectors.width !== this.description.textWidth)
       throw new RlrfError("RLRF_TEXT_WIDTH", {
-        message: `the text encoder gave vectors of width ${vectors.length / this.aspects.length}`,
+        message: `the text encoder gave vectors of width ${vectors.width}`,
         expected: `${this.description.textWidth}, as of the model's items`,
       });
     const voice = this.ranker.voiceOf(vectors);
@@ -151,7 +151,7 @@ async function knowledgeOf(model: Model, spec: Spec, { items }: Catalogue): Prom
   const vectors = valuesOf(await readTensors(path), "items", Float32Array);
   if (vectors.length !== items.length * width || !vectors.every(Number.isFinite))
     throw broken(path, `${vectors.length} values`, `${width} finite ones for each of ${items.length} items, padding among them`);
-  return { aspects: spec.prompt.aspects.length, width, users: new Float32Array(), items: vectors };
+  return { users: silentTexts(0, { aspects: spec.prompt.aspects.length, width }), items: vectors };
 }
 
 /** The text encoder; one that reads the LLM's hidden states is given the LLM. */

@@ -1,6 +1,7 @@
 /** PRM with hybrid experts on knowledge vectors: an epoch, and the scoring of ten texts a user, against PyTorch's. */
 import { join } from "node:path";
 import type { PreparedData } from "../../framework/contracts/dataset.js";
+import { type AnswerVectors, textsAt, written } from "../../framework/method/answer-vectors.js";
 import { fitEncoder } from "../../framework/method/encoder.js";
 import { fitRecommender, type Knowledge, type Recommender } from "../../framework/method/recommender.js";
 import { writeTensors } from "../../framework/store/tensors.js";
@@ -20,8 +21,8 @@ const rivalShare = 0.2;
 interface Workload {
   readonly data: PreparedData;
   readonly knowledge: Knowledge;
-  /** Ten texts a user: those of ten others. [users * samples * aspects * width] */
-  readonly texts: Float32Array;
+  /** Ten texts a user: those of ten others. */
+  readonly texts: AnswerVectors;
   readonly path: string;
 }
 
@@ -64,7 +65,7 @@ async function benchJoin(work: Workload, join: "aspects" | "concat", rounds: num
       `PRM + HEA epoch, ${join}`,
       epochs,
       { text: "< 4 s", met: (ours) => ours < 4 },
-      `${data.lists.count} lists of ${data.lists.length}, ${work.knowledge.aspects} aspects of ${work.knowledge.width}`,
+      `${data.lists.count} lists of ${data.lists.length}, ${work.knowledge.users.aspects} aspects of ${work.knowledge.users.width}`,
     );
     if (join === "concat") return [epoch];
     const recommender = await train(work, hea, { ...prm, epochs: 1, patience: 1 });
@@ -101,24 +102,22 @@ async function scoreSeconds({ data, texts }: Workload, recommender: Recommender)
   return (performance.now() - begun) / 1000;
 }
 
-function tenTexts(users: number, { aspects, width, users: vectors }: Knowledge): Float32Array {
-  const size = aspects * width;
-  const texts = new Float32Array(users * samples * size);
-  for (let text = 0; text < users * samples; text++) {
-    const other = (Math.floor(text / samples) + 97 * (text % samples)) % users;
-    texts.set(vectors.subarray(other * size, (other + 1) * size), text * size);
-  }
-  return texts;
+function tenTexts(users: number, { users: own }: Knowledge): AnswerVectors {
+  const others = { length: users * samples };
+  return textsAt(
+    own,
+    Int32Array.from(others, (_, text) => (Math.floor(text / samples) + 97 * (text % samples)) % users),
+  );
 }
 
-async function writeLists(path: string, { lists, users, items }: PreparedData, knowledge: Knowledge, texts: Float32Array): Promise<void> {
-  const { aspects, width } = knowledge;
+async function writeLists(path: string, { lists, users, items }: PreparedData, knowledge: Knowledge, texts: AnswerVectors): Promise<void> {
+  const { aspects, width } = texts;
   await writeTensors(path, {
     listUser: { shape: [lists.count], values: lists.user },
     candidates: { shape: [lists.count, lists.length], values: lists.candidates },
     labels: { shape: [lists.count, lists.length], values: lists.labels },
-    users: { shape: [users.length, aspects, width], values: knowledge.users },
+    users: { shape: [users.length, aspects, width], values: written(knowledge.users) },
     items: { shape: [items.length, width], values: knowledge.items },
-    texts: { shape: [users.length * samples, aspects, width], values: texts },
+    texts: { shape: [users.length * samples, aspects, width], values: written(texts) },
   });
 }

@@ -52,9 +52,9 @@ export async function templateKnowledge(data: PreparedData): Promise<Knowledge> 
   const cache = await VectorCache.open(new Store(join(benchFolder, "store")), encoder, `transformers-${hashOf(options)}`);
   const aspects = prompt.aspects.map(({ name }) => name);
   try {
-    const { width, vectors: items } = await itemVectors(data, cache);
+    const { vectors: items } = await itemVectors(data, cache);
     const texts = data.users.map((_, user) => parseStructure(metadataText(user, data, prompt), aspects));
-    return { aspects: aspects.length, width, users: await userVectors(texts, aspects, cache), items };
+    return { users: await userVectors(texts, aspects, cache), items };
   } finally {
     await cache.close();
     await encoder.dispose();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TextEncoder } from "../../../framework/contracts/recommender.js";
+import { written } from "../../../framework/method/answer-vectors.js";
 import { itemText, itemVectors, userVectors, VectorCache, type VectorLog } from "../../../framework/method/knowledge.js";
 import { parseStructure } from "../../../framework/method/structure.js";
 import { movies } from "./data.js";
@@ -32,14 +33,16 @@ describe("knowledge", () => {
     const encoder = new Lengths();
     const texts = ["Genre: Drama\nPeriod: 1990s", "Period: 1990s", ""].map((text) => parseStructure(text, ["Genre", "Period"]));
     const vectors = await userVectors(texts, ["Genre", "Period"], new VectorCache(encoder, new MemoryLog()));
-    assert.deepEqual([...vectors], [12, 71, 13, 80, 0, 0, 13, 80, 0, 0, 0, 0]);
+    assert.deepEqual([...written(vectors)], [12, 71, 13, 80, 0, 0, 13, 80, 0, 0, 0, 0]);
+    assert.deepEqual([vectors.rows, vectors.table.length], [Int32Array.of(1, 2, 0, 2, 0, 0), 3 * 2], "each answer once");
     assert.deepEqual(encoder.asked, ["Genre: Drama", "Period: 1990s"]);
   });
 
   it("keeps the width when nobody says anything", async () => {
     const cache = new VectorCache(new Lengths(), new MemoryLog());
     await cache.encode(["x"]);
-    assert.equal((await userVectors([parseStructure("", ["Genre"])], ["Genre"], cache)).length, 2);
+    const { width, table, rows } = await userVectors([parseStructure("", ["Genre"])], ["Genre"], cache);
+    assert.deepEqual([width, table, rows], [2, Float32Array.of(0, 0), Int32Array.of(0)]);
   });
 
   it("numbers items from 1 and leaves row 0 to the padding", async () => {

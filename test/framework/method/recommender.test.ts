@@ -1,3 +1,4 @@
+import { silentTexts, textsAt } from "../../../framework/method/answer-vectors.js";
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Adaptor, Reranker, RerankerNetwork, SequenceEncoder } from "../../../framework/contracts/recommender.js";
@@ -93,14 +94,12 @@ describe("recommender", () => {
     await assertNoLeak(async () => {
       const asked = await request({ reranker: prm({ epochs: 1 }) });
       const recommender = await fitRecommender(asked);
-      const size = knowledge.aspects * knowledge.width;
-      const [a, b] = [75, 88].map((user) => knowledge.users.slice(user * size, (user + 1) * size)) as [Float32Array, Float32Array];
       const lists = Int32Array.of(3, 500, 3);
-      const both = await recommender.score(lists, Float32Array.of(...b, ...a), Int32Array.of(1, 0, 0));
+      const both = await recommender.score(lists, textsAt(knowledge.users, [88, 75]), Int32Array.of(1, 0, 0));
       const own = await recommender.score(lists, knowledge.users, Int32Array.of(75, 88, 88));
       close(both, own);
       // silence is well defined: it does not depend on who is silent
-      const silent = await recommender.score(lists, new Float32Array(2 * size), Int32Array.of(0, 1, 1));
+      const silent = await recommender.score(lists, silentTexts(2, knowledge.users), Int32Array.of(0, 1, 1));
       close(silent.subarray(0, 6), silent.subarray(12));
       assert.deepEqual(await recommender.score(new Int32Array(), knowledge.users, new Int32Array()), new Float32Array());
       recommender.dispose();

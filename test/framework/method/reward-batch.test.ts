@@ -54,7 +54,7 @@ describe("a part of a reward batch", () => {
     ));
 });
 
-const { data } = tastes();
+const { data, knowledge } = tastes();
 /** The last ten users have no relevant item. */
 const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor(at / data.lists.length)] as number) < 80 ? label : 0));
 const study = {
@@ -75,7 +75,7 @@ describe("a reward that compares with others", () => {
     };
     const listener = { recommender, round: { test: Int32Array.of(3, 5, 8, 85) } } as unknown as RewardListener;
     const reward: Reward = { needs: ["others"], reward: () => new Float64Array() };
-    const own = await new RewardBatches(study, reward).of(listener, texts, new Float32Array(), [3, 5]);
+    const own = await new RewardBatches(study, reward).of(listener, texts, knowledge.users, [3, 5]);
     assert.equal(scored.length, 1, "nobody asked for others yet");
     const read = async (batch: RewardBatch) => {
       const users: number[] = [];
@@ -105,7 +105,7 @@ describe("a reward that measures a share", () => {
     const reward: Reward = { needs: [], measures: { share: 0.25, least: 5 }, ...(reads && { reads }), reward: () => new Float64Array() };
     const recommender = { score: async (lists: Int32Array) => new Float32Array(lists.length * data.lists.length) };
     const listener = { recommender } as unknown as RewardListener;
-    const { unmeasured, lists } = await new RewardBatches(study, reward).of(listener, texts, new Float32Array(), [...texts.keys()]); // biome-ignore format: one line
+    const { unmeasured, lists } = await new RewardBatches(study, reward).of(listener, texts, knowledge.users, [...texts.keys()]); // biome-ignore format: one line
     return { unmeasured: [...(unmeasured ?? [])], ranked: new Set(lists.text) };
   };
 

@@ -19,6 +19,7 @@ export function tastes(): Tastes {
   const disliked = liked.map((genre) => (genre + 1 + rng.below(genres - 1)) % genres);
   const vectors = Array.from({ length: genres }, () => Array.from({ length: width }, () => rng.normal()));
   const said = (genre: number) => (vectors[genre] as number[]).map((value) => value + 0.1 * rng.normal());
+  const silence = new Array<number>(width).fill(0);
   const count = users * listsEach;
   const user = Int32Array.from({ length: count }, (_, list) => Math.floor(list / listsEach));
   const candidates = Int32Array.from({ length: count * length }, () => 1 + rng.below(items));
@@ -44,12 +45,13 @@ export function tastes(): Tastes {
       counts: {},
     },
     knowledge: {
-      aspects: 2,
-      width,
-      users: Float32Array.from([...liked].flatMap((genre, who) => [...said(genre), ...said(disliked[who] as number)])),
-      items: Float32Array.from(
-        Array.from({ length: items + 1 }, (_, item) => (item === 0 ? new Array<number>(width).fill(0) : said(genreOf(item)))).flat(),
-      ),
+      users: {
+        aspects: 2,
+        width,
+        rows: span(1, 2 * users + 1), // nobody answers alike
+        table: Float32Array.from([silence, ...[...liked].flatMap((genre, who) => [said(genre), said(disliked[who] as number)])].flat()),
+      },
+      items: Float32Array.from(Array.from({ length: items + 1 }, (_, item) => (item === 0 ? silence : said(genreOf(item)))).flat()),
     },
     round: { train: span(0, 60), valid: span(60, 70), test: span(70, users) },
   };
