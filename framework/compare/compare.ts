@@ -2,7 +2,7 @@
 import type { TiePolicy } from "../contracts/feedback.js";
 import { RlrfError } from "../errors.js";
 import { type RankedLists, userMeans } from "../metrics/by-user.js";
-import { bootstrapInterval, type CorrectedTest, type Interval, pairedTests } from "../metrics/statistics.js";
+import { bootstrapIntervals, type CorrectedTest, type Interval, pairedTests } from "../metrics/statistics.js";
 import type { Json } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
 import type { ArmScores, ComparedRun } from "./read-run.js";
@@ -55,9 +55,7 @@ export function compareRuns(runs: readonly ComparedRun[], metrics: readonly stri
     const valuesOf = (parts: readonly RankedLists[] | null, run: number) =>
       parts === null ? null : userMeans(parts, { metric, length: (runs[run] as ComparedRun).length, ties, users: users.size });
     const values = new Map(names.map((arm, i) => [arm, (lists[i] as (readonly RankedLists[] | null)[]).map(valuesOf)]));
-    arms[metric] = Object.fromEntries(
-      [...values].map(([arm, byRun]) => [arm, byRun.map((own) => (own === null ? null : bootstrapInterval(own, { seed })))]),
-    );
+    arms[metric] = intervalsOf(values, seed);
     tests.push(...testsOf(metric, values, seed));
   }
   return {
@@ -68,6 +66,14 @@ export function compareRuns(runs: readonly ComparedRun[], metrics: readonly stri
     tests,
     differences: specDifferences(runs.map(({ spec }) => spec)),
   };
+}
+
+function intervalsOf(values: ReadonlyMap<string, readonly (Float64Array | null)[]>, seed: number): Record<string, (Interval | null)[]> {
+  const intervals = bootstrapIntervals([...values.values()].flat().filter((own) => own !== null), { seed }); // biome-ignore format: one line
+  const next = intervals.values();
+  return Object.fromEntries(
+    [...values].map(([arm, byRun]) => [arm, byRun.map((own) => (own === null ? null : (next.next().value as Interval)))]),
+  );
 }
 
 /** Each pair of runs once, the later against the earlier, in every arm that both have. */

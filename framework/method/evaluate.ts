@@ -1,6 +1,6 @@
 /** Step 9: every arm on the same lists with the same recommender seeds; test users are looked at here, once. */
 import { mean } from "../metrics/aggregate.js";
-import { bootstrapInterval, type Interval } from "../metrics/statistics.js";
+import { bootstrapIntervals, type Interval } from "../metrics/statistics.js";
 import { writeJsonLines } from "../store/files.js";
 import { type ArmKnowledge, derangement, exchanged, silent } from "./arms.js";
 import { compared } from "./comparisons.js";
@@ -154,8 +154,9 @@ function valuesOf(study: Study, scored: ReadonlyMap<string, readonly ScoredLists
 }
 
 function intervals({ spec }: Study, values: Values): Evaluation["arms"] {
+  const columns = [...values].flatMap(([metric, byArm]) => [...byArm].map(([arm, byUser]) => ({ metric, arm, byUser })));
+  const found = bootstrapIntervals(columns.map(({ byUser }) => byUser), { seed: spec.protocol.seed }); // biome-ignore format: one line
   const arms: Record<string, Record<string, Interval>> = {};
-  for (const [metric, byArm] of values)
-    for (const [arm, byUser] of byArm) arms[arm] = { ...arms[arm], [metric]: bootstrapInterval(byUser, { seed: spec.protocol.seed }) };
+  for (const [i, { metric, arm }] of columns.entries()) arms[arm] = { ...arms[arm], [metric]: found[i] as Interval };
   return arms;
 }

@@ -16,9 +16,30 @@ export interface BootstrapOptions {
 }
 
 /** Percentile bootstrap over users (Efron 1979). @param values one a user */
-export function bootstrapInterval(values: ArrayLike<number>, { seed, resamples = 2000, level = 0.95 }: BootstrapOptions): Interval {
-  const [means = new Float64Array()] = bootstrapMeans([Float64Array.from(values)], { seed, resamples });
-  return intervalOf(mean(values), means, level);
+export function bootstrapInterval(values: ArrayLike<number>, options: BootstrapOptions): Interval {
+  return bootstrapIntervals([Float64Array.from(values)], options)[0] as Interval;
+}
+
+/** The same of several columns, as if each were alone: columns of the same users share the resamples, which cost more than their means. */
+export function bootstrapIntervals(columns: readonly Float64Array[], options: BootstrapOptions): Interval[] {
+  const intervals: Interval[] = [];
+  for (const places of ofSameUsers(columns)) {
+    const means = bootstrapMeans(places.map((place) => columns[place] as Float64Array), options); // biome-ignore format: one line
+    for (const [i, place] of places.entries())
+      intervals[place] = intervalOf(mean(columns[place] as Float64Array), means[i] as Float64Array, options.level);
+  }
+  return intervals;
+}
+
+/** Columns that have values for the same users, together. @returns their places among the columns */
+function ofSameUsers(columns: readonly Float64Array[]): readonly number[][] {
+  const groups = new Map<string, number[]>();
+  for (const [place, column] of columns.entries()) {
+    const missing = Array.from(column.keys()).filter((user) => Number.isNaN(column[user]));
+    const key = `${column.length}: ${missing.join()}`;
+    groups.set(key, [...(groups.get(key) ?? []), place]);
+  }
+  return [...groups.values()];
 }
 
 /**
@@ -75,42 +96,94 @@ export interface PairedTestOptions {
   readonly permutations?: number;
 }
 
+type Pair = readonly [ArrayLike<number>, ArrayLike<number>];
+
 /**
  * Fisher's randomisation test on paired values: under the null hypothesis each user's difference might as well have the other sign.
  * p = (1 + permutations at least as far from 0) / (1 + permutations), so that it is never 0 (Phipson & Smyth 2010).
  * @param a one value a user @param b likewise
  */
-export function pairedRandomisationTest(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  { seed, permutations = 10_000 }: PairedTestOptions,
-): PairedTest {
-  const differences = Float64Array.from(a, (value, user) => value - (b[user] as number)).filter((difference) => !Number.isNaN(difference));
-  const observed = differences.reduce((sum, difference) => sum + difference, 0);
-  // Sums that are equal in exact arithmetic must count as equal, whatever the order of their additions rounds to.
-  const reached = Math.abs(observed) - 1e-12 * differences.reduce((sum, difference) => sum + Math.abs(difference), 0);
-  const sums = signedSums(differences);
-  const rng = createRng("randomisation", seed);
-  let asFar = 0;
-  for (let permutation = 0; permutation < permutations; permutation++) {
-    let sum = 0;
-    for (let block = 0; block < sums.length; block += 3 * 256) {
-      const signs = rng.seed(); // 31 bits: three blocks of 8 users
-      for (let i = 0; i < 3 && block + i * 256 < sums.length; i++) sum += sums[block + i * 256 + ((signs >>> (i * 8)) & 255)] as number;
-    }
-    if (Math.abs(sum) >= reached) asFar++;
-  }
-  return { difference: observed / differences.length, p: (1 + asFar) / (1 + permutations), users: differences.length };
+export function pairedRandomisationTest(a: ArrayLike<number>, b: ArrayLike<number>, options: PairedTestOptions): PairedTest {
+  return pairedRandomisationTests([[a, b]], options)[0] as PairedTest;
 }
 
-/** For each block of 8 users the sums under all 256 choices of their signs: a permutation then costs a look-up a block. [blocks * 256] */
-function signedSums(differences: Float64Array): Float64Array {
-  const sums = new Float64Array(Math.ceil(differences.length / 8) * 256);
-  for (let entry = 0; entry < sums.length; entry++) {
-    const block = differences.subarray((entry >> 8) * 8, (entry >> 8) * 8 + 8);
-    for (let i = 0; i < block.length; i++) sums[entry] = (sums[entry] as number) + ((entry >> i) & 1 ? 1 : -1) * (block[i] as number);
+/** The same of several pairs, as if each were alone: differences of the same users share the signs that are drawn. */
+export function pairedRandomisationTests(pairs: readonly Pair[], { seed, permutations = 10_000 }: PairedTestOptions): PairedTest[] {
+  const all = pairs.map(([a, b]) => Float64Array.from(a, (value, user) => value - (b[user] as number)));
+  const tests: PairedTest[] = [];
+  for (const places of ofSameUsers(all)) {
+    const present = places.map((place) => (all[place] as Float64Array).filter((difference) => !Number.isNaN(difference)));
+    const asFar = countAsFar(present, permutations, seed);
+    for (const [i, place] of places.entries()) {
+      const differences = present[i] as Float64Array;
+      const p = (1 + (asFar[i] as number)) / (1 + permutations);
+      tests[place] = { difference: sumOf(differences) / differences.length, p, users: differences.length };
+    }
   }
-  return sums;
+  return tests;
+}
+
+/** Users whose signs one draw gives: three bytes of its 31 bits. */
+const usersADraw = 24;
+/** Draws kept at once. */
+const mostDraws = 2 ** 22;
+
+/**
+ * How many permutations of signs bring each column's sum at least as far from 0 as it is.
+ * @param columns differences of the same users
+ */
+function countAsFar(columns: readonly Float64Array[], permutations: number, seed: number): Int32Array {
+  const draws = Math.ceil((columns[0]?.length ?? 0) / usersADraw);
+  const atOnce = Math.max(1, Math.min(permutations, Math.floor(mostDraws / Math.max(1, draws))));
+  const rng = createRng("randomisation", seed);
+  const signs = new Int32Array(draws * atOnce); // [draws, permutations]
+  const sums = new Float64Array(atOnce);
+  const tables: Tables = [new Float64Array(256), new Float64Array(256), new Float64Array(256)];
+  const asFar = new Int32Array(columns.length);
+  for (let from = 0; from < permutations; from += atOnce) {
+    const count = Math.min(atOnce, permutations - from);
+    for (let permutation = 0; permutation < count; permutation++)
+      for (let draw = 0; draw < draws; draw++) signs[draw * atOnce + permutation] = rng.seed();
+    for (const [place, differences] of columns.entries()) {
+      sums.fill(0);
+      for (let draw = 0; draw < draws; draw++)
+        addSigned(sums, differences, draw, signs.subarray(draw * atOnce, draw * atOnce + count), tables);
+      const reached = leastOf(differences);
+      for (let permutation = 0; permutation < count; permutation++)
+        if (Math.abs(sums[permutation] as number) >= reached) asFar[place] = (asFar[place] as number) + 1;
+    }
+  }
+  return asFar;
+}
+
+/** What a sum has to reach. Sums that are equal in exact arithmetic must count as equal, whatever the order of their additions rounds to. */
+function leastOf(differences: Float64Array): number {
+  return Math.abs(sumOf(differences)) - 1e-12 * differences.reduce((sum, difference) => sum + Math.abs(difference), 0);
+}
+
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+/** Of a byte of signs each. */
+type Tables = readonly [Float64Array, Float64Array, Float64Array];
+
+/** Adds the differences of one draw's users to the sums of all permutations, which then costs three look-ups each. */
+function addSigned(sums: Float64Array, differences: Float64Array, draw: number, signs: Int32Array, tables: Tables): void {
+  const [first, second, third] = tables;
+  for (const [i, table] of tables.entries()) signedSums(table, differences, draw * usersADraw + i * 8);
+  for (let permutation = 0; permutation < signs.length; permutation++) {
+    const own = signs[permutation] as number;
+    const ofDraw = (first[own & 255] as number) + (second[(own >>> 8) & 255] as number) + (third[(own >>> 16) & 255] as number);
+    sums[permutation] = (sums[permutation] as number) + ofDraw;
+  }
+}
+
+/** The sums of 8 users' differences under all 256 choices of their signs; users beyond the last count nothing. */
+function signedSums(table: Float64Array, differences: Float64Array, from: number): void {
+  const of = (i: number) => differences[from + i] ?? 0;
+  table[0] = -(of(0) + of(1) + of(2) + of(3) + of(4) + of(5) + of(6) + of(7));
+  for (let i = 0; i < 8; i++) for (let entry = 0; entry < 1 << i; entry++) table[entry | (1 << i)] = (table[entry] as number) + 2 * of(i);
 }
 
 /** Holm's step-down correction (1979). @returns corrected p-values, in the order given */
@@ -131,11 +204,8 @@ export interface CorrectedTest extends PairedTest {
 }
 
 /** Tests pairs of users' values, and corrects for how many there are. */
-export function pairedTests(
-  pairs: readonly (readonly [ArrayLike<number>, ArrayLike<number>])[],
-  options: PairedTestOptions,
-): CorrectedTest[] {
-  const tests = pairs.map(([a, b]) => pairedRandomisationTest(a, b, options));
+export function pairedTests(pairs: readonly Pair[], options: PairedTestOptions): CorrectedTest[] {
+  const tests = pairedRandomisationTests(pairs, options);
   const corrected = holm(tests.map(({ p }) => p));
   return tests.map((test, i) => ({ ...test, pHolm: corrected[i] as number }));
 }

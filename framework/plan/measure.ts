@@ -7,7 +7,7 @@ import type { AlignmentExample } from "../contracts/tuner.js";
 import { prepare } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { mean } from "../metrics/aggregate.js";
-import { bootstrapInterval, pairedRandomisationTest } from "../metrics/statistics.js";
+import { bootstrapIntervals, pairedRandomisationTests } from "../metrics/statistics.js";
 import { settingsOf } from "../method/align.js";
 import { mainMetric } from "../method/fits.js";
 import { templateTexts } from "../method/infer.js";
@@ -23,7 +23,7 @@ import { promptTokens as assumedTokens } from "./estimate.js";
 import type { Rate, Rates, Sizes, Work } from "./rates.js";
 
 /** Large enough to outweigh what a call costs, small enough for seconds. */
-const few = { prompts: 16, texts: 256, users: 512, valid: 32, compared: 20_000, interactions: 500_000 } as const;
+const few = { prompts: 16, texts: 256, users: 512, valid: 32, compared: 20_000, columns: 8, interactions: 500_000 } as const;
 
 /** @param begun seconds since this process began, its engine started: what every worker spends first */
 export async function measure(spec: Spec, parts: Assembly, context: RunContext, begun: number): Promise<Omit<Rates, "measured">> {
@@ -169,9 +169,10 @@ function withEpochs<Part extends { readonly fit?: FitOptions }>(part: Part, epoc
 
 async function comparedUsers(seed: number): Promise<number> {
   const rng = createRng("plan", seed);
-  const [a, b] = [0, 1].map(() => Float64Array.from({ length: few.compared }, () => rng.uniform())) as [Float64Array, Float64Array];
-  const spent = await seconds(async () => [bootstrapInterval(a, { seed }), pairedRandomisationTest(a, b, { seed })]);
-  return (2 * few.compared) / spent;
+  const columns = Array.from({ length: few.columns }, () => Float64Array.from({ length: few.compared }, () => rng.uniform()));
+  const pairs = columns.map((column, i) => [column, columns[(i + 1) % few.columns] as Float64Array] as const);
+  const spent = await seconds(async () => [bootstrapIntervals(columns, { seed }), pairedRandomisationTests(pairs, { seed })]);
+  return (2 * few.columns * few.compared) / spent;
 }
 
 async function timed<Value>(work: () => Promise<Value>): Promise<{ readonly value: Value; readonly seconds: number }> {

@@ -16,7 +16,7 @@ import { factsOf, readTold } from "./provenance.js";
 import { readSamples } from "./rewards.js";
 import { readFitting } from "./rows.js";
 import { readPolicies, structureView } from "./texts.js";
-import { RankedUsers, type UserValues, usersView } from "./users.js";
+import { KnownUsers, RankedUsers, type UserValues, usersView } from "./users.js";
 
 /** A run as it is shown, and as `rlrf compare` takes it. */
 export interface ReadRun {
@@ -33,7 +33,8 @@ export async function readRunView(folder: string, chunks: Chunks, most: number):
       where: folder,
       hint: "give `rlrf run` its spec again",
     });
-  const ranked = new RankedUsers();
+  const known = await KnownUsers.of(folder, most);
+  const ranked = new RankedUsers(known);
   const scored = await readRun(folder, (arm, line) => ranked.add(arm, line));
   const told = await readTold(folder);
   const metrics = metricsOf(result, scored);
@@ -41,7 +42,7 @@ export async function readRunView(folder: string, chunks: Chunks, most: number):
   const aspects = aspectsOf(scored);
   const policies = await readPolicies(folder, told.policies, aspects);
   const samples = await readSamples(folder);
-  const users = await usersView(folder, chunks, { ranked, values, policies, samples: samples.byUser, most });
+  const users = await usersView(folder, chunks, { known, ranked, values, policies, samples: samples.byUser });
   const origins = await originsOf(folder);
   const view: RunView = {
     name: basename(folder),

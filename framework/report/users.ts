@@ -28,13 +28,45 @@ interface RankedList {
   readonly ranks: Map<string, { readonly sums: Float64Array; seeds: number }>;
 }
 
-/** Ranks of every candidate under every arm, collected line by line. */
+/** Users of whom the run tells something besides scores: all of them, and those that are shown. */
+export class KnownUsers {
+  private constructor(
+    readonly lines: ReadonlyMap<string, UserLine>,
+    readonly pairs: ReadonlyMap<string, PairDetails[]>,
+    readonly most: number,
+    private readonly all: ReadonlySet<string>,
+    private readonly chosen: ReadonlySet<string>,
+  ) {}
+
+  /** @param most users at most, thinned out evenly */
+  static async of(folder: string, most: number): Promise<KnownUsers> {
+    const lines = new Map<string, UserLine>();
+    for await (const line of rowsOf<UserLine>(join(folder, "users.jsonl"), "users")) lines.set(line.user, line);
+    const pairs = await readPairs(folder);
+    const all = new Set([...lines.keys(), ...pairs.keys()]);
+    return new KnownUsers(lines, pairs, most, all, new Set(thinned([...all].sort(byId.compare), most)));
+  }
+
+  /** Whether there may be more to tell of this user: not of one who is left out. */
+  mayBeShown(user: string): boolean {
+    return this.chosen.has(user) || !this.all.has(user);
+  }
+
+  /** @param ranked users who have scores; @returns those that are shown, and how many are left out */
+  shown(ranked: Iterable<string>): { readonly ids: readonly string[]; readonly leftOut: number } {
+    const ids = thinned([...new Set([...this.chosen, ...ranked])].sort(byId.compare), this.most);
+    return { ids, leftOut: new Set([...this.all, ...ranked]).size - ids.length };
+  }
+}
+
+/** Ranks of every candidate under every arm, collected line by line, of users who may be shown. */
 export class RankedUsers {
   readonly byUser = new Map<string, RankedList[]>();
-  readonly arms = new Set<string>();
+
+  constructor(private readonly known: KnownUsers) {}
 
   add(arm: string, { user, candidates, labels, scores }: ScoreLine): void {
-    this.arms.add(arm);
+    if (!this.known.mayBeShown(user)) return;
     const lists = this.byUser.get(user) ?? [];
     this.byUser.set(user, lists);
     const list = lists.find((known) => sameOrder(known.candidates, candidates)) ??
@@ -81,20 +113,16 @@ export interface UserValues {
 }
 
 interface Sources {
+  readonly known: KnownUsers;
   readonly ranked: RankedUsers;
   readonly values: UserValues;
   readonly policies: readonly PolicyRows[];
   readonly samples: Samples["byUser"];
-  readonly most: number;
 }
 
-/** @param most users at most, thinned out evenly */
-export async function usersView(folder: string, chunks: Chunks, { ranked, values, policies, samples, most }: Sources): Promise<UsersView> {
-  const lines = new Map<string, UserLine>();
-  for await (const line of rowsOf<UserLine>(join(folder, "users.jsonl"), "users")) lines.set(line.user, line);
-  const pairs = await readPairs(folder);
-  const known = [...new Set([...lines.keys(), ...ranked.byUser.keys(), ...pairs.keys()])].sort(byId.compare);
-  const ids = thinned(known, most);
+export async function usersView(folder: string, chunks: Chunks, { known, ranked, values, policies, samples }: Sources): Promise<UsersView> {
+  const { lines, pairs } = known;
+  const { ids, leftOut } = known.shown(ranked.byUser.keys());
   const arms = values.arms;
   const items = new Items();
   const details: number[] = [];
@@ -121,7 +149,7 @@ export async function usersView(folder: string, chunks: Chunks, { ranked, values
   for (const [metric, columns] of values.byMetric) packed[metric] = await chunks.add(float32Text(valuesOf(ids, values, columns)));
   return {
     count: ids.length,
-    leftOut: known.length - ids.length,
+    leftOut,
     perChunk,
     index: await chunks.add(index),
     items: await chunks.add(await items.named(folder)),

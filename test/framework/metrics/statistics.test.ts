@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { groupMeans, mean, seedMeans } from "../../../framework/metrics/aggregate.js";
-import { bootstrapInterval, holm, pairedRandomisationTest } from "../../../framework/metrics/statistics.js";
+import {
+  bootstrapInterval,
+  bootstrapIntervals,
+  holm,
+  pairedRandomisationTest,
+  pairedRandomisationTests,
+} from "../../../framework/metrics/statistics.js";
 import { createRng } from "../../../framework/rng.js";
 
 const normals = (count: number, label: string, shift = 0) => {
@@ -109,6 +115,37 @@ describe("pairedRandomisationTest", () => {
     assert.ok(rejected >= 5 && rejected <= 27, `${rejected} of 300`);
   });
 });
+
+describe("many columns at once", () => {
+  const columns: Float64Array[] = [0, 1, 2, 3].map((i) => normals(60, `column ${i}`, i / 10));
+  columns[1]?.fill(Number.NaN, 7, 12);
+  columns[2]?.fill(Number.NaN, 7, 12);
+  columns.push(columns[0]?.slice(0, 50) as Float64Array);
+
+  it("have the intervals that each has alone", () =>
+    assert.deepEqual(bootstrapIntervals(columns, { seed: 3 }), columns.map((column) => bootstrapInterval(column, { seed: 3 })))); // biome-ignore format: one line
+  it("have the p-values that each has alone, however many permutations are drawn at once", () => {
+    const pairs = columns.slice(0, 4).map((column) => [column, columns[3] as Float64Array] as const);
+    assert.deepEqual(pairedRandomisationTests(pairs, { seed: 3 }), pairs.map(([a, b]) => pairedRandomisationTest(a, b, { seed: 3 }))); // biome-ignore format: one line
+    const many: readonly [Float64Array, Float64Array] = [normals(30_000, "many"), new Float64Array(30_000)]; // 10,000 permutations in four parts
+    const [one, two] = pairedRandomisationTests([many, many], { seed: 3 });
+    assert.deepEqual(one, two);
+    assert.ok(Math.abs((one?.p ?? 0) - 2 * (1 - normalDistribution(zOf(many[0])))) < 0.03);
+  });
+});
+
+/** Standard deviations by which the mean is away from 0. */
+function zOf(values: Float64Array): number {
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+  return (Math.abs(mean(values)) * Math.sqrt(values.length)) / deviation;
+}
+
+/** Abramowitz & Stegun 1964, 26.2.17. */
+function normalDistribution(z: number): number {
+  const t = 1 / (1 + 0.2316419 * z);
+  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  return 1 - (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * series;
+}
 
 describe("holm", () => {
   const rounded = (values: readonly number[]) => values.map((value) => Number(value.toFixed(10)));
