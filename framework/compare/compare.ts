@@ -116,6 +116,8 @@ export function rankedLists({ length }: ComparedRun, arm: ArmScores | undefined,
   if (arm === undefined) return null;
   return [...arm.bySeed].map(([seed, own]) => {
     const kept = own.users.flatMap((user, list) => (users.has(user) ? [list] : []));
+    const numbers = kept.map((list) => users.get(own.users[list] as string) as number);
+    if (kept.length === own.users.length) return { ...own, seed, users: numbers };
     const labels = new Uint8Array(kept.length * length);
     const scores = new Float64Array(kept.length * length);
     for (const [row, list] of kept.entries())
@@ -123,7 +125,7 @@ export function rankedLists({ length }: ComparedRun, arm: ArmScores | undefined,
         labels[row * length + slot] = own.labels[list * length + slot] as number;
         scores[row * length + slot] = own.scores[list * length + slot] as number;
       }
-    return { seed, users: kept.map((list) => users.get(own.users[list] as string) as number), labels, scores };
+    return { seed, users: numbers, labels, scores };
   });
 }
 

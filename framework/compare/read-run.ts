@@ -15,9 +15,9 @@ export interface ArmScores {
 }
 export interface SeedScores {
   /** Raw id of each list's user. [lists] */
-  readonly users: string[];
-  readonly labels: number[]; // [lists * length]
-  readonly scores: number[]; // [lists * length]
+  readonly users: readonly string[];
+  readonly labels: Uint8Array; // [lists * length]
+  readonly scores: Float64Array; // [lists * length]
 }
 export interface ComparedRun {
   readonly name: string;
@@ -85,7 +85,7 @@ export async function readArm(
   visit: (line: ScoreLine) => void = () => {},
 ): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
   await mustBeFile(path, scoresLimit);
-  const bySeed = new Map<number, SeedScores>();
+  const bySeed = new Map<number, { readonly users: string[]; readonly labels: number[]; readonly scores: number[] }>();
   const collected = new Map<number, ListNames>();
   let length = 0;
   for await (const { number, text } of linesOf(path)) {
@@ -107,7 +107,20 @@ export async function readArm(
   const [first, ...others] = [...collected.values()].map((names) => names.byUser());
   if (first === undefined) throw broken(path, "the file is empty");
   for (const lists of others) mustAgree(path, lists, { path, lists: first });
-  return { scores: { bySeed }, length, lists: first };
+  return { scores: { bySeed: new Map([...bySeed].map(([seed, own]) => [seed, packed(own)])) }, length, lists: first };
+}
+
+/** A run of many users has millions of these, for every arm. */
+function packed({
+  users,
+  labels,
+  scores,
+}: {
+  readonly users: readonly string[];
+  readonly labels: number[];
+  readonly scores: number[];
+}): SeedScores {
+  return { users, labels: Uint8Array.from(labels), scores: Float64Array.from(scores) };
 }
 
 function scoreLine(text: string, where: string, schema: object): ScoreLine {

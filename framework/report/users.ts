@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ScoreLine } from "../compare/read-run.js";
 import { thinned } from "../method/thinned.js";
 import { type Chunks, float32Text } from "./chunks.js";
-import type { ItemsChunk, ListDetails, PairDetails, UserDetails, UsersIndex, UsersView } from "./page/data.js";
+import type { ItemsChunk, PairDetails, UserDetails, UsersIndex, UsersView } from "./page/data.js";
 import type { Samples } from "./rewards.js";
 import { namesIn, rowsOf } from "./rows.js";
 import type { PolicyRows } from "./texts.js";
@@ -21,11 +21,14 @@ interface UserLine {
 }
 type PairLine = Omit<PairDetails, "iteration"> & { readonly user: string };
 
+/** Plain numbers in few arrays: a run may have hundreds of thousands of these. */
 interface RankedList {
   readonly candidates: readonly string[];
   readonly labels: readonly number[];
-  /** By arm the sum of ranks, and over how many seeds. */
-  readonly ranks: Map<string, { readonly sums: Float64Array; seeds: number }>;
+  /** By arm the sums of the candidates' ranks over seeds. [arms * candidates] */
+  readonly sums: number[];
+  /** By arm, over how many. */
+  readonly seeds: number[];
 }
 
 /** Users of whom the run tells something besides scores: all of them, and those that are shown. */
@@ -47,21 +50,24 @@ export class KnownUsers {
     return new KnownUsers(lines, pairs, most, all, new Set(thinned([...all].sort(byId.compare), most)));
   }
 
-  /** Whether there may be more to tell of this user: not of one who is left out. */
+  /** A run of many users has told more of some: they are shown, and none besides. */
   mayBeShown(user: string): boolean {
-    return this.chosen.has(user) || !this.all.has(user);
+    return this.chosen.has(user) || this.lines.size === 0;
   }
 
-  /** @param ranked users who have scores; @returns those that are shown, and how many are left out */
-  shown(ranked: Iterable<string>): { readonly ids: readonly string[]; readonly leftOut: number } {
-    const ids = thinned([...new Set([...this.chosen, ...ranked])].sort(byId.compare), this.most);
-    return { ids, leftOut: new Set([...this.all, ...ranked]).size - ids.length };
+  /** @param tested users who have scores; @returns those that are shown, and how many are left out */
+  shown(tested: readonly string[]): { readonly ids: readonly string[]; readonly leftOut: number } {
+    const some = tested.filter((user) => this.mayBeShown(user));
+    const ids = thinned([...new Set([...this.chosen, ...some])].sort(byId.compare), this.most);
+    return { ids, leftOut: new Set([...this.all, ...tested]).size - ids.length };
   }
 }
 
 /** Ranks of every candidate under every arm, collected line by line, of users who may be shown. */
 export class RankedUsers {
   readonly byUser = new Map<string, RankedList[]>();
+  /** Arm -> its place in a list's sums. */
+  private readonly places = new Map<string, number>();
 
   constructor(private readonly known: KnownUsers) {}
 
@@ -70,16 +76,29 @@ export class RankedUsers {
     const lists = this.byUser.get(user) ?? [];
     this.byUser.set(user, lists);
     const list = lists.find((known) => sameOrder(known.candidates, candidates)) ??
-      lists.find((known) => sameSet(known.candidates, candidates)) ?? { candidates, labels, ranks: new Map() };
+      lists.find((known) => sameSet(known.candidates, candidates)) ?? { candidates, labels, sums: [], seeds: [] };
     if (!lists.includes(list)) lists.push(list);
+    const place = this.places.get(arm) ?? this.places.size;
+    this.places.set(arm, place);
+    while (list.seeds.length <= place) {
+      list.sums.push(...candidates.map(() => 0));
+      list.seeds.push(0);
+    }
+    list.seeds[place] = (list.seeds[place] as number) + 1;
     const ranks = ranksOf(scores);
-    const own = list.ranks.get(arm) ?? { sums: new Float64Array(candidates.length), seeds: 0 };
-    list.ranks.set(arm, own);
-    own.seeds++;
     for (const [slot, candidate] of list.candidates.entries()) {
       const from = candidates[slot] === candidate ? slot : candidates.indexOf(candidate);
-      own.sums[slot] = (own.sums[slot] as number) + (ranks[from] as number);
+      const at = place * candidates.length + slot;
+      list.sums[at] = (list.sums[at] as number) + (ranks[from] as number);
     }
+  }
+
+  /** In hundredths, the mean over seeds; none where the arm has not scored the list. */
+  meanRanks({ candidates, sums, seeds }: RankedList, arm: string): number[] {
+    const place = this.places.get(arm) ?? -1;
+    const count = seeds[place] ?? 0;
+    if (count === 0) return [];
+    return candidates.map((_, slot) => Math.round((100 * (sums[place * candidates.length + slot] as number)) / count));
   }
 }
 
@@ -122,7 +141,7 @@ interface Sources {
 
 export async function usersView(folder: string, chunks: Chunks, { known, ranked, values, policies, samples }: Sources): Promise<UsersView> {
   const { lines, pairs } = known;
-  const { ids, leftOut } = known.shown(ranked.byUser.keys());
+  const { ids, leftOut } = known.shown([...values.users.keys()]);
   const arms = values.arms;
   const items = new Items();
   const details: number[] = [];
@@ -132,7 +151,11 @@ export async function usersView(folder: string, chunks: Chunks, { known, ranked,
       return {
         window: (line?.window ?? []).map(([item, rating]) => [items.number(item), rating] as const),
         later: (line?.later ?? []).map(([item, rating]) => [items.number(item), rating] as const),
-        lists: (ranked.byUser.get(user) ?? []).map((list) => listDetails(list, arms, items)),
+        lists: (ranked.byUser.get(user) ?? []).map((list) => ({
+          items: list.candidates.map((item) => items.number(item)),
+          labels: list.labels,
+          ranks: arms.map((arm) => ranked.meanRanks(list, arm)),
+        })),
         texts: policies.map(({ byUser }) => byUser.get(user) ?? null),
         pairs: pairs.get(user) ?? [],
         samples: samples.get(user) ?? [],
@@ -168,17 +191,6 @@ function valuesOf(ids: readonly string[], { users }: UserValues, columns: readon
     if (row !== undefined) for (const [arm, column] of columns.entries()) values[arm * ids.length + at] = column[row] as number;
   }
   return values;
-}
-
-function listDetails({ candidates, labels, ranks }: RankedList, arms: readonly string[], items: Items): ListDetails {
-  return {
-    items: candidates.map((item) => items.number(item)),
-    labels,
-    ranks: arms.map((arm) => {
-      const own = ranks.get(arm);
-      return own === undefined ? [] : Array.from(own.sums, (sum) => Math.round((100 * sum) / own.seeds));
-    }),
-  };
 }
 
 async function readPairs(folder: string): Promise<ReadonlyMap<string, PairDetails[]>> {

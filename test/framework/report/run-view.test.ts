@@ -1,6 +1,6 @@
 /** What a report takes from a run's folder; how it is shown stands in page.test.ts and test/e2e/report.test.ts. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import type { Result } from "../../../framework/method/result.js";
 import { Chunks } from "../../../framework/report/chunks.js";
 import { readRunView } from "../../../framework/report/run-view.js";
@@ -31,5 +31,21 @@ describe("a run's view", () => {
       [view.llm["llm-1"]?.reward, view.iterations[0]?.gain.mean, view.iterations[0]?.kl],
       [Number.NaN, Number.NaN, Number.NaN],
     );
+  });
+
+  it("shows the users of whom a large run has told more, and counts the others; all where it has told of none", async () => {
+    await makeRun(folder(), { users: 30 });
+    const path = folder("users.jsonl");
+    const lines = (await readFile(path, "utf8")).trim().split("\n");
+    const whole = (await readRunView(folder(), new Chunks(), 100)).view.users;
+    assert.deepEqual([whole.count, whole.leftOut], [lines.length, 0]);
+    await writeFile(path, `${lines.slice(0, 7).join("\n")}\n`);
+    const some = (await readRunView(folder(), new Chunks(), 100)).view;
+    const withPairs = some.users.count;
+    assert.ok(withPairs >= 7 && withPairs < lines.length, `${withPairs}`);
+    assert.equal(some.users.count + some.users.leftOut, lines.length);
+    await rm(path);
+    const all = (await readRunView(folder(), new Chunks(), 5)).view.users;
+    assert.deepEqual([all.count, all.leftOut], [5, lines.length - 5]);
   });
 });
