@@ -69,11 +69,9 @@ export function compareRuns(runs: readonly ComparedRun[], metrics: readonly stri
 }
 
 function intervalsOf(values: ReadonlyMap<string, readonly (Float64Array | null)[]>, seed: number): Record<string, (Interval | null)[]> {
-  const intervals = bootstrapIntervals([...values.values()].flat().filter((own) => own !== null), { seed }); // biome-ignore format: one line
-  const next = intervals.values();
-  return Object.fromEntries(
-    [...values].map(([arm, byRun]) => [arm, byRun.map((own) => (own === null ? null : (next.next().value as Interval)))]),
-  );
+  const known = [...values.values()].flat().filter((own) => own !== null);
+  const intervals = new Map(bootstrapIntervals(known, { seed }).map((interval, i) => [known[i], interval]));
+  return Object.fromEntries([...values].map(([arm, byRun]) => [arm, byRun.map((own) => (own && intervals.get(own)) ?? null)]));
 }
 
 /** Each pair of runs once, the later against the earlier, in every arm that both have. */

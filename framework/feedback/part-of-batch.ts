@@ -26,7 +26,7 @@ export function partOfBatch(batch: RewardBatch, texts: readonly number[]): Rewar
 }
 
 /** @param values [all * width] @param rows indices, each once. @returns a copy, [rows * width] */
-export function rowsOf<Values extends Float32Array | Uint8Array>(values: Values, width: number, rows: readonly number[]): Values {
+function rowsOf<Values extends Float32Array | Uint8Array>(values: Values, width: number, rows: readonly number[]): Values {
   const part = values.slice(0, rows.length * width) as Values; // an array of the same kind
   for (const [place, row] of rows.entries()) part.set(values.subarray(row * width, (row + 1) * width), place * width);
   return part;

@@ -88,8 +88,9 @@ export async function bestOfN(
     return first === undefined ? [] : [study.userText(user, first.text)];
   });
   const { rows, ...answers } = await study.encode(best);
-  const heard = { ...answers, rows: new Int32Array(study.data.users.length * answers.aspects) }; // the others are silent
-  for (const [text, { user }] of best.entries()) heard.rows.set(rows.subarray(text * answers.aspects, (text + 1) * answers.aspects), user * answers.aspects); // biome-ignore format: one line
+  const { aspects } = answers;
+  const heard = { ...answers, rows: new Int32Array(study.data.users.length * aspects) }; // the others are silent
+  for (const [text, { user }] of best.entries()) heard.rows.set(rows.subarray(text * aspects, (text + 1) * aspects), user * aspects);
   const told = new Set(best.map(({ user }) => user));
   const scored: ScoredLists[] = [];
   for (const listener of reward.listeners())

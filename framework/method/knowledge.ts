@@ -122,20 +122,29 @@ export async function userVectors(
   cache: VectorCache,
   progress?: Progress,
 ): Promise<AnswerVectors> {
-  const rowOf = new Map<string, number>();
-  const rows = Int32Array.from({ length: texts.length * aspects.length }, (_, place) => {
-    const name = aspects[place % aspects.length] as string;
-    const { values } = texts[Math.floor(place / aspects.length)] as Pick<ParsedText, "values">;
-    if (!Object.hasOwn(values, name)) return 0;
-    const answer = aspectText(name, values[name] ?? "");
-    const row = rowOf.get(answer) ?? rowOf.size + 1;
-    rowOf.set(answer, row);
-    return row;
-  });
-  const { width, vectors } = await cache.encode([...rowOf.keys()], progress);
+  const { answers, rows } = distinctAnswers(texts, aspects);
+  const { width, vectors } = await cache.encode(answers, progress);
   const table = new Float32Array(width + vectors.length);
   table.set(vectors, width);
   return { aspects: aspects.length, width, rows, table };
+}
+
+/** The distinct answers that texts hold, in the order of their first appearance, and each text's to each aspect: [texts * aspects], from 1; 0 = none. */
+export function distinctAnswers(
+  texts: readonly Pick<ParsedText, "values">[],
+  aspects: readonly string[],
+): { readonly answers: string[]; readonly rows: Int32Array } {
+  const known = new Map<string, number>();
+  const rows = new Int32Array(texts.length * aspects.length);
+  for (const [text, { values }] of texts.entries())
+    for (const [aspect, name] of aspects.entries()) {
+      if (!Object.hasOwn(values, name)) continue;
+      const answer = aspectText(name, values[name] ?? "");
+      const row = known.get(answer) ?? known.size + 1;
+      known.set(answer, row);
+      rows[text * aspects.length + aspect] = row;
+    }
+  return { answers: [...known.keys()], rows };
 }
 
 /** @returns [items + 1, width]; row 0 is padding, zeros */

@@ -139,6 +139,7 @@ function countAsFar(columns: readonly Float64Array[], permutations: number, seed
   const signs = new Int32Array(draws * atOnce); // [draws, permutations]
   const sums = new Float64Array(atOnce);
   const tables: Tables = [new Float64Array(256), new Float64Array(256), new Float64Array(256)];
+  const reached = columns.map(leastOf);
   const asFar = new Int32Array(columns.length);
   for (let from = 0; from < permutations; from += atOnce) {
     const count = Math.min(atOnce, permutations - from);
@@ -148,9 +149,9 @@ function countAsFar(columns: readonly Float64Array[], permutations: number, seed
       sums.fill(0);
       for (let draw = 0; draw < draws; draw++)
         addSigned(sums, differences, draw, signs.subarray(draw * atOnce, draw * atOnce + count), tables);
-      const reached = leastOf(differences);
+      const least = reached[place] as number;
       for (let permutation = 0; permutation < count; permutation++)
-        if (Math.abs(sums[permutation] as number) >= reached) asFar[place] = (asFar[place] as number) + 1;
+        if (Math.abs(sums[permutation] as number) >= least) asFar[place] = (asFar[place] as number) + 1;
     }
   }
   return asFar;

@@ -1,6 +1,6 @@
 /** Texts by the content of the knowledge window: those that the run wrote, with their vectors, and those written since. */
-import { aspectText, parseStructure } from "../method/structure.js";
-import type { VectorLog } from "../method/knowledge.js";
+import { distinctAnswers, type VectorLog } from "../method/knowledge.js";
+import { parseStructure } from "../method/structure.js";
 import { isObject } from "../spec/origins.js";
 import { parseJson } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
@@ -51,15 +51,10 @@ export class KeptTexts {
   }
 }
 
-/** The distinct answers to aspects that some texts hold, in the order of their first appearance: rows of the vectors that a model brings. */
+/** The distinct answers of some texts: rows of the vectors that a model brings. */
 export function answersOf(texts: Iterable<string>, spec: Spec): string[] {
   const aspects = spec.prompt.aspects.map(({ name }) => name);
-  const answers = new Set<string>();
-  for (const text of texts) {
-    const { values } = parseStructure(text, aspects);
-    for (const name of aspects) if (Object.hasOwn(values, name)) answers.add(aspectText(name, values[name] ?? ""));
-  }
-  return [...answers];
+  return distinctAnswers(Array.from(texts, (text) => parseStructure(text, aspects)), aspects).answers; // biome-ignore format: one line
 }
 
 function tell(told: Map<string, string>, line: string, where: string): void {
