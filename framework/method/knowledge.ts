@@ -6,6 +6,7 @@ import { forgetOldest } from "../store/forget.js";
 import { hashOf } from "../store/hash.js";
 import { titleOf, textsOf } from "./prompt.js";
 import type { AnswerVectors } from "./answer-vectors.js";
+import { centred } from "./vectors.js";
 import { aspectText, type ParsedText } from "./structure.js";
 
 /** Texts given to the encoder at once: a kill loses at most the vectors of these. */
@@ -147,13 +148,15 @@ export function distinctAnswers(
   return { answers: [...known.keys()], rows };
 }
 
-/** @returns [items + 1, width]; row 0 is padding, zeros */
+/** @param centre takes their mean from them; @returns [items + 1, width]; row 0 is padding, zeros */
 export async function itemVectors(
   data: PreparedData,
   cache: VectorCache,
+  centre: boolean,
   progress?: Progress,
 ): Promise<{ readonly width: number; readonly vectors: Float32Array }> {
-  const { width, vectors } = await cache.encode(data.items.slice(1).map(itemText), progress);
+  const encoded = await cache.encode(data.items.slice(1).map(itemText), progress);
+  const { width, vectors } = centre ? centred(encoded) : encoded;
   const rows = new Float32Array(vectors.length + width);
   rows.set(vectors, width);
   return { width, vectors: rows };

@@ -104,7 +104,7 @@ export class Study {
     const { store, progress } = this.context;
     await this.encoding?.cache.close();
     const cache = await VectorCache.open(store, this.parts.textEncoder, identity);
-    this.encoding = { cache, items: await itemVectors(this.data, cache, progress) };
+    this.encoding = { cache, items: await itemVectors(this.data, cache, this.spec.textEncoder.centre, progress) };
   }
 
   private get encoded() {

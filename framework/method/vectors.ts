@@ -11,3 +11,11 @@ export function unitVectors({ width, vectors }: TextVectors): TextVectors {
   }
   return { width, vectors: units };
 }
+
+/** Each without the mean of all. */
+export function centred({ width, vectors }: TextVectors): TextVectors {
+  const mean = new Float64Array(width);
+  for (const [i, value] of vectors.entries()) mean[i % width] = (mean[i % width] as number) + value;
+  const count = Math.max(1, vectors.length / width);
+  return { width, vectors: vectors.map((value, i) => value - (mean[i % width] as number) / count) };
+}

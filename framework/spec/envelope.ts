@@ -280,6 +280,21 @@ const llmSettings = {
   },
 };
 
+const textEncoderSettings = {
+  centre: {
+    type: "boolean",
+    default: false,
+    description:
+      "Takes the mean of all items' vectors from each of them (arXiv 1702.01417): what every item's text says tells no item from another, and a reranker that attends to the history (mir) hears little else.",
+  },
+};
+
+/** What a section says besides its plugin, the plugin's version and its options. */
+const settings: Readonly<Partial<Record<PluginKind, Readonly<Record<string, Schema>>>>> = {
+  llm: llmSettings,
+  "text-encoder": textEncoderSettings,
+};
+
 const kinds = Object.entries(pluginKinds) as [PluginKind, (typeof pluginKinds)[PluginKind]][];
 
 export const envelope = closed(
@@ -306,7 +321,7 @@ export const envelope = closed(
       default: "auto",
       description: "Tensor engine; auto takes the fastest that works here.",
     },
-    ...Object.fromEntries(kinds.map(([kind, { section: name }]) => [name, section(kind, kind === "llm" ? llmSettings : {})])),
+    ...Object.fromEntries(kinds.map(([kind, { section: name }]) => [name, section(kind, settings[kind])])),
     protocol,
     prompt,
     alignment,

@@ -16,6 +16,11 @@ export interface LlmReference extends PluginReference {
   readonly sampler?: SamplerReference;
 }
 
+export interface TextEncoderReference extends PluginReference {
+  /** Whether the items' vectors lose their mean. */
+  readonly centre: boolean;
+}
+
 export interface SamplerReference extends PluginReference {
   /** Mean difference of its log-probabilities from the LLM's, nats a token, at most. */
   readonly tolerance: number;
@@ -110,7 +115,7 @@ export interface Spec {
   readonly encoder: PluginReference;
   readonly adaptor: PluginReference;
   readonly reranker: PluginReference;
-  readonly textEncoder: PluginReference;
+  readonly textEncoder: TextEncoderReference;
   readonly prompt: Prompt;
   readonly llm?: LlmReference;
   readonly reward?: PluginReference;

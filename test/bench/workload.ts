@@ -52,7 +52,7 @@ export async function templateKnowledge(data: PreparedData): Promise<Knowledge> 
   const cache = await VectorCache.open(new Store(join(benchFolder, "store")), encoder, `transformers-${hashOf(options)}`);
   const aspects = prompt.aspects.map(({ name }) => name);
   try {
-    const { vectors: items } = await itemVectors(data, cache);
+    const { vectors: items } = await itemVectors(data, cache, false);
     const texts = data.users.map((_, user) => parseStructure(metadataText(user, data, prompt), aspects));
     return { users: await userVectors(texts, aspects, cache), items };
   } finally {

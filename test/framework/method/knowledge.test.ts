@@ -46,10 +46,24 @@ describe("knowledge", () => {
   });
 
   it("numbers items from 1 and leaves row 0 to the padding", async () => {
-    const { width, vectors } = await itemVectors(movies, new VectorCache(new Lengths(), new MemoryLog()));
+    const { width, vectors } = await itemVectors(movies, new VectorCache(new Lengths(), new MemoryLog()), false);
     assert.equal(width, 2);
     assert.equal(vectors.length, movies.items.length * 2);
     assert.deepEqual([...vectors.subarray(0, 4)], [0, 0, itemText(movies.items[1] ?? assert.fail()).length, "H".charCodeAt(0)]);
+  });
+
+  it("takes the items' mean from each of them, and leaves the padding and what is kept as they were", async () => {
+    const cache = new VectorCache(new Lengths(), new MemoryLog());
+    const plain = await itemVectors(movies, cache, false);
+    const { vectors } = await itemVectors(movies, cache, true);
+    const items = movies.items.length - 1;
+    const lengths = movies.items.slice(1).map((item) => itemText(item).length);
+    const mean = lengths.reduce((sum, length) => sum + length, 0) / items;
+    assert.deepEqual([...vectors.subarray(0, 2)], [0, 0]);
+    for (const [i, length] of lengths.entries()) assert.ok(Math.abs((vectors[2 * (i + 1)] as number) - (length - mean)) < 1e-4);
+    const firstLetters = vectors.filter((_, i) => i % 2 === 1);
+    assert.ok(Math.abs(firstLetters.reduce((sum, value) => sum + value, 0)) < 1e-3);
+    assert.deepEqual(await itemVectors(movies, cache, false), plain);
   });
 
   it("describes an item by its title, year and fields", () => {
