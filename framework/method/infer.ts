@@ -57,7 +57,8 @@ async function answered(
   requests: readonly GenerationRequest[],
   parameters: GenerationParameters,
 ): Promise<readonly (readonly GeneratedText[])[]> {
-  const { generations, context } = study;
+  const { context } = study;
+  const generations = await study.generations();
   const identity = study.writerIdentity;
   const keys = requests.map((request) => hashOf({ identity, parameters, request }));
   const missing = () => keys.flatMap((key, i) => (generations.get(key) === undefined ? [i] : []));
@@ -79,8 +80,9 @@ async function generate(
     parameters,
   }: { readonly requests: readonly GenerationRequest[]; readonly keys: readonly string[]; readonly parameters: GenerationParameters },
 ): Promise<void> {
-  const { generations, context, writer } = study;
   if (missing.length === 0) return;
+  const { context, writer } = study;
+  const generations = await study.generations();
   const wanted = missing.map((i) => requests[i] as GenerationRequest);
   if (isDistributed(study) && writesHere(study)) {
     const texts = await generateInShards(study, wanted, parameters);

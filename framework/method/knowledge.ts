@@ -46,15 +46,18 @@ export class VectorCache {
     identity: string,
   ): Promise<VectorCache> {
     const name = `vectors-${hashOf(identity).slice(0, 16)}`;
-    return new VectorCache(encoder, await store.log(name), (what, texts, work) => store.exclusively(what, hashOf([name, texts]), work));
+    const exclusively: Exclusively = (what, texts, work) => store.exclusively(what, hashOf([name, texts]), work);
+    return new VectorCache(encoder, await store.log(name), exclusively, 0); // the log has them in memory
   }
 
   /** @returns row-major [texts, width]; @throws RLRF_TEXT_WIDTH, RLRF_TEXT_NOT_FINITE */
   async encode(texts: readonly string[], progress?: Progress): Promise<{ readonly width: number; readonly vectors: Float32Array }> {
-    await this.fill(texts, progress);
+    // A call that ends meanwhile may forget what this one needs.
+    do await this.fill(texts, progress);
+    while (texts.some((text) => !this.vectors.has(text)));
     const width = this.widthSeen ?? 0;
     const rows = new Float32Array(texts.length * width);
-    for (const [row, text] of texts.entries()) rows.set(this.vectors.get(text) ?? [], row * width);
+    for (const [row, text] of texts.entries()) rows.set(this.vectors.get(text) as Float32Array, row * width);
     forgetOldest(this.vectors, this.limit);
     return { width, vectors: rows };
   }
@@ -184,6 +187,6 @@ function toBase64(vector: Float32Array): string {
 }
 
 function fromBase64(text: string): Float32Array {
-  const bytes = Uint8Array.from(Buffer.from(text, "base64"));
+  const bytes = new Uint8Array(Buffer.from(text, "base64"));
   return new Float32Array(bytes.buffer, 0, Math.floor(bytes.byteLength / 4));
 }

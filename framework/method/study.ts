@@ -63,9 +63,9 @@ export class Study {
     readonly data: PreparedData,
     /** Names the prepared data in the keys of everything computed from them. */
     readonly dataKey: string,
-    readonly generations: KeyedLog<readonly GeneratedText[]>,
   ) {}
 
+  private opened: Promise<KeyedLog<readonly GeneratedText[]>> | undefined;
   private encoding: { readonly cache: VectorCache; readonly items: TextVectors } | undefined;
 
   /** Step 0: cut windows and lists, split the users, and prove that nothing leaks. */
@@ -87,8 +87,7 @@ export class Study {
   static async withData(spec: Spec, parts: Assembly, context: RunContext): Promise<Study> {
     // Made anew in every process: it takes less time than to find out whether some file of the data set has changed.
     const data = await prepare(parts.dataset, spec.protocol, { folds: spec.alignment?.rewardFolds ?? 0 });
-    const generations = await context.store.log<readonly GeneratedText[]>("texts");
-    return new Study(spec, parts, context, data, digestOf(data), generations);
+    return new Study(spec, parts, context, data, digestOf(data));
   }
 
   /** An encoder of the run's own LLM encodes from here on; others do from the beginning. @param llm prepared, and without an adapter */
@@ -104,7 +103,7 @@ export class Study {
     const { store, progress } = this.context;
     await this.encoding?.cache.close();
     const cache = await VectorCache.open(store, this.parts.textEncoder, identity);
-    this.encoding = { cache, items: await itemVectors(this.data, cache, this.spec.textEncoder.centre, progress) };
+    this.encoding = { cache, items: await itemVectors(this.data, cache, this.spec.textEncoder.centre ?? false, progress) };
   }
 
   private get encoded() {
@@ -155,6 +154,12 @@ export class Study {
     const backend = this.parts[place];
     if (backend === undefined) throw new RlrfError("RLRF_INTERNAL", { message: "a run without a language model asked for one" });
     return backend;
+  }
+
+  /** Every text that an LLM has written into this store: read when it is first asked for, since most processes never do. */
+  generations(): Promise<KeyedLog<readonly GeneratedText[]>> {
+    this.opened ??= this.context.store.log("texts");
+    return this.opened;
   }
 
   /** How texts are drawn. The spec's own check has made sure that a run with an LLM says so. */
@@ -221,7 +226,7 @@ export class Study {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.encoding?.cache.close(), this.generations.close()]);
+    await Promise.all([this.encoding?.cache.close(), this.opened?.then((generations) => generations.close())]);
   }
 }
 

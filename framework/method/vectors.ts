@@ -15,7 +15,7 @@ export function unitVectors({ width, vectors }: TextVectors): TextVectors {
 /** Each without the mean of all. */
 export function centred({ width, vectors }: TextVectors): TextVectors {
   const mean = new Float64Array(width);
-  for (const [i, value] of vectors.entries()) mean[i % width] = (mean[i % width] as number) + value;
-  const count = Math.max(1, vectors.length / width);
-  return { width, vectors: vectors.map((value, i) => value - (mean[i % width] as number) / count) };
+  for (let from = 0; from < vectors.length; from += width)
+    for (let i = 0; i < width; i++) mean[i] = (mean[i] as number) + ((vectors[from + i] as number) * width) / vectors.length;
+  return { width, vectors: vectors.map((value, i) => value - (mean[i % width] as number)) };
 }

@@ -87,8 +87,9 @@ function valuesByUser(scored: ComparedRun, metrics: readonly string[], order: re
 
 /** Each pair of arms once; the page turns a difference round where it needs to. */
 function differencesOf({ arms, byMetric }: UserValues, seed: number): DifferenceView[] {
-  return [...byMetric].flatMap(([metric, columns]) => {
-    const means = bootstrapMeans(columns, { seed });
+  const resampled = bootstrapMeans([...byMetric.values()].flat(), { seed }); // a user has values of all metrics, or of none
+  return [...byMetric].flatMap(([metric, columns], m) => {
+    const means = resampled.slice(m * arms.length, (m + 1) * arms.length);
     return arms.flatMap((against, a) =>
       arms.slice(a + 1).map((arm, i): DifferenceView => {
         const b = a + 1 + i;

@@ -283,7 +283,6 @@ const llmSettings = {
 const textEncoderSettings = {
   centre: {
     type: "boolean",
-    default: false,
     description:
       "Takes the mean of all items' vectors from each of them (arXiv 1702.01417): what every item's text says tells no item from another, and a reranker that attends to the history (mir) hears little else.",
   },

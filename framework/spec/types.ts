@@ -17,8 +17,8 @@ export interface LlmReference extends PluginReference {
 }
 
 export interface TextEncoderReference extends PluginReference {
-  /** Whether the items' vectors lose their mean. */
-  readonly centre: boolean;
+  /** Whether the items' vectors lose their mean; absent: they keep it. */
+  readonly centre?: boolean;
 }
 
 export interface SamplerReference extends PluginReference {

@@ -31,6 +31,7 @@ const rulers = {
     "/reward",
     "/prompt",
     "/seeds",
+    "/llm/seed", // draws who is held out
     "/alignment/rewardFolds",
     "/alignment/hears",
     "/alignment/users",

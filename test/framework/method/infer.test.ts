@@ -41,7 +41,7 @@ describe("texts that are kept", () => {
     const progress = { start: () => ({ advance: () => {}, end: () => {} }) };
     const context = { store, progress, engine: { name: engine }, signal: new AbortController().signal };
     const made = { context, parts: { ...parts, identities, executor: { parallel: 1 } }, data: movies, spec: { prompt: moviePrompt } };
-    return Object.assign(Object.create(Study.prototype) as Study, made, { generations: await store.log("texts") });
+    return Object.assign(Object.create(Study.prototype) as Study, made);
   }
 
   const ways = {

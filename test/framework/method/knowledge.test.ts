@@ -103,6 +103,17 @@ describe("knowledge", () => {
     assert.equal(encoder.asked.length, 4);
   });
 
+  it("gives every vector, whatever calls that run at the same time forget", async () => {
+    const log: VectorLog = { get: () => undefined, put: () => {}, refresh: async () => {}, close: () => {} };
+    const cache = new VectorCache(new Lengths(), log, undefined, 1);
+    await cache.encode(["popular"]);
+    const both = await Promise.all([cache.encode(["popular", "new"]), cache.encode(["another"])]);
+    assert.deepEqual(
+      both.map(({ vectors }) => [...vectors].filter((_, i) => i % 2 === 0)),
+      [[7, 3], [7]],
+    );
+  });
+
   it("refuses vectors of two widths, or of another width than it says", async () => {
     const two = [
       { width: 2, vectors: Float32Array.of(1, 2) },

@@ -22,14 +22,16 @@ describe("a study", () => {
     const llm = { identity: () => weights } as unknown as LlmBackend;
     const parts = { textEncoder, llm, identities: { textEncoder: "hidden", llm: "llm" } };
     const context = { store, progress: { start: () => ({ advance: () => {}, end: () => {} }) } };
-    const study = Object.assign(Object.create(Study.prototype) as Study, { parts, context, data: movies, generations: logOf("texts") });
+    const spec = { textEncoder: {} };
+    const study = Object.assign(Object.create(Study.prototype) as Study, { spec, parts, context, data: movies });
     await study.useLlm(llm);
     const [first] = open;
     weights = "after";
     await study.useLlm(llm);
     assert.equal(open.size, 1, "the one before is closed");
     assert.ok(first !== undefined && !open.has(first));
-    open.add("texts");
+    (await study.generations()).put("a prompt", []);
+    assert.equal(open.size, 2);
     await study.close();
     assert.equal(open.size, 0);
   });

@@ -181,6 +181,10 @@ describe("sweep: faults", () => {
       { axes: { "/protocol/window": { values: [2, 3] } } },
       [/differ in \/protocol\/window are not measured by the same/],
     ],
+    "a reward of other held-out users": [
+      { axes: { "/llm/seed": { values: [1, 2] } } },
+      [/differ in \/llm\/seed are not measured by the same/],
+    ],
     "a reward of models that hear other texts": [
       { axes: { "/alignment/hears": { values: ["policy", "template"] } } },
       [/differ in \/alignment\/hears are not measured by the same/],
