@@ -154,47 +154,41 @@ class GenerationBatch {
     return done;
   }
 
-  /** Computes the prompts of new groups, each once, and draws the first token of their lanes. */
+  /** Computes the prompts of new groups, each once however many groups share it, and draws the first token of their lanes. */
   private prefill(groups: readonly Group[]): Prefixes {
     const length = Math.max(...groups.map(({ prompt }) => prompt.length));
     const atOnce = Math.max(1, Math.floor(this.batching.prefill / length));
+    const prompts = [...new Map(groups.map(({ request, prompt }) => [request, prompt]))];
     const parts: Prefixes["layers"][] = [];
-    for (let from = 0; from < groups.length; from += atOnce) {
-      const some = groups.slice(from, from + atOnce);
+    const rowOf = new Map(prompts.map(([request], row) => [request, row]));
+    const rows = Int32Array.from(groups, ({ request }) => rowOf.get(request) as number);
+    for (let from = 0; from < prompts.length; from += atOnce) {
+      const some = prompts.slice(from, from + atOnce).map(([, prompt]) => prompt);
       const { layers, choices } = this.computePrompts(some, length);
       parts.push(layers);
-      some.forEach(({ lanes }, row) => {
-        for (const lane of lanes) lane.accept(choices(row, lane));
-      });
+      for (const [group, { lanes }] of groups.entries()) {
+        const row = (rows[group] as number) - from;
+        if (row >= 0 && row < some.length) for (const lane of lanes) lane.accept(choices(row, lane));
+      }
     }
-    const layers = tf.tidy(() =>
-      this.writer.weights.layers.map((_, layer) => ({
-        key: tf.keep(
-          tf.concat(
-            parts.map((part) => part[layer]?.key as tf.Tensor),
-            0,
-          ),
-        ),
-        value: tf.keep(
-          tf.concat(
-            parts.map((part) => part[layer]?.value as tf.Tensor),
-            0,
-          ),
-        ),
-      })),
-    );
+    const layers = tf.tidy(() => {
+      const index = tf.tensor1d(rows, "int32");
+      const joined = (tensors: readonly tf.Tensor[]) => tf.keep(tf.gather(tf.concat([...tensors], 0), index));
+      return this.writer.weights.layers.map((_, layer) => {
+        const own = parts.map((part) => part[layer] as Prefixes["layers"][number]);
+        return { key: joined(own.map(({ key }) => key)), value: joined(own.map(({ value }) => value)) };
+      });
+    });
     for (const part of parts) tf.dispose(part.flatMap(({ key, value }) => [key, value]));
     return { layers, lengths: groups.map(({ prompt }) => prompt.length) };
   }
 
-  private computePrompts(groups: readonly Group[], length: number) {
+  private computePrompts(prompts: readonly Int32Array[], length: number) {
     const { config, weights, rotary } = this.writer;
     const { kvHeads, headDim } = config;
-    const count = groups.length;
+    const count = prompts.length;
     const tokens = new Int32Array(count * length);
-    groups.forEach(({ prompt }, row) => {
-      tokens.set(prompt, row * length);
-    });
+    for (const [row, prompt] of prompts.entries()) tokens.set(prompt, row * length);
     const rotation = rotary.at(Int32Array.from(tokens, (_, at) => at % length));
     const layers: Prefixes["layers"][number][] = [];
     const chosen = tf.tidy(() => {
@@ -206,7 +200,7 @@ class GenerationBatch {
           layers.push({ key: byHead(key), value: byHead(value) });
           return attend(layer, query, key, value);
         };
-      const ends = groups.map(({ prompt }) => prompt.length - 1);
+      const ends = prompts.map((prompt) => prompt.length - 1);
       const rows = tf.tensor1d(ends.map((end, row) => row * length + end), "int32"); // biome-ignore format: one line
       const focus = { rows, attend: keeping(attendWithin(config, count, length, endMask(ends, length))) };
       const states = decode(config, weights, { tokens: tf.tensor1d(tokens, "int32"), rotation }, keeping(within), { focus });

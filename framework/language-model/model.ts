@@ -189,7 +189,7 @@ export interface TuningLimits {
 /** Many rows hide what an operation costs by itself; of the memory that weights leave to an engine without much, keys get a third. */
 function defaultBatching(config: DecoderConfig, engine: EngineInfo | null): Batching {
   const large = parameterCount(config) > 2e7;
-  const memory = engine?.memory ?? null;
-  const keys = memory === null ? 2e9 : Math.max(0, memory - loadingBytes(config)) / 3;
+  const left = (engine?.memory ?? Number.POSITIVE_INFINITY) - loadingBytes(config);
+  const keys = Math.min(2e9, Math.max(0, left / 3));
   return { rows: large ? 128 : 640, keys, block: 16, prefill: large ? 2048 : 8192 };
 }

@@ -1,7 +1,7 @@
 /** Which of the tensor engines runs this process, and why: TensorFlow's own library, else WebAssembly, else plain JavaScript. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import util from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import { RlrfError } from "../errors.js";
@@ -19,7 +19,7 @@ export interface EngineInfo {
   readonly devices: readonly string[];
   /** Threads that one op may use. RLRF_THREADS sets it for TensorFlow, before the engine starts. */
   readonly threads: number;
-  /** Bytes that all tensors together may take; null = as much as the machine has. */
+  /** Bytes that all tensors together may take; null = a GPU's, of which its library tells. */
   readonly memory: number | null;
   /** Why this one, and why not those before it. */
   readonly reason: string;
@@ -120,8 +120,14 @@ async function startTensorFlow(): Promise<Omit<EngineInfo, "reason">> {
     version: backend.binding.TF_Version,
     devices: [backend.isUsingGpuDevice ? "GPU:0" : "CPU:0"],
     threads: Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism(),
-    memory: null,
+    memory: backend.isUsingGpuDevice ? null : machineMemory(),
   };
+}
+
+/** What this process may take, where it runs in a container: beyond it the system kills it without a word. */
+function machineMemory(): number {
+  const allowed = process.constrainedMemory();
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }
 
 /** Runs `load` with standard error sent to nowhere, where quiet.cc was compiled; what throws is still heard. */
@@ -148,11 +154,11 @@ async function startCpu(): Promise<Omit<EngineInfo, "reason">> {
   require("@tensorflow/tfjs"); // the gradients, as above
   const { version_cpu: version } = await import("@tensorflow/tfjs-backend-cpu");
   registerCpuKernels();
-  return { name: "cpu", version, devices: ["CPU:0"], threads: 1, memory: null };
+  return { name: "cpu", version, devices: ["CPU:0"], threads: 1, memory: machineMemory() };
 }
 
 /**
- * Says before it happens that a model does not fit: beyond its memory an engine aborts the whole process.
+ * Says before it happens that a model does not fit: beyond its memory an engine aborts the whole process, or the system does.
  * @param bytes that tensors will take at their peak
  * @throws RLRF_ENGINE_MEMORY
  */
@@ -161,7 +167,10 @@ export function requireTensorMemory(engine: EngineInfo, bytes: number, what: str
   const gigabytes = (value: number) => `${(value / 1e9).toFixed(1)} GB`;
   throw new RlrfError("RLRF_ENGINE_MEMORY", {
     message: `${what} needs about ${gigabytes(bytes)} of tensors; the engine "${engine.name}" holds ${gigabytes(engine.memory)} at most`,
-    hint: "run `npm run setup` for the TensorFlow engine, or choose a smaller model",
+    hint:
+      engine.name === "wasm"
+        ? "run `npm run setup` for the TensorFlow engine, or choose a smaller model"
+        : "choose a smaller model, tune on fewer or shorter texts at once (alignment.batchSize, maxTokens, protocol.window), or take a machine with more memory",
   });
 }
 

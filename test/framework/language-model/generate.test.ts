@@ -88,6 +88,19 @@ describe("generation", () => {
     assert.deepEqual(more[0]?.slice(0, whole[3]?.length), whole[3], "further samples do not change the first ones");
   });
 
+  it("computes a prompt once, however many samples it has", async () => {
+    const { model, dispose } = testModel({}, 1, { rows: 64, keys: 1e9, block: 16, prefill: 4096 });
+    const tokens = model.codec.prompt(request("drama and horror", 1, 1).messages).length;
+    const { kernels } = await tf.profile(() => void model.generate([request("drama and horror", 40, 1)], { ...sampled, maxTokens: 1 }));
+    const { vocabulary, hidden } = model.config;
+    const looksUp = ({ inputShapes: [table] }: (typeof kernels)[number]) => table?.[0] === vocabulary && table[1] === hidden;
+    const embedded = kernels
+      .filter((kernel) => /^Gather/.test(kernel.name) && looksUp(kernel))
+      .map(({ outputShapes: [rows] }) => rows?.[0]);
+    assert.deepEqual(embedded, [tokens]);
+    dispose();
+  });
+
   it("ends at the end token, at a stop string, or at the limit, and says which", async () => {
     const { model, dispose } = testModel({}, 1, { rows: 32, keys: 1e9, block: 8, prefill: 4096 });
     const long = (await model.generate([request("drama", 30, 5)], { ...sampled, maxTokens: 40 })).flat();

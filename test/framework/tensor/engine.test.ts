@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import { RlrfError } from "../../../framework/errors.js";
@@ -185,6 +186,16 @@ describe("tensor engines", () => {
       () => requireTensorMemory(wasm, 3e9, "training smollm2-135m-instruct"),
       (error) => error instanceof RlrfError && error.code === "RLRF_ENGINE_MEMORY" && /3\.0 GB.*2\.1 GB/s.test(error.message),
     );
+  });
+
+  it("refuses what does not fit into the machine, and names what would do", async () => {
+    const { memory, ...cpu } = await startEngine("cpu");
+    assert.ok(memory !== null && memory > 1e8 && memory <= totalmem(), `${memory}`);
+    assert.doesNotThrow(() => requireTensorMemory({ ...cpu, memory }, memory, "the model"));
+    assert.throws(() => requireTensorMemory({ ...cpu, memory }, memory + 1, "the model"), {
+      code: "RLRF_ENGINE_MEMORY",
+      message: /"cpu" holds[\s\S]*alignment\.batchSize/,
+    });
   });
 
   it("rejects an unknown name", async () => {
