@@ -95,6 +95,6 @@ function deafness(study: Study, { texts, users, difference }: Hearing) {
       `(${round(difference.low)} to ${round(difference.high)}) when they are swapped`,
     where: "/reward",
     expected: "an interval above zero",
-    hint: 'try adaptor.options.join = "aspects", more users or alignment.rewardFolds, smaller batches of the reranker (a few users make few steps), texts that say more',
+    hint: 'try adaptor.options.join = "aspects", more users or alignment.rewardFolds, smaller batches of the reranker (a few users make few steps), texts that say more, or, where the reranker reads the history itself (mir), textEncoder.centre = true',
   };
 }
