@@ -1,25 +1,12 @@
 /** Many servers of one model. */
 import assert from "node:assert/strict";
-import type { AdapterFiles, GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
-import type { PluginClass } from "../../../framework/contracts/plugin.js";
-import { withPlugin } from "../../../framework/testing/index.js";
-import { OpenAi } from "../../../plugins/llms/openai.js";
-import { ChatServer, json, type Offer, textFor } from "../../support/chat-server.js";
-import { assertFails, createListener } from "../../support/faults.js";
+import type { AdapterFiles, LlmBackend } from "../../../framework/contracts/llm.js";
+import { ChatServer, json, type Offer } from "../../support/chat-server.js";
+import { assertFails, createListener, type Listener } from "../../support/faults.js";
 import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
+import { expected, parameters, requests, texts, withOpenAi } from "../../support/openai.js";
 
-const parameters: GenerationParameters = { temperature: 1, topK: 0, topP: 1, minP: 0, maxTokens: 12, stop: [] };
-const requests = (count: number): GenerationRequest[] =>
-  Array.from({ length: count }, (_, i) => ({
-    user: `u${i}`,
-    messages: [{ role: "user", content: `prompt ${i}` }],
-    samples: 2,
-    seed: 100 + i,
-  }));
-const expected = (asked: readonly GenerationRequest[]) =>
-  asked.map(({ messages, samples, seed }) => Array.from({ length: samples }, (_, i) => textFor({ messages, seed }, i)));
-
-const quick = { attempts: 4, firstWait: 0.01, connectTimeout: 1, timeout: 10, concurrency: 2 };
+const quick = { firstWait: 0.01, concurrency: 2 };
 const always = (fault: Fault) => () => fault;
 const broken = json({ error: { message: "out of memory" } }, 500);
 
@@ -30,21 +17,9 @@ describe("openai with a list of servers", () => {
     servers: readonly ChatServer[],
     body: (llm: LlmBackend) => Promise<Result>,
     options: object = {},
-    listener = createListener(),
-  ) =>
-    withPlugin(
-      {
-        plugin: OpenAi as PluginClass<LlmBackend>,
-        options: { baseUrl: servers.map(({ baseUrl }) => baseUrl), model: "m", ...quick, ...options },
-        services: { logger: listener },
-      },
-      async (llm) => {
-        await llm.prepare({ dialogues: [] });
-        return body(llm);
-      },
-    );
-  const written = async (llm: LlmBackend, count: number) =>
-    (await llm.generate(requests(count), parameters)).map((own) => own.map(({ text }) => text));
+    listener?: Listener,
+  ) => withOpenAi(servers, body, { ...quick, ...options }, listener);
+  const written = async (llm: LlmBackend, count: number) => texts(await llm.generate(requests(count), parameters));
 
   it("asks the one that has least to do: a slow one gets less", async () => {
     const servers = [await serve(), await serve(), await serve()] as const;

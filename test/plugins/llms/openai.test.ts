@@ -1,50 +1,22 @@
 import assert from "node:assert/strict";
 import type { GeneratedText, GenerationParameters, GenerationRequest, LlmBackend } from "../../../framework/contracts/llm.js";
-import type { PluginClass } from "../../../framework/contracts/plugin.js";
 import { RlrfError } from "../../../framework/errors.js";
 import { createRng } from "../../../framework/rng.js";
 import { withPlugin } from "../../../framework/testing/index.js";
 import { OpenAi } from "../../../plugins/llms/openai.js";
 import { type ChatRequestBody, ChatServer, json, type Offer, textFor } from "../../support/chat-server.js";
-import { assertFails, createListener } from "../../support/faults.js";
+import { assertFails, createListener, type Listener } from "../../support/faults.js";
 import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
+import { expected, parameters, requests, texts, withOpenAi } from "../../support/openai.js";
 
-const parameters: GenerationParameters = { temperature: 1, topK: 0, topP: 1, minP: 0, maxTokens: 12, stop: [] };
-const requests = (count: number, samples = 3): GenerationRequest[] =>
-  Array.from({ length: count }, (_, i) => ({
-    user: `u${i}`,
-    messages: [{ role: "user", content: `prompt ${i}` }],
-    samples,
-    seed: 100 + i,
-  }));
-
-/** Quick tries, so that a fault that stays ends in some milliseconds. */
-const quick = { attempts: 4, firstWait: 0.002, connectTimeout: 1, timeout: 0.3 };
+/** An answer that never comes ends in some milliseconds. */
+const quick = { timeout: 0.3 };
 
 describe("openai", () => {
   const open = useFaultyProxies();
   const serve = async (offer: Offer = {}) => new ChatServer(await open(), offer);
-  const using = <Result>(
-    server: ChatServer,
-    body: (llm: LlmBackend) => Promise<Result>,
-    options: object = {},
-    listener = createListener(),
-  ) =>
-    withPlugin(
-      {
-        plugin: OpenAi as PluginClass<LlmBackend>,
-        options: { baseUrl: server.baseUrl, model: "m", ...quick, ...options },
-        services: { logger: listener },
-      },
-      async (llm) => {
-        await llm.prepare({ dialogues: [] });
-        return body(llm);
-      },
-    );
-  const texts = (written: readonly (readonly GeneratedText[])[]) => written.map((own) => own.map(({ text }) => text));
-  /** What a server that honours `n` writes for these requests. */
-  const expected = (asked: readonly GenerationRequest[]) =>
-    asked.map(({ messages, samples, seed }) => Array.from({ length: samples }, (_, i) => textFor({ messages, seed }, i)));
+  const using = <Result>(server: ChatServer, body: (llm: LlmBackend) => Promise<Result>, options: object = {}, listener?: Listener) =>
+    withOpenAi(server, body, { ...quick, ...options }, listener);
 
   describe("asks a server for what it offers", () => {
     it("N texts by one request, in the order of their numbers, counted by their log-probs", async () => {
@@ -270,7 +242,7 @@ describe("openai", () => {
 
     it("before anything is asked, when the server is not there or has no such model", async () => {
       const server = await serve({ models: [{ id: "a" }, { id: "b" }] });
-      const refusing = { ...quick, attempts: 1 };
+      const refusing = { attempts: 1 };
       server.proxy.fault = ({ url }) =>
         url === "/v1/models" ? json({ data: [{ id: "a" }, { id: "b" }] }) : json({ error: "The model `m` does not exist" }, 404);
       const error = await assertFails("RLRF_LLM_HTTP_MODEL", () => using(server, async () => {}), /does not exist[\s\S]*one of "a", "b"/);
