@@ -21,11 +21,17 @@ export interface Offer {
   readonly unknown?: readonly string[];
 }
 
+export type Misbehaviour = (k: number, body: ChatRequestBody, answer: object) => Fault | null;
+
 export class ChatServer {
   /** Bodies of the chat requests that came, those of the first trial left out. */
   readonly asked: ChatRequestBody[] = [];
-  /** Decides for the k-th of them, from 0, instead of the server; null = it answers as it should. */
-  misbehave: (k: number, body: ChatRequestBody, answer: object) => Fault | null = () => null;
+  /** Those of the first trial. */
+  readonly tried: ChatRequestBody[] = [];
+  /** Decides for the k-th of `asked`, from 0, instead of the server; null = it answers as it should. */
+  misbehave: Misbehaviour = () => null;
+  /** The same for those of `tried`. */
+  misbehaveAtFirst: Misbehaviour = () => null;
   /** Milliseconds that a sound answer takes. */
   delay = 0;
   /** Most requests that were under way at once. */
@@ -51,10 +57,10 @@ export class ChatServer {
     if (request.url !== "/v1/chat/completions") return { status: 404, body: "not here" };
     const body = JSON.parse(request.body) as ChatRequestBody;
     const sound = this.completion(body);
-    if (isTrial(body)) return sound;
-    this.asked.push(body);
-    const wrong = this.misbehave(this.asked.length - 1, body, JSON.parse(String((sound as { body: string }).body)) as object);
-    if (wrong !== null) return wrong;
+    const [came, misbehave] = isTrial(body) ? [this.tried, this.misbehaveAtFirst] : [this.asked, this.misbehave];
+    came.push(body);
+    const wrong = misbehave(came.length - 1, body, JSON.parse(String((sound as { body: string }).body)) as object);
+    if (wrong !== null || came === this.tried) return wrong ?? sound;
     this.underWay++;
     this.atOnce = Math.max(this.atOnce, this.underWay);
     setTimeout(() => this.underWay--, this.delay);

@@ -24,6 +24,8 @@ export interface Call<Answer> {
   /** Statuses besides 2xx that are an answer too. */
   readonly accept?: (status: number, said: string) => boolean;
   readonly attempts?: number;
+  /** Tries where what comes is not usable; default: `attempts`. */
+  readonly unusable?: number;
   /** What a usable answer is, for errors; default: one of chat completions. */
   readonly wanted?: Wanted;
   readonly signal?: AbortSignal | undefined;
@@ -81,7 +83,7 @@ export class Client {
   /** @throws RLRF_LLM_HTTP_…, or the signal's reason */
   async send<Answer>(method: "GET" | "POST", address: string, call: Call<Answer>): Promise<Answer> {
     const url = new URL(address);
-    const { attempts = this.limits.attempts, signal } = call;
+    const { attempts = this.limits.attempts, unusable = attempts, signal } = call;
     for (let attempt = 1; ; attempt++) {
       await http.pause(this.resumeAt - Date.now(), signal);
       const outcome = await this.once(method, url, call);
@@ -91,7 +93,7 @@ export class Client {
       }
       this.counts.failures++;
       const wait = this.waitAfter(attempt, outcome, url);
-      if (attempt >= attempts) throw gaveUp(url, outcome, attempts, call.wanted ?? chatAnswer);
+      if (attempt >= (outcome.kind === "unusable" ? unusable : attempts)) throw gaveUp(url, outcome, attempt, call.wanted ?? chatAnswer);
       await http.pause(wait, signal);
     }
   }

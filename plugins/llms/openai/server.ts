@@ -1,6 +1,6 @@
 /** What a server says of itself, and what it turns out to offer: asked once, before anything else. */
 import { RlrfError } from "rlrf4rec";
-import { type Abilities, type Answer, chatBody, isObject, parseJson, readAnswer } from "./chat.js";
+import { type Abilities, type Answer, type ChatRequest, chatBody, isObject, parseJson, readAnswer } from "./chat.js";
 import { type Client, Unusable } from "./client.js";
 
 /** What OpenAI's interface has no word for is asked in the server's own. */
@@ -61,18 +61,21 @@ export interface Trial {
 const trialParameters = { temperature: 2, topK: 0, topP: 1, minP: 0, maxTokens: 16, stop: [] } as const;
 const trialMessages = [{ role: "user", content: "Write any words." }] as const;
 
+/** The server has understood, and says no. Whatever else fails says nothing of what it offers. */
+const refusals: readonly string[] = ["RLRF_LLM_HTTP_REFUSED", "RLRF_LLM_HTTP_ANSWER"];
+
 /**
  * Tries what the server offers, from most to least; what it refuses or ignores is not asked of it again.
- * @throws RLRF_LLM_HTTP_… when it does not even write one text
+ * @param attempts until an answer that cannot be used counts as a no: some servers say it so, and any answer may be cut
+ * @throws RLRF_LLM_HTTP_… when it does not answer, or does not even write one text
  */
-export async function abilitiesOf(client: Client, trial: Trial, served: ServedModel, signal?: AbortSignal): Promise<Abilities> {
+export async function abilitiesOf(client: Client, trial: Trial, served: ServedModel, attempts: number): Promise<Abilities> {
   const wanted = { requests: [1], n: [2], auto: [2, 1] }[trial.choices];
   const either = [true, false];
   const steps = wanted.flatMap((choices) => either.flatMap((logprobs) => either.map((uncut) => ({ choices, logprobs, uncut }))));
   for (const [index, { choices, logprobs, uncut }] of steps.entries()) {
-    const last = index === steps.length - 1;
     try {
-      const answer = await tryOut(client, { ...trial, choices, logprobs, uncut, attempts: last ? undefined : 2, signal });
+      const answer = await tryOut(client, { ...trial, choices, logprobs, uncut }, attempts);
       const offered = answer.choices.every(({ logProbs }) => logProbs?.every(Number.isFinite) ?? false);
       return {
         several: trial.choices === "n" || differs(answer),
@@ -80,8 +83,8 @@ export async function abilitiesOf(client: Client, trial: Trial, served: ServedMo
         uncut: !uncut ? "refuses" : served.heedsCuts ? "heeds" : "takes",
       };
     } catch (error) {
-      if (!(error instanceof RlrfError) || error.code === "RLRF_LLM_HTTP_AUTH") throw error;
-      if (last) throw withModels(error, trial.model, served);
+      if (!(error instanceof RlrfError) || !refusals.includes(error.code)) throw error;
+      if (index === steps.length - 1) throw withModels(error, trial.model, served);
     }
   }
   throw new RlrfError("RLRF_INTERNAL", { message: "a server was asked for nothing" });
@@ -89,21 +92,12 @@ export async function abilitiesOf(client: Client, trial: Trial, served: ServedMo
 
 function tryOut(
   client: Client,
-  {
-    attempts,
-    signal,
-    choices,
-    ...rest
-  }: Omit<Trial, "choices"> & {
-    choices: number;
-    logprobs: boolean;
-    uncut: boolean;
-    attempts: number | undefined;
-    signal: AbortSignal | undefined;
-  },
+  asked: Pick<ChatRequest, "model" | "limitField" | "extra" | "choices" | "logprobs" | "uncut">,
+  unusable: number,
 ): Promise<Answer> {
+  const { choices } = asked;
   return client.send("POST", `${client.endpoint.base}/chat/completions`, {
-    body: chatBody({ ...rest, messages: trialMessages, parameters: trialParameters, choices, seed: 1 }),
+    body: chatBody({ ...asked, messages: trialMessages, parameters: trialParameters, seed: 1 }),
     read: (body) => {
       try {
         return readAnswer(body, choices);
@@ -112,8 +106,7 @@ function tryOut(
         throw error;
       }
     },
-    signal,
-    ...(attempts === undefined ? {} : { attempts }),
+    unusable,
   });
 }
 

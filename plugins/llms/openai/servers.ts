@@ -179,7 +179,7 @@ export class Servers {
     if (member.served !== undefined) return member.served;
     const { client } = member;
     const served = await servedModel(client, this.options.trial.model);
-    const abilities = await abilitiesOf(client, this.options.trial, served);
+    const abilities = await abilitiesOf(client, this.options.trial, served, this.options.limits.attempts);
     this.agreed ??= { card: served.card, abilities };
     this.mustAgree(client.endpoint.host, served, abilities);
     member.served = served;

@@ -8,6 +8,7 @@ import { expected, parameters, requests, texts, withOpenAi } from "../../support
 
 const quick = { firstWait: 0.01, concurrency: 2 };
 const always = (fault: Fault) => () => fault;
+const bodyOf = ({ asked: [first] }: ChatServer) => ({ ...first, messages: [], seed: 0 });
 const broken = json({ error: { message: "out of memory" } }, 500);
 
 describe("openai with a list of servers", () => {
@@ -89,6 +90,29 @@ describe("openai with a list of servers", () => {
     };
     await using([first, second], (llm) => written(llm, 1));
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 290, `${times}`);
+  });
+
+  describe("of which one fails at the opening trial", () => {
+    const overloaded = json({ error: { message: "overloaded" } }, 503);
+    for (const [name, fault] of [
+      ["is overloaded", overloaded],
+      ["gives an answer that is cut", { status: 200, body: '{"choices": [' }],
+    ] as const)
+      it(`takes it in as what it is when it ${name} for a moment`, async () => {
+        const [passing, other] = [await serve(), await serve()];
+        passing.misbehaveAtFirst = (k) => (k < 3 ? fault : null);
+        for (const server of [passing, other]) server.delay = 5;
+        await using([passing, other], async (llm) => assert.deepEqual(await written(llm, 60), expected(requests(60))));
+        assert.ok(passing.asked.length > 5, `${passing.asked.length} of 60`);
+        assert.deepEqual(bodyOf(passing), bodyOf(other));
+      });
+
+    it("does not wait for it when it asks for patience", async () => {
+      const [patient, other] = [await serve(), await serve()];
+      patient.misbehaveAtFirst = always(json({}, 503, { "retry-after": "500" }));
+      await using([patient, other], async (llm) => assert.deepEqual(await written(llm, 6), expected(requests(6))));
+      assert.equal(patient.tried.length, 1);
+    });
   });
 
   it("loads an adapter on each, on a late one before it writes", async () => {
