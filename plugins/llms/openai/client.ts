@@ -43,8 +43,9 @@ const chatAnswer: Wanted = {
 /** An answer that came, and is not what was asked for: a cut or wrong body, a wrong number of choices. Asking again may help. */
 export class Unusable extends Error {}
 
-/** No server is asked again after a longer wait, and none is waited for longer. */
+/** No server is asked again after a longer wait, unless it asks for one. */
 export const longestWait = 60_000;
+/** None is waited for longer. */
 const longestAsked = 10 * 60_000;
 /** Waits from here on are told. */
 const worthTelling = 10_000;
@@ -63,7 +64,7 @@ interface Failure {
 export class Client {
   private readonly agent: nodeHttp.Agent;
   /** Nothing is sent before: a server that asks one request to wait means all of them. */
-  resumeAt = 0;
+  private asked = { until: 0, said: "" };
   readonly counts = { answers: 0, failures: 0 };
 
   constructor(
@@ -80,19 +81,31 @@ export class Client {
     this.agent.destroy();
   }
 
+  /** Milliseconds since 1970: when the server may be asked again, by its own word. */
+  get resumeAt(): number {
+    return this.asked.until;
+  }
+
+  /** @returns milliseconds until then @throws RLRF_LLM_HTTP_UNREACHABLE when the server asks for more patience than there is */
+  untilResumed(): number {
+    const wait = this.asked.until - Date.now();
+    if (wait > longestAsked) throw tooLong(this.endpoint.base, this.asked.said, wait);
+    return wait;
+  }
+
   /** @throws RLRF_LLM_HTTP_…, or the signal's reason */
   async send<Answer>(method: "GET" | "POST", address: string, call: Call<Answer>): Promise<Answer> {
     const url = new URL(address);
     const { attempts = this.limits.attempts, unusable = attempts, signal } = call;
     for (let attempt = 1; ; attempt++) {
-      await http.pause(this.resumeAt - Date.now(), signal);
+      await http.pause(this.untilResumed(), signal);
       const outcome = await this.once(method, url, call);
       if ("answer" in outcome) {
         this.counts.answers++;
         return outcome.answer;
       }
       this.counts.failures++;
-      const wait = this.waitAfter(attempt, outcome, url);
+      const wait = this.waitAfter(attempt, outcome);
       if (attempt >= (outcome.kind === "unusable" ? unusable : attempts)) throw gaveUp(url, outcome, attempt, call.wanted ?? chatAnswer);
       await http.pause(wait, signal);
     }
@@ -132,14 +145,14 @@ export class Client {
   }
 
   /** @throws RLRF_LLM_HTTP_UNREACHABLE when the server asks for more patience than there is */
-  private waitAfter(attempt: number, failure: Failure, url: URL): number {
+  private waitAfter(attempt: number, { asked, said }: Failure): number {
     const own = http.backoff(attempt, { first: this.limits.firstWait, longest: longestWait });
-    if (failure.asked === undefined) return own;
-    if (failure.asked > longestAsked) throw tooLong(url, failure, failure.asked);
-    if (failure.asked >= worthTelling && Date.now() + failure.asked > this.resumeAt)
-      this.logger.info(`${url.host} asks to wait ${Math.round(failure.asked / 1000)} s (${failure.said})`);
-    this.resumeAt = Math.max(this.resumeAt, Date.now() + failure.asked);
-    return failure.asked + own; // spread out, so that those who waited together do not come back together
+    if (asked === undefined) return own;
+    const later = Date.now() + asked > this.asked.until;
+    if (later) this.asked = { until: Date.now() + asked, said };
+    const wait = this.untilResumed();
+    if (later && asked >= worthTelling) this.logger.info(`${this.endpoint.host} asks to wait ${Math.round(asked / 1000)} s (${said})`);
+    return wait + own; // spread out, so that those who waited together do not come back together
   }
 
   private headers(withBody: boolean): Record<string, string> {
@@ -216,10 +229,10 @@ function gaveUp(url: URL, { kind, said }: Failure, attempts: number, wanted: Wan
   });
 }
 
-function tooLong(url: URL, { said }: Failure, asked: number): RlrfError {
+function tooLong(where: string, said: string, wait: number): RlrfError {
   return new RlrfError("RLRF_LLM_HTTP_UNREACHABLE", {
-    message: `the server asks to wait ${Math.round(asked / 1000)} s: ${said}`,
-    where: addressOf(url),
+    message: `the server asks to wait ${Math.round(wait / 1000)} s: ${said}`,
+    where,
     expected: `a server that answers within ${longestAsked / 1000} s`,
     hint: "give the same command again later: every finished text is kept",
   });

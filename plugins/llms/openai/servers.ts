@@ -89,7 +89,7 @@ export class Servers {
 
   /** Asks every server what it is. One that does not answer is asked again when there is work for it. @throws RLRF_LLM_HTTP_… when none does */
   async prepare(): Promise<void> {
-    const outcomes = await Promise.all(this.members.map((member) => this.within(member, async () => {}).then(() => null, keptIfPassing))); // biome-ignore format: one line
+    const outcomes = await Promise.all(this.members.map((member) => this.within(this.begin(member), async () => {}).then(() => null, keptIfPassing))); // biome-ignore format: one line
     if (this.agreed !== undefined) return;
     if (this.tries === 1) throw outcomes[0];
     await this.use(async () => {}); // one of them may only be starting
@@ -100,7 +100,7 @@ export class Servers {
     this.adapter = adapter;
     const loading = this.members
       .filter(({ served, outUntil }) => served !== undefined && outUntil <= Date.now())
-      .map((member) => this.within(member, async () => {}).catch(this.tries === 1 ? rethrown : keptIfPassing));
+      .map((member) => this.within(this.begin(member), async () => {}).catch(this.tries === 1 ? rethrown : keptIfPassing));
     await Promise.all(loading);
   }
 
@@ -117,16 +117,20 @@ export class Servers {
     }
   }
 
-  /** The one that has least to do of those that may be asked; where none may, the first that may again. */
+  /**
+   * The one that has least to do of those that may be asked; where none may, the first that may again.
+   * @throws RLRF_LLM_HTTP_UNREACHABLE when that one asks for more patience than there is
+   */
   private async next(signal: AbortSignal | undefined): Promise<Member> {
     for (;;) {
       const now = Date.now();
       const able = this.members.filter(({ outUntil }) => outUntil <= now);
       const free = able.filter(({ underWay }) => underWay < this.options.limits.concurrency);
       const [idlest] = free.sort((a, b) => a.underWay - b.underWay || a.client.counts.answers - b.client.counts.answers);
-      if (idlest !== undefined) return idlest;
-      const back = this.members.filter(({ outUntil }) => outUntil > now).map(({ outUntil }) => outUntil - now);
-      await this.changed(Math.min(longestWait, ...back), signal);
+      if (idlest !== undefined) return this.begin(idlest);
+      const [first] = this.members.filter(({ outUntil }) => outUntil > now).sort((a, b) => a.outUntil - b.outUntil);
+      if (able.length === 0) first?.client.untilResumed(); // throws what nobody waits for
+      await this.changed(Math.min(longestWait, (first?.outUntil ?? Infinity) - now), signal);
       signal?.throwIfAborted();
     }
   }
@@ -137,16 +141,23 @@ export class Servers {
     await sleep(Math.ceil(milliseconds), undefined, { signal: given }).catch(() => {});
   }
 
-  private async within<Result>(member: Member, work: (server: Server) => Promise<Result>): Promise<Result> {
+  /** In the same step as the choice, lest all that wait choose the same one. */
+  private begin(member: Member): Member {
     member.underWay++;
-    // Who comes back from a failure is tried by one request, not by all that wait.
+    // Who comes back from a failure is tried by one request, not by all.
     if (member.failures > 0) member.outUntil = Date.now() + this.rest(member);
+    return member;
+  }
+
+  /** @param member that has begun */
+  private async within<Result>(member: Member, work: (server: Server) => Promise<Result>): Promise<Result> {
     try {
       const served = await this.served(member);
       await member.adapters.use(this.adapter);
       const result = await work({ client: member.client, served, model: member.adapters.name ?? this.options.trial.model });
       if (member.failures > 0) this.logger.info(`${member.client.endpoint.host} answers again`);
-      member.failures = member.outUntil = 0;
+      member.failures = 0;
+      member.outUntil = member.client.resumeAt; // another request may have been asked to wait
       return result;
     } catch (error) {
       if (this.tries > 1 && error instanceof RlrfError && passing.includes(error.code)) this.leaveOut(member, error);

@@ -92,6 +92,26 @@ describe("openai with a list of servers", () => {
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 290, `${times}`);
   });
 
+  describe("that are asked to wait for longer than anyone does", () => {
+    const later = json({ error: "slow down" }, 429, { "retry-after": "900" });
+
+    it("leaves such a one alone, whatever its earlier requests come to", async () => {
+      const [away, other] = [await serve(), await serve()];
+      away.misbehave = (k) => (k > 0 ? later : null);
+      away.delay = 30; // its first answer comes when the second was put off
+      other.delay = 5;
+      await using([away, other], async (llm) => assert.deepEqual(await written(llm, 60), expected(requests(60))));
+      assert.equal(away.asked.length, quick.concurrency);
+    });
+
+    it("ends where all are such", async () => {
+      const servers = [await serve(), await serve()];
+      for (const server of servers) server.misbehave = always(later);
+      await assertFails("RLRF_LLM_HTTP_UNREACHABLE", () => using(servers, (llm) => written(llm, 6)), /asks to wait 900 s: 429 slow down/);
+      for (const { asked } of servers) assert.ok(asked.length <= quick.concurrency, `${asked.length}`);
+    });
+  });
+
   describe("of which one fails at the opening trial", () => {
     const overloaded = json({ error: { message: "overloaded" } }, 503);
     for (const [name, fault] of [
