@@ -49,7 +49,7 @@ export class ChatServer {
     return `${this.proxy.uri}/v1`;
   }
 
-  private answer(request: SeenRequest): Fault {
+  protected answer(request: SeenRequest): Fault {
     if (request.url === "/v1/models") {
       const { models = [{ id: "m", object: "model", created: Date.now(), owned_by: "tests", root: "m" }] } = this.offer;
       return models === null ? { status: 404, body: "<h1>Not Found</h1>" } : json({ object: "list", data: models });

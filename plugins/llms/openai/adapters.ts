@@ -4,10 +4,19 @@ import { basename } from "node:path";
 import { type AdapterFiles, type Logger, RlrfError } from "rlrf4rec";
 import type { Client } from "./client.js";
 
+const prefix = "rlrf-";
+const already = /already/i;
+
+/** Whether a refusal is for want of this adapter: vLLM then names it, as it names nothing where it lacks a path. */
+export function saysMissing(adapter: string, status: number, said: string): boolean {
+  return status === 404 && adapter.startsWith(prefix) && said.includes(adapter);
+}
+
 export class ServerAdapters {
   /** The one that writes now. */
-  private last: Promise<void> = Promise.resolve();
-  private current: { readonly name: string; readonly identity: string } | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+  private current: string | null = null;
+  private doubted = false;
 
   /** @param seenAs the folder of the adapters as the server sees it; null = as we do */
   constructor(
@@ -16,42 +25,43 @@ export class ServerAdapters {
     private readonly logger: Logger,
   ) {}
 
-  /** What a request names as its model; null = the model itself. */
-  get name(): string | null {
-    return this.current?.name ?? null;
-  }
-  get identity(): string {
-    return this.current?.identity ?? "";
+  /** The server may have been started anew: it is told to load the adapter before it writes again. */
+  doubt(): void {
+    this.doubted = true;
   }
 
-  /** Several may ask for it at once. @throws RLRF_LLM_HTTP_ADAPTER */
-  use(files: AdapterFiles | null): Promise<void> {
+  /** Several may ask for it at once. @returns what a request names as its model; null = the model itself @throws RLRF_LLM_HTTP_ADAPTER */
+  use(files: AdapterFiles | null): Promise<string | null> {
     const work = this.last.then(() => this.change(files));
     this.last = work.catch(() => {});
     return work;
   }
 
-  private async change(files: AdapterFiles | null): Promise<void> {
+  private async change(files: AdapterFiles | null): Promise<string | null> {
     const old = this.current;
-    const identity = files?.identity ?? "";
-    if (identity === (old?.identity ?? "")) return;
-    if (files === null) this.current = null;
-    else {
-      const name = `rlrf-${createHash("sha256").update(identity).digest("hex").slice(0, 16)}`;
-      await this.load(name, this.seenAs === null ? files.folder : `${this.seenAs.replace(/\/+$/, "")}/${basename(files.folder)}`);
-      this.current = { name, identity };
+    const name = files === null ? null : nameOf(files);
+    if (files !== null && name !== null && (name !== old || this.doubted)) {
+      const lacked = await this.load(
+        name,
+        this.seenAs === null ? files.folder : `${this.seenAs.replace(/\/+$/, "")}/${basename(files.folder)}`,
+      );
+      if (name === old && lacked) this.logger.info(`${this.client.endpoint.host} had lost the adapter ${name}, and has it again`);
     }
-    if (old !== null) await this.unload(old.name);
+    this.doubted = false;
+    this.current = name;
+    if (old !== null && old !== name) await this.unload(old);
+    return name;
   }
 
-  private async load(name: string, path: string): Promise<void> {
+  /** @returns whether the server did not have it yet */
+  private async load(name: string, path: string): Promise<boolean> {
     const address = `${this.client.endpoint.base}/load_lora_adapter`;
     try {
-      await this.client.send("POST", address, {
+      return await this.client.send("POST", address, {
         body: { lora_name: name, lora_path: path },
-        read: () => null, // vLLM answers in words
+        read: (body) => !already.test(body.toString()), // vLLM answers in words
         // A run that was killed has left it there; the name says that its values are the same.
-        accept: (status, said) => status === 400 && /already/i.test(said),
+        accept: (status, said) => status === 400 && already.test(said),
       });
     } catch (cause) {
       if (!(cause instanceof RlrfError) || cause.code !== "RLRF_LLM_HTTP_REFUSED") throw cause;
@@ -68,16 +78,28 @@ export class ServerAdapters {
 
   /** An adapter that stays loaded takes memory, and harms nothing. */
   private async unload(name: string): Promise<void> {
-    const address = `${this.client.endpoint.base}/unload_lora_adapter`;
-    await this.client.send("POST", address, { body: { lora_name: name }, read: () => null, attempts: 1 }).catch((error: unknown) => {
+    const { endpoint, resumeAt } = this.client;
+    const warn = (code: string, why: string) => this.logger.warn(code, `the adapter ${name} stays loaded: ${why}`);
+    if (resumeAt > Date.now()) return warn("RLRF_LLM_HTTP_UNREACHABLE", `${endpoint.host} asks to wait`);
+    const call = { body: { lora_name: name }, read: () => null, accept: isGone, attempts: 1 };
+    await this.client.send("POST", `${endpoint.base}/unload_lora_adapter`, call).catch((error: unknown) => {
       if (!(error instanceof RlrfError)) throw error;
-      this.logger.warn(error.code, `the adapter ${name} stays loaded: ${error.fault.message}`);
+      warn(error.code, error.fault.message);
     });
   }
 
   async close(): Promise<void> {
     const old = this.current;
     this.current = null;
-    if (old !== null) await this.unload(old.name);
+    if (old !== null) await this.unload(old);
   }
+}
+
+function nameOf({ identity }: AdapterFiles): string {
+  return prefix + createHash("sha256").update(identity).digest("hex").slice(0, 16);
+}
+
+/** Another run has unloaded it, or the server was started anew; older vLLMs say so with 400. */
+function isGone(status: number, said: string): boolean {
+  return [400, 404].includes(status) && /cannot be found/i.test(said);
 }

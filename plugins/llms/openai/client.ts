@@ -52,6 +52,16 @@ const worthTelling = 10_000;
 /** A text has some kilobytes; with log-probabilities of every token some hundred. */
 const answerBytes = 32 << 20;
 
+/** A refusal that asking again does not change. */
+export class Refused extends RlrfError {
+  constructor(
+    fault: RlrfError["fault"],
+    readonly status: number,
+  ) {
+    super("RLRF_LLM_HTTP_REFUSED", fault);
+  }
+}
+
 /** Why a try failed, where another one may not. */
 interface Failure {
   readonly kind: "unreachable" | "busy" | "unusable";
@@ -204,13 +214,13 @@ function refused(url: URL, { status, headers }: http.HttpResponse, said: string)
   if (status >= 300 && status < 400) {
     const target = headers.location === undefined ? "" : ` (it points to ${http.saidIn(headers.location)})`;
     const hint = "write the address that it points to into options.baseUrl: no key follows a redirection";
-    return new RlrfError("RLRF_LLM_HTTP_REFUSED", { message: `the server sends the request elsewhere: ${said}${target}`, where, hint });
+    return new Refused({ message: `the server sends the request elsewhere: ${said}${target}`, where, hint }, status);
   }
   const hint =
     status === 404
       ? "check options.baseUrl (it usually ends in /v1) and options.model"
       : "read what the server says; a field that it does not take can be left out by options or by the sampling strategy";
-  return new RlrfError("RLRF_LLM_HTTP_REFUSED", { message: `the server refused the request: ${said}`, where, hint });
+  return new Refused({ message: `the server refused the request: ${said}`, where, hint }, status);
 }
 
 function gaveUp(url: URL, { kind, said }: Failure, attempts: number, wanted: Wanted): RlrfError {

@@ -1,5 +1,6 @@
 /** How a server reads a chat: token ids by its own tokenizer, log-probabilities where it scores prompts (vLLM). */
 import type { ChatMessage, Probe } from "rlrf4rec";
+import { saysMissing } from "./adapters.js";
 import { isObject, parseJson } from "./chat.js";
 import { type Client, Unusable } from "./client.js";
 import type { Dialect } from "./server.js";
@@ -36,10 +37,15 @@ async function llamaTokens(client: Client, messages: readonly ChatMessage[], com
 }
 
 /** @returns null when the server does not offer it */
-async function ask<Answer>(client: Client, address: string, body: object, read: (json: unknown) => Answer): Promise<Answer | null> {
+async function ask<Answer>(
+  client: Client,
+  address: string,
+  body: { readonly model?: string; readonly [field: string]: unknown },
+  read: (json: unknown) => Answer,
+): Promise<Answer | null> {
   return client.send("POST", address, {
     body,
-    accept: (status) => notOffered.includes(status),
+    accept: (status, said) => notOffered.includes(status) && !saysMissing(body.model ?? "", status, said),
     read: (answer) => {
       const json = parseJsonOrNull(answer);
       return json === null || (isObject(json) && ("error" in json || "detail" in json)) ? null : read(json);

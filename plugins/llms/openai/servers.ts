@@ -1,9 +1,9 @@
 /** One or many servers of one model: each request goes to the one with the least to do; one that fails is left out, and tried again later. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AdapterFiles, http, type Logger, RlrfError, type ServerShare } from "rlrf4rec";
-import { ServerAdapters } from "./adapters.js";
+import { ServerAdapters, saysMissing } from "./adapters.js";
 import type { Abilities } from "./chat.js";
-import { Client, type Limits, longestWait } from "./client.js";
+import { Client, type Limits, longestWait, Refused } from "./client.js";
 import type { Endpoint } from "./endpoint.js";
 import { abilitiesOf, type ServedModel, servedModel, type Trial } from "./server.js";
 
@@ -152,9 +152,7 @@ export class Servers {
   /** @param member that has begun */
   private async within<Result>(member: Member, work: (server: Server) => Promise<Result>): Promise<Result> {
     try {
-      const served = await this.served(member);
-      await member.adapters.use(this.adapter);
-      const result = await work({ client: member.client, served, model: member.adapters.name ?? this.options.trial.model });
+      const result = await this.withAdapter(member, work);
       if (member.failures > 0) this.logger.info(`${member.client.endpoint.host} answers again`);
       member.failures = 0;
       member.outUntil = member.client.resumeAt; // another request may have been asked to wait
@@ -169,9 +167,26 @@ export class Servers {
     }
   }
 
+  /** A server may be started anew, and another run that shares it unloads what both use: it is given the adapter again, once. */
+  private async withAdapter<Result>(member: Member, work: (server: Server) => Promise<Result>): Promise<Result> {
+    const { client, adapters } = member;
+    const served = await this.served(member);
+    for (let again = false; ; again = true) {
+      const adapter = await adapters.use(this.adapter);
+      try {
+        return await work({ client, served, model: adapter ?? this.options.trial.model });
+      } catch (error) {
+        if (again || adapter === null || !(error instanceof Refused) || !saysMissing(adapter, error.status, error.fault.message))
+          throw error;
+        adapters.doubt();
+      }
+    }
+  }
+
   private leaveOut(member: Member, error: RlrfError): void {
     member.leftOut++;
     member.failures++;
+    member.adapters.doubt();
     const rest = this.rest(member);
     member.outUntil = Math.max(member.outUntil, Date.now() + rest, member.client.resumeAt);
     if (member.failures > 1) return;

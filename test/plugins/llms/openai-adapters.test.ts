@@ -1,14 +1,12 @@
 /** vLLM's own endpoints, as its documentation and source have them: adapters, tokenize, prompt_logprobs; and llama.cpp's tokenize. */
 import assert from "node:assert/strict";
-import type { AdapterFiles, GenerationParameters, LlmBackend } from "../../../framework/contracts/llm.js";
-import type { PluginClass } from "../../../framework/contracts/plugin.js";
-import { withPlugin } from "../../../framework/testing/index.js";
-import { OpenAi } from "../../../plugins/llms/openai.js";
+import type { AdapterFiles, LlmBackend } from "../../../framework/contracts/llm.js";
 import { ChatServer, json } from "../../support/chat-server.js";
 import { assertFails, createListener } from "../../support/faults.js";
 import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
+import { expected, parameters, requests, texts, withOpenAi } from "../../support/openai.js";
+import { VllmServer } from "../../support/vllm-server.js";
 
-const parameters: GenerationParameters = { temperature: 1, topK: 0, topP: 1, minP: 0, maxTokens: 12, stop: [] };
 const request = { user: "u", messages: [{ role: "user", content: "hello" }], samples: 1, seed: 1 } as const;
 const first: AdapterFiles = { folder: "/runs/a/adapters/iteration-1", identity: "values 1" };
 const second: AdapterFiles = { folder: "/runs/a/adapters/iteration-2", identity: "values 2" };
@@ -22,29 +20,18 @@ describe("openai, beyond OpenAI's interface", () => {
     chat.proxy.fault = (seen) => more(seen.url, (seen.body === "" ? {} : JSON.parse(seen.body)) as Record<string, unknown>) ?? fault(seen);
     return chat;
   }
-  const using = <Result>(chat: ChatServer, body: (llm: LlmBackend) => Promise<Result>, options: object = {}, listener = createListener()) =>
-    withPlugin(
-      {
-        plugin: OpenAi as PluginClass<LlmBackend>,
-        options: { baseUrl: chat.baseUrl, model: "m", attempts: 2, firstWait: 0.001, ...options },
-        services: { logger: listener },
-      },
-      async (llm) => {
-        await llm.prepare({ dialogues: [] });
-        return body(llm);
-      },
-    );
   const adapterCalls = (chat: ChatServer) =>
     chat.proxy.seen.flatMap(({ url, body }) => (url.includes("lora") ? [[url, JSON.parse(body) as Record<string, string>] as const] : []));
-  const accepting = (url: string): Fault | null => (url.includes("lora_adapter") ? { status: 200, body: "Success: done." } : null);
+  const vllm = async () => new VllmServer(await open());
+  const adapters = { adapters: "vllm" };
   const writer = async (llm: LlmBackend, chat: ChatServer) => {
     await llm.generate([request], parameters);
     return chat.asked.at(-1)?.model;
   };
 
   it("loads an adapter once, writes with it, and unloads the one before", async () => {
-    const chat = await server(accepting);
-    await using(
+    const chat = await vllm();
+    await withOpenAi(
       chat,
       async (llm) => {
         const plain = llm.identity();
@@ -71,36 +58,115 @@ describe("openai, beyond OpenAI's interface", () => {
         assert.equal(await writer(llm, chat), "m");
         await llm.useAdapter?.(first);
       },
-      { adapters: "vllm" },
+      adapters,
     );
     assert.equal(adapterCalls(chat).at(-1)?.[0], "/v1/unload_lora_adapter", "what is left is unloaded in the end");
   });
 
   it("names the folder as the server sees it", async () => {
-    const chat = await server(accepting);
-    await using(chat, async (llm) => llm.useAdapter?.(first), { adapters: "vllm", adapterFolder: "/mnt/adapters/" });
+    const chat = await vllm();
+    await withOpenAi(chat, async (llm) => llm.useAdapter?.(first), { ...adapters, adapterFolder: "/mnt/adapters/" });
     assert.equal(adapterCalls(chat)[0]?.[1].lora_path, "/mnt/adapters/iteration-1");
   });
 
   it("goes on with one that a killed run has left there", async () => {
-    const chat = await server((url) =>
-      url === "/v1/load_lora_adapter" ? json({ error: { message: "The lora adapter 'x' has already been loaded." } }, 400) : accepting(url),
-    );
-    await using(chat, async (llm) => llm.useAdapter?.(first), { adapters: "vllm" });
+    const chat = await vllm();
+    const unloading = chat.proxy.fault;
+    chat.proxy.fault = (seen) => (seen.url.includes("unload") ? "drop" : unloading(seen));
+    for (let run = 0; run < 2; run++) await withOpenAi(chat, async (llm) => llm.useAdapter?.(first), adapters);
+    assert.equal(chat.loads.length, 2);
+    assert.equal(chat.adapters.size, 1);
   });
 
   it("says how a server has to be started that refuses adapters, and only warns of one that stays", async () => {
     const refusing = await server((url) => (url.includes("lora_adapter") ? json({ detail: "Not Found" }, 404) : null));
-    const use = () => using(refusing, async (llm) => llm.useAdapter?.(first), { adapters: "vllm" });
+    const use = () => withOpenAi(refusing, async (llm) => llm.useAdapter?.(first), adapters);
     await assertFails("RLRF_LLM_HTTP_ADAPTER", use, /404 Not Found[\s\S]*VLLM_ALLOW_RUNTIME_LORA_UPDATING=True[\s\S]*adapterFolder/);
-    const keeping = await server((url) => (url.includes("unload") ? json({}, 400) : accepting(url)));
+    const keeping = await vllm();
+    const { fault } = keeping.proxy;
+    keeping.proxy.fault = (seen) => (seen.url.includes("unload") ? json({}, 400) : fault(seen));
     const listener = createListener();
-    await using(keeping, async (llm) => llm.useAdapter?.(first), { adapters: "vllm" }, listener);
+    await withOpenAi(keeping, async (llm) => llm.useAdapter?.(first), adapters, listener);
     assert.match(listener.warnings[0]?.message ?? "", /stays loaded/);
   });
 
+  it("loads it again on a server that was restarted", async () => {
+    const chat = await vllm();
+    const listener = createListener();
+    await withOpenAi(
+      chat,
+      async (llm) => {
+        await llm.useAdapter?.(first);
+        await chat.restart();
+        assert.deepEqual(texts(await llm.generate(requests(9), parameters)), expected(requests(9)));
+        await chat.restart();
+        await llm.useAdapter?.(second);
+      },
+      adapters,
+      listener,
+    );
+    const [name] = chat.loads;
+    assert.deepEqual(new Set(chat.asked.map(({ model }) => model)), new Set([name]), "none was written by the model itself");
+    assert.match(listener.infos.join("\n"), /127\.0\.0\.1:\d+ had lost the adapter rlrf-\w+/);
+    assert.deepEqual(listener.warnings, [], "what a restart has unloaded is no fault");
+  });
+
+  it("loads it again when another run that shares the server has unloaded it", async () => {
+    const chat = await vllm();
+    await withOpenAi(
+      chat,
+      async (llm) => {
+        await llm.useAdapter?.(first);
+        await withOpenAi(chat, async (other) => other.useAdapter?.(first), adapters);
+        assert.equal(chat.adapters.size, 0);
+        assert.deepEqual(texts(await llm.generate(requests(9), parameters)), expected(requests(9)));
+      },
+      adapters,
+    );
+  });
+
+  it("ends when the server lets go of it time and again", async () => {
+    const chat = await vllm();
+    const { fault } = chat.proxy;
+    const forgetting = async () =>
+      withOpenAi(
+        chat,
+        async (llm) => {
+          await llm.useAdapter?.(first);
+          chat.proxy.fault = (seen) => {
+            if (seen.url.includes("chat")) chat.adapters.clear();
+            return fault(seen);
+          };
+          await llm.generate([request], parameters);
+        },
+        adapters,
+      );
+    await assertFails("RLRF_LLM_HTTP_REFUSED", forgetting, /404 The model `rlrf-\w+` does not exist/);
+    assert.equal(chat.loads.length, 2);
+  });
+
+  it("does not wait to unload it when the server asks for patience", async () => {
+    const chat = await vllm();
+    chat.misbehave = () => json({ error: "later" }, 429, { "retry-after": "900" });
+    const listener = createListener();
+    const begun = performance.now();
+    const write = () =>
+      withOpenAi(
+        chat,
+        async (llm) => {
+          await llm.useAdapter?.(first);
+          await llm.generate([request], parameters);
+        },
+        adapters,
+        listener,
+      );
+    await assertFails("RLRF_LLM_HTTP_UNREACHABLE", write, /asks to wait 900 s: 429 later/);
+    assert.ok(performance.now() - begun < 5000);
+    assert.match(listener.warnings.map(({ message }) => message).join("\n"), /the adapter rlrf-\w+ stays loaded/);
+  });
+
   it("has no adapters unless it is told how", async () => {
-    await using(await server(() => null), async (llm) => assert.equal(llm.useAdapter, undefined));
+    await withOpenAi(await server(() => null), async (llm) => assert.equal(llm.useAdapter, undefined));
   });
 
   /** Characters as tokens, after a head that says who speaks. */
@@ -118,8 +184,28 @@ describe("openai, beyond OpenAI's interface", () => {
       return json({ choices: [{ message: { content: "" } }], prompt_logprobs: entries });
     });
     // The chat with the open completion has the head of the assistant's turn in it.
-    const tokenized = await using(chat, (llm) => llm.probe?.(request.messages, ":ab") ?? Promise.reject());
+    const tokenized = await withOpenAi(chat, (llm) => llm.probe?.(request.messages, ":ab") ?? Promise.reject());
     assert.deepEqual(tokenized, { tokens: tokens("hello:ab"), logProbs: [-6, -7] });
+  });
+
+  it("takes a lost adapter for no missing endpoint", async () => {
+    const chat = await vllm();
+    const { fault } = chat.proxy;
+    chat.proxy.fault = (seen) => {
+      const sound = fault(seen);
+      const lost = typeof sound === "object" && String(sound.body).includes("does not exist");
+      return seen.url === "/tokenize" && !lost ? json({ tokens: [1, 2] }) : sound;
+    };
+    const told = await withOpenAi(
+      chat,
+      async (llm) => {
+        await llm.useAdapter?.(first);
+        chat.adapters.clear();
+        return llm.probe?.(request.messages, "ab");
+      },
+      adapters,
+    );
+    assert.deepEqual(told?.tokens, [1, 2]);
   });
 
   it("tells token ids alone by llama.cpp's, and nothing where nothing is offered", async () => {
@@ -127,9 +213,9 @@ describe("openai, beyond OpenAI's interface", () => {
       if (url === "/apply-template") return json({ prompt: "<hello>" });
       return url === "/tokenize" ? json({ tokens: tokens(String(body.content)) }) : null;
     }, "llamacpp");
-    const told = await using(llama, (llm) => llm.probe?.(request.messages, "ab") ?? Promise.reject());
+    const told = await withOpenAi(llama, (llm) => llm.probe?.(request.messages, "ab") ?? Promise.reject());
     assert.deepEqual(told, { tokens: tokens("<hello>ab"), logProbs: null });
-    const nothing = await using(await server(() => null), (llm) => llm.probe?.(request.messages, "ab") ?? Promise.reject());
+    const nothing = await withOpenAi(await server(() => null), (llm) => llm.probe?.(request.messages, "ab") ?? Promise.reject());
     assert.deepEqual(nothing, { tokens: null, logProbs: null });
   });
 });

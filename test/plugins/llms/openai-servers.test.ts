@@ -5,6 +5,7 @@ import { ChatServer, json, type Offer } from "../../support/chat-server.js";
 import { assertFails, createListener, type Listener } from "../../support/faults.js";
 import { type Fault, useFaultyProxies } from "../../support/faulty-proxy.js";
 import { expected, parameters, requests, texts, withOpenAi } from "../../support/openai.js";
+import { VllmServer } from "../../support/vllm-server.js";
 
 const quick = { firstWait: 0.01, concurrency: 2 };
 const always = (fault: Fault) => () => fault;
@@ -135,33 +136,58 @@ describe("openai with a list of servers", () => {
     });
   });
 
-  it("loads an adapter on each, on a late one before it writes", async () => {
+  describe("that take adapters", () => {
     const adapter: AdapterFiles = { folder: "/runs/a/adapters/iteration-1", identity: "values 1" };
-    const servers = [await serve(), await serve()] as const;
-    const loaded = servers.map(({ proxy }) => {
-      const names: string[] = [];
-      const { fault } = proxy;
-      proxy.fault = (seen) => {
-        if (!seen.url.includes("lora_adapter")) return fault(seen);
-        if (seen.url === "/v1/load_lora_adapter") names.push((JSON.parse(seen.body) as { lora_name: string }).lora_name);
-        return { status: 200, body: "Success" };
-      };
-      return names;
-    });
-    await servers[1].proxy.down();
-    await using(
-      servers,
-      async (llm) => {
+    const serveTwo = async () => {
+      const servers = [new VllmServer(await open()), new VllmServer(await open())] as const;
+      for (const server of servers) server.delay = 5;
+      return servers;
+    };
+    const usingAdapters: typeof using = (servers, body) => using(servers, body, { adapters: "vllm" });
+    const models = ({ asked }: ChatServer) => [...new Set(asked.map(({ model }) => model))];
+
+    it("loads them on each, on a late one before it writes", async () => {
+      const servers = await serveTwo();
+      const [{ loads: first }, { loads: second, proxy }] = servers;
+      await proxy.down();
+      await usingAdapters(servers, async (llm) => {
         await llm.useAdapter?.(adapter);
-        assert.deepEqual([loaded[0]?.length, loaded[1]?.length], [1, 0]);
-        await servers[1].proxy.up();
-        for (const server of servers) server.delay = 5;
+        assert.deepEqual([first.length, second.length], [1, 0]);
+        await proxy.up();
         await written(llm, 40);
+      });
+      assert.deepEqual(second, first);
+      for (const server of servers) assert.deepEqual(models(server), first);
+    });
+
+    const losses: Record<string, (lost: VllmServer, other: VllmServer, write: () => Promise<unknown>) => Promise<unknown>> = {
+      "was restarted": async (lost, _, write) => {
+        await lost.restart();
+        return write();
       },
-      { adapters: "vllm" },
-    );
-    assert.deepEqual(loaded[1], loaded[0]);
-    for (const { asked } of servers) assert.deepEqual([...new Set(asked.map(({ model }) => model))], loaded[0]);
+      "went down and came back": async (lost, other, write) => {
+        await lost.proxy.down();
+        const written = write();
+        const already = other.asked.length;
+        while (other.asked.length < already + 9) await new Promise((resolve) => setTimeout(resolve, 2));
+        await lost.restart();
+        return written;
+      },
+    };
+    for (const [name, lose] of Object.entries(losses))
+      it(`loads them again on one that ${name}`, async () => {
+        const servers = await serveTwo();
+        const [lost, other] = servers;
+        const before = await usingAdapters(servers, async (llm) => {
+          await llm.useAdapter?.(adapter);
+          await written(llm, 6);
+          const asked = lost.asked.length;
+          assert.deepEqual(await lose(lost, other, () => written(llm, 60)), expected(requests(60)));
+          return asked;
+        });
+        assert.ok(lost.asked.length - before > 5, `${lost.asked.length - before} of 60 went to the one that had lost it`);
+        for (const server of servers) assert.deepEqual(models(server), [other.loads[0]], "none was written by another model");
+      });
   });
 
   it("has the same identity with more servers behind the first", async () => {
