@@ -85,7 +85,7 @@ const seconds = { type: "number", exclusiveMinimum: 0, maximum: 86_400, unit: "s
       adapters: {
         enum: ["vllm", "none"],
         default: "none",
-        description: "How a tuned adapter is loaded: by vLLM's endpoints, which need a server that allows it.",
+        description: "How a tuned adapter is loaded: by vLLM's endpoints, which need a server that allows it; untested on a real vLLM.",
       },
       adapterFolder: {
         type: ["string", "null"],
