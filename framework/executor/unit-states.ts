@@ -7,7 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import type { PluginReference } from "../spec/types.js";
 import type { UnitChange, UnitState } from "../contracts/executor.js";
 import { RlrfError } from "../errors.js";
-import { makeFolder } from "../store/files.js";
+import { fileError, makeFolder } from "../store/files.js";
 import { hashOf } from "../store/hash.js";
 import type { KeyedLog } from "../store/log.js";
 import { processIn, processToken, stateOf } from "../store/process.js";
@@ -71,21 +71,16 @@ export class UnitStates {
     await this.begin(executor);
     const look = setInterval(() => {
       if (!this.isCancelled) return;
-      void this.clearCancellation();
-      cancel(
-        new RlrfError("RLRF_RUN_CANCELLED", {
-          message: `run ${this.runId} was cancelled`,
-          where: this.store.root,
-          hint: "what is done is kept; the same command goes on from here",
-        }),
-      );
+      clearInterval(look);
+      void this.clearCancellation().catch(() => undefined); // another user's file, maybe: then they see that this process is gone
+      cancel(this.cancelled());
     }, lookEvery).unref();
     return work().finally(() => clearInterval(look));
   }
 
-  /** The beginning of that: what was cancelled before goes on. */
+  /** The beginning of that: what was cancelled before goes on. @throws RLRF_FILE_DENIED */
   async begin(executor: PluginReference): Promise<void> {
-    await fs.rm(this.cancellation, { force: true });
+    await this.clearCancellation();
     this.log.put(driverKey, { process: processToken, machine: hostname(), executor, beginning: randomUUID() });
   }
 
@@ -154,8 +149,19 @@ export class UnitStates {
     return existsSync(this.cancellation);
   }
 
+  /** @throws RLRF_FILE_DENIED where the store's folder for it is another user's */
   async clearCancellation(): Promise<void> {
-    await fs.rm(this.cancellation, { force: true });
+    await fs.rm(this.cancellation, { force: true }).catch((error: unknown) => {
+      throw fileError(error, this.cancellation, "write");
+    });
+  }
+
+  private cancelled(): RlrfError {
+    return new RlrfError("RLRF_RUN_CANCELLED", {
+      message: `run ${this.runId} was cancelled`,
+      where: this.store.root,
+      hint: "what is done is kept; the same command goes on from here",
+    });
   }
 
   private get beginning(): string {

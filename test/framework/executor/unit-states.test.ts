@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import { relative } from "node:path";
+import { mock } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RlrfError } from "../../../framework/errors.js";
 import { UnitStates } from "../../../framework/executor/unit-states.js";
 import { Store } from "../../../framework/store/store.js";
+import { assertFails } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
 
 describe("states of units", () => {
@@ -53,5 +57,36 @@ describe("states of units", () => {
       (await states.seen()).map(({ state }) => state),
       ["done", "running"],
     );
+  });
+
+  describe("of a run that is driven", () => {
+    afterEach(() => mock.restoreAll());
+
+    const denied = () => Promise.reject(Object.assign(new Error("EACCES"), { code: "EACCES", errno: -13, syscall: "unlink" }));
+
+    it("end when somebody cancels it, once, also where the request is a file of theirs that cannot be deleted", async () => {
+      const states = await statesIn(path("store"));
+      const reasons: RlrfError[] = [];
+      const unhandled: unknown[] = []; // which would end the process
+      const onUnhandled = (reason: unknown) => unhandled.push(reason);
+      const untilAgain = async () => {
+        mock.method(fs, "rm", denied);
+        await states.cancel();
+        while (reasons.length === 0) await sleep(20);
+        await sleep(1_100); // until it would look again
+        mock.restoreAll();
+      };
+      process.on("unhandledRejection", onUnhandled);
+      await states.drive(executor, (reason) => reasons.push(reason), untilAgain).finally(() => process.off("unhandledRejection", onUnhandled)); // biome-ignore format: one call
+      assert.deepEqual([reasons.map(({ code }) => code), unhandled], [["RLRF_RUN_CANCELLED"], []]);
+    });
+
+    it("say whose file is in the way where a request of another user cannot be deleted", async () => {
+      const states = await statesIn(path("store"));
+      await states.cancel();
+      mock.method(fs, "rm", denied);
+      const { fault } = await assertFails("RLRF_FILE_DENIED", () => states.begin(executor), /this user may not/);
+      assert.equal(fault.where, path("store", "cancelled", "run-1"));
+    });
   });
 });
