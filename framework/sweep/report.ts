@@ -116,7 +116,7 @@ export function standingsOf(rows: readonly TrialRow[], rung: number): Standing[]
   return pointRows(rows.filter((row) => row.rung === rung && row.state !== "left out"));
 }
 
-export function errorOf(error: { readonly code: string; readonly message: string } | undefined): TrialRow["error"] {
+export function errorOf(error: { readonly code: string; readonly message: string } | undefined): NonNullable<TrialRow["error"]> {
   const code: ErrorCode = "RLRF_INTERNAL";
   return error === undefined ? { code, message: "it failed without saying why" } : { code: error.code, message: error.message };
 }

@@ -109,7 +109,7 @@ class RunningSweep {
         if (lost !== undefined) logger.info(`${trial.id}  begins again after attempt ${attempt}: ${lost}`);
         if (state === "running") logger.info(`${trial.id}  ${place ?? "running"}  ${valuesText(trial)}`);
         if (state === "waiting" || state === "running") this.change(trial, { state });
-        keep(state === "done" ? this.found(trial).then(() => this.tell(trial)) : this.save());
+        keep(state === "done" ? this.takeUp(trial) : this.save());
       },
     });
     const outcomes = await running.catch(async (error: unknown) => {
@@ -119,27 +119,30 @@ class RunningSweep {
     });
     await Promise.all(pending);
     unkept.signal.throwIfAborted();
-    for (const outcome of outcomes) await this.settle(byUnit.get(outcome.id) as Trial, outcome);
+    for (const outcome of outcomes) this.settle(byUnit.get(outcome.id) as Trial, outcome);
     await this.save();
     folder.path(); // still ours
     signal.throwIfAborted();
   }
 
-  private async settle(trial: Trial, { state, error }: UnitOutcome): Promise<void> {
+  private settle(trial: Trial, { id, state, attempts, error }: UnitOutcome): void {
     if (state === "cancelled") this.change(trial, { state: "waiting" });
-    else if (state === "failed") {
-      this.change(trial, { state: "failed", error: errorOf(error) });
-      this.context.logger.warn(
-        error?.code ?? "RLRF_INTERNAL",
-        `${trial.id} failed (${valuesText(trial)}): ${error?.message ?? "without saying why"}`,
-      );
-    } else if (this.rows.get(trial.id)?.state !== "done") {
+    else if (state === "failed") this.fail(trial, errorOf(error));
+    else if (this.rows.get(trial.id)?.state !== "done") {
+      this.context.states.change({ id, state: "failed", attempt: attempts });
       const where = this.context.folder.path(rowOf(trial).run);
-      this.change(trial, {
-        state: "failed",
-        error: errorOf({ code: "RLRF_RESULT_FILE", message: `it ended, and left no result in ${where}` }),
-      });
+      this.fail(trial, errorOf({ code: "RLRF_RESULT_FILE", message: `it ended, and left no result in ${where}` }));
     }
+  }
+
+  private fail(trial: Trial, error: NonNullable<TrialRow["error"]>): void {
+    this.change(trial, { state: "failed", error });
+    this.context.logger.warn(error.code, `${trial.id} failed (${valuesText(trial)}): ${error.message}`);
+  }
+
+  /** What of a trial that has just ended is there to tell. */
+  private async takeUp(trial: Trial): Promise<void> {
+    if (await this.found(trial)) await this.tell(trial);
   }
 
   /** Takes up the result of a trial that has ended, now or in an earlier process. */

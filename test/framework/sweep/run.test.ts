@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import fs from "node:fs/promises";
 import { mock } from "node:test";
 import type { Executor, Unit, UnitOutcome } from "../../../framework/contracts/executor.js";
@@ -10,7 +11,7 @@ import { specFromValue } from "../../../framework/spec/read.js";
 import { writeJson } from "../../../framework/store/files.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
 import { Store } from "../../../framework/store/store.js";
-import { expandSweep, type Sweep } from "../../../framework/sweep/expand.js";
+import { expandSweep, type Sweep, type Trial } from "../../../framework/sweep/expand.js";
 import { readSweep, trialFolders } from "../../../framework/sweep/read-report.js";
 import { rowOf } from "../../../framework/sweep/report.js";
 import { runTrials } from "../../../framework/sweep/run.js";
@@ -36,10 +37,15 @@ describe("sweep: running", () => {
   }
 
   /** Does trials without computing anything: the reward of a trial is its beta; what `fails` names fails. */
-  function executor(folder: RunFolder, sweep: Sweep, fails: readonly string[] = []): Executor & { readonly done: string[] } {
+  function executor(
+    folder: RunFolder,
+    sweep: Sweep,
+    fails: readonly string[] = [],
+  ): Executor & { readonly asked: Unit[]; readonly done: string[] } {
+    const asked: Unit[] = [];
     const done: string[] = [];
     const one = async ({ id }: Unit): Promise<UnitOutcome> => {
-      const trial = sweep.trials.find((own) => unitOf(own.id) === id);
+      const trial = sweep.trials.find((own) => id.endsWith(`.${own.id}`));
       assert.ok(trial !== undefined);
       done.push(trial.id);
       if (fails.includes(trial.id))
@@ -49,8 +55,10 @@ describe("sweep: running", () => {
     };
     return {
       parallel: 1,
+      asked,
       done,
       async run(units, { onChange, signal } = {}) {
+        asked.push(...units);
         const outcomes: UnitOutcome[] = [];
         for (const unit of units) {
           onChange?.({ id: unit.id, state: "running", attempt: 1 });
@@ -139,16 +147,8 @@ describe("sweep: running", () => {
     const folder = await open();
     const sweep = swept(grid);
     const own = executor(folder, sweep);
-    const units: Unit[] = [];
-    const noting: Executor = {
-      parallel: 1,
-      run: (given, options) => {
-        units.push(...given);
-        return own.run(given, options);
-      },
-    };
-    await runTrials(sweep, context(folder, noting));
-    const [{ id, command, resources } = assert.fail("no unit")] = units;
+    await runTrials(sweep, context(folder, own));
+    const [{ id, command, resources } = assert.fail("no unit")] = own.asked;
     assert.deepEqual([id, resources], [unitOf("t1"), { cpus: 1, gpus: 0, memoryBytes: 2 ** 31 }]);
     assert.deepEqual(command.slice(2), ["--runs", folder.path("trials"), "--cache", path("store"), "--wait", "--quiet", "--json"]);
     const spec = JSON.parse(await fs.readFile(command[1] as string, "utf8")) as {
@@ -156,6 +156,44 @@ describe("sweep: running", () => {
       loss: { options: { beta: number } };
     };
     assert.deepEqual([spec.tracking.run, spec.loss.options.beta], ["00000000-0000-4000-8000-000000000000/t1", 1]);
+    await folder.close();
+  });
+
+  it("does not say of a trial that left no result that it is done", async () => {
+    const folder = await open();
+    const sweep = swept(grid);
+    const own = executor(folder, sweep);
+    const forgetful: Executor = {
+      parallel: 1,
+      run: (units, options = {}) =>
+        own.run(units, {
+          ...options,
+          onChange: (change) => {
+            if (change.id === unitOf("t2") && change.state === "done")
+              rmSync(folder.path(rowOf(sweep.trials[1] as Trial).run, "result.json"));
+            options.onChange?.(change);
+          },
+        }),
+    };
+    const told = context(folder, forgetful);
+    const { trials } = await runTrials(sweep, told);
+    assert.deepEqual(
+      trials.map(({ id, state, error }) => [id, state, error?.code]),
+      [
+        ["t1", "done", undefined],
+        ["t2", "failed", "RLRF_RESULT_FILE"],
+        ["t3", "done", undefined],
+      ],
+    );
+    assert.deepEqual(
+      told.logger.infos.filter((line) => / done/.test(line)).map((line) => line.split(" ")[0]),
+      ["t1", "t3"],
+    );
+    assert.match(told.logger.warnings.map(({ message }) => message).join(), /^t2 failed .*left no result in/);
+    assert.deepEqual(
+      states.all().map(({ state }) => state),
+      ["done", "failed", "done"],
+    );
     await folder.close();
   });
 
