@@ -166,6 +166,8 @@ describe("store/store", () => {
 
   it("says so when its folder cannot be made", async () => {
     await fs.writeFile(path("file"), "");
-    await assertFails("RLRF_FILE_DENIED", () => new Store(path("file", "store")).step(identity, fill), /choose another path/);
+    const store = new Store(path("file", "store"));
+    await assertFails("RLRF_FILE_DENIED", () => store.step(identity, fill), /choose another path/);
+    await assertFails("RLRF_FILE_DENIED", () => store.exclusively("texts", "key", refuse), /choose another path/);
   });
 });
