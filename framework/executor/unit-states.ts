@@ -66,21 +66,27 @@ export class UnitStates {
     });
   }
 
-  /** Runs `work` in the process that distributes. @param cancel is called when somebody cancels the run meanwhile */
-  async drive<T>(executor: PluginReference, cancel: (reason: RlrfError) => void, work: () => Promise<T>): Promise<T> {
-    await this.begin(executor);
-    const look = setInterval(() => {
-      if (!this.isCancelled) return;
-      clearInterval(look);
-      void this.clearCancellation().catch(() => undefined); // another user's file, maybe: then they see that this process is gone
-      cancel(this.cancelled());
-    }, lookEvery).unref();
-    return work().finally(() => clearInterval(look));
+  /**
+   * Runs `work` in the process that distributes: one a run and store, since its units, their states and a cancellation are the store's. The same run in
+   * another folder of runs waits, and then finds every step. @param cancel is called when somebody cancels the run meanwhile
+   */
+  drive<T>(executor: PluginReference, cancel: (reason: RlrfError) => void, work: () => Promise<T>): Promise<T> {
+    return this.store.exclusively("driver", this.runId, async () => {
+      await this.begin(executor);
+      const look = setInterval(() => {
+        if (!this.isCancelled) return;
+        clearInterval(look);
+        void this.clearCancellation().catch(() => undefined); // another user's file, maybe: then they see that this process is gone
+        cancel(this.cancelled());
+      }, lookEvery).unref();
+      return work().finally(() => clearInterval(look));
+    });
   }
 
   /** The beginning of that: what was cancelled before goes on. @throws RLRF_FILE_DENIED */
   async begin(executor: PluginReference): Promise<void> {
     await this.clearCancellation();
+    await this.log.refresh(); // with what the driver that was waited for has put
     this.log.put(driverKey, { process: processToken, machine: hostname(), executor, beginning: randomUUID() });
   }
 

@@ -6,6 +6,7 @@ import type { UnitStates } from "../executor/unit-states.js";
 import { readResult } from "../method/read-result.js";
 import type { SweepSettings } from "../spec/sweep.js";
 import { writeJson } from "../store/files.js";
+import { hashOf } from "../store/hash.js";
 import type { RunFolder } from "../store/run-folder.js";
 import { journalState } from "../track/state.js";
 import type { Sweep, Trial } from "./expand.js";
@@ -172,8 +173,10 @@ class RunningSweep {
     this.rows.set(trial.id, { ...(this.rows.get(trial.id) ?? rowOf(trial)), ...change });
   }
 
+  /** Its result lies in this sweep's folder: the same trial under another folder of runs is another unit, whose job is not to be taken for this one's. */
   private unitId({ id }: Trial): string {
-    return `${this.context.states.prefix}${id}`;
+    const { states, folder } = this.context;
+    return `${states.prefix}${hashOf(folder.folder).slice(0, 8)}.${id}`;
   }
 
   private async unitOf(trial: Trial): Promise<Unit> {

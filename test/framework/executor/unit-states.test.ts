@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RlrfError } from "../../../framework/errors.js";
 import { UnitStates } from "../../../framework/executor/unit-states.js";
 import { Store } from "../../../framework/store/store.js";
-import { assertFails } from "../../support/faults.js";
+import { assertFails, createListener } from "../../support/faults.js";
 import { useFolder } from "../../support/folder.js";
 
 describe("states of units", () => {
@@ -61,6 +61,43 @@ describe("states of units", () => {
 
   describe("of a run that is driven", () => {
     afterEach(() => mock.restoreAll());
+    const uncancelled = (reason: Error) => assert.fail(reason);
+
+    it("are one driver's at a time: who begins the same run meanwhile waits, says so, and finds what that one made", async () => {
+      const first = await statesIn(path("store"));
+      const listener = createListener();
+      const second = await UnitStates.open(new Store(path("store"), listener), "run-1");
+      const order: string[] = [];
+      let end = () => {};
+      const driven = first.drive(executor, uncancelled, async () => {
+        first.expect("a", unit("a"));
+        await new Promise<void>((resolve) => (end = resolve));
+        order.push("first");
+      });
+      while (first.driver === undefined) await sleep(5);
+      const waiting = second.drive(executor, uncancelled, async () => {
+        order.push("second");
+        second.found("a");
+      });
+      while (listener.infos.length === 0) await sleep(5);
+      assert.match(listener.infos.join(), new RegExp(`driver: process ${process.pid} on .*waiting for it`));
+      end();
+      await Promise.all([driven, waiting]);
+      assert.deepEqual(order, ["first", "second"]);
+      assert.deepEqual(
+        second.all().map(({ id, state }) => [id, state]),
+        [["a", "done"]],
+      );
+    });
+
+    it("are driven again after a driver that failed", async () => {
+      const states = await statesIn(path("store"));
+      await assert.rejects(
+        states.drive(executor, uncancelled, async () => Promise.reject(new Error("failed"))),
+        /failed/,
+      );
+      assert.equal(await states.drive(executor, uncancelled, async () => "done"), "done");
+    });
 
     const denied = () => Promise.reject(Object.assign(new Error("EACCES"), { code: "EACCES", errno: -13, syscall: "unlink" }));
 

@@ -9,6 +9,7 @@ import type { Registry } from "../../../framework/kernel/registry.js";
 import type { Json } from "../../../framework/spec/json.js";
 import { specFromValue } from "../../../framework/spec/read.js";
 import { writeJson } from "../../../framework/store/files.js";
+import { hashOf } from "../../../framework/store/hash.js";
 import { RunFolder } from "../../../framework/store/run-folder.js";
 import { Store } from "../../../framework/store/store.js";
 import { expandSweep, type Sweep, type Trial } from "../../../framework/sweep/expand.js";
@@ -86,7 +87,7 @@ describe("sweep: running", () => {
     states = await UnitStates.open(new Store(path("store")), "s-1");
     await states.begin({ plugin: "local", version: "1.0.0", options: {} });
   });
-  const unitOf = (trial: string) => `${states.prefix}${trial}`;
+  const unitOf = (trial: string, runs = "runs") => `${states.prefix}${hashOf(path(runs, "s-1")).slice(0, 8)}.${trial}`;
   const open = () => RunFolder.open(path("runs"), "s-1");
   const context = (folder: RunFolder, own: Executor, signal = new AbortController().signal) => ({
     ...{
@@ -157,6 +158,22 @@ describe("sweep: running", () => {
     };
     assert.deepEqual([spec.tracking.run, spec.loss.options.beta], ["00000000-0000-4000-8000-000000000000/t1", 1]);
     await folder.close();
+  });
+
+  it("names the units of one sweep in two folders of runs apart: each makes results of its own", async () => {
+    const sweep = swept(grid);
+    const idsIn = async (runs: string) => {
+      const folder = await RunFolder.open(path(runs), "s-1");
+      const own = executor(folder, sweep);
+      await runTrials(sweep, context(folder, own));
+      await folder.close();
+      return own.asked.map(({ id }) => id);
+    };
+    const trials = ["t1", "t2", "t3"];
+    assert.deepEqual(
+      [await idsIn("runs"), await idsIn("other")],
+      ["runs", "other"].map((runs) => trials.map((trial) => unitOf(trial, runs))),
+    );
   });
 
   it("does not say of a trial that left no result that it is done", async () => {
