@@ -103,13 +103,15 @@ export class Writer {
     });
   }
 
-  private launch(): Promise<void> {
-    const { TF_NUM_INTRAOP_THREADS: _, ...env } = process.env; // the server's own
-    const child = fork(fileURLToPath(this.program), [this.folder], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] }); // biome-ignore format: one call
+  private async launch(): Promise<void> {
+    const child = this.forked();
     this.child = child;
     return new Promise((resolve, reject) => {
       child.on("spawn", () => humble(child.pid as number)); // it was spawned, so it has one
-      child.on("error", (cause) => reject(ended(cause.message)));
+      child.on("error", ({ message }) => {
+        reject(ended(message));
+        if (this.child === child) this.died(message); // what was never spawned does not exit
+      });
       child.on("exit", (code, signal) => {
         reject(ended(`it ended with ${signal ?? `status ${code}`}`));
         if (this.child === child) this.died(signal ?? `status ${code}`);
@@ -121,6 +123,18 @@ export class Writer {
         this.heard(report);
       });
     });
+  }
+
+  /** A process for which there is no memory fails at once: it has died, too. */
+  private forked(): ChildProcess {
+    const { TF_NUM_INTRAOP_THREADS: _, ...env } = process.env; // the server's own
+    try {
+      return fork(fileURLToPath(this.program), [this.folder], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    } catch (cause) {
+      const { message } = cause as Error;
+      this.died(message);
+      throw ended(message);
+    }
   }
 
   private heard(report: Report): void {

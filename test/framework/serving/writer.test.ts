@@ -18,6 +18,15 @@ describe("a writer", () => {
   };
   const order = (content: string) => ({ user: "u", messages: [{ role: "user", content }] as const });
 
+  const writtenAgain = async (write: Writer["write"]): Promise<string | null> => {
+    let text: Promise<string> | null = null;
+    for (let tries = 0; text === null && tries < 200; tries++) {
+      await sleep(50);
+      text = write("a", order("a"));
+    }
+    return text;
+  };
+
   it("gives a text its time from when it is taken up, however long it has waited", async () => {
     const write = await start();
     const asked = Array.from({ length: limits.queue }, (_, i) => write(`${i}`, order(`${i}`)));
@@ -41,12 +50,32 @@ describe("a writer", () => {
     const listener = createListener();
     const write = await start(listener);
     await assert.rejects(write("for ever", order("for ever")) as Promise<string>, /SIGKILL/);
-    let text: Promise<string> | null = null;
-    for (let tries = 0; text === null && tries < 200; tries++) {
-      await sleep(50);
-      text = write("a", order("a"));
-    }
-    assert.equal(await text, "about a");
+    assert.equal(await writtenAgain(write), "about a");
     assert.equal(listener.warnings.length, 1, "it was killed once");
+  });
+
+  describe("whose process cannot be started again", () => {
+    const { execPath } = process;
+    const longerThanAnyEnvironment = "RLRF_TEST_LONG";
+    const faults: readonly [name: string, code: string, make: () => void][] = [
+      ["when it is spawned", "ENOENT", () => (process.execPath = folder("no such program"))],
+      ["at once", "E2BIG", () => (process.env[longerThanAnyEnvironment] = "x".repeat(2 ** 22))],
+    ];
+    const mend = () => {
+      process.execPath = execPath;
+      delete process.env[longerThanAnyEnvironment];
+    };
+    afterEach(mend);
+
+    for (const [name, code, make] of faults)
+      it(`tries it until it can: ${name}`, async () => {
+        const listener = createListener();
+        const write = await start(listener);
+        make();
+        await assert.rejects(write("for ever", order("for ever")) as Promise<string>, /SIGKILL/);
+        while (!listener.warnings.some(({ message }) => message.includes(code))) await sleep(50);
+        mend();
+        assert.equal(await writtenAgain(write), "about a");
+      });
   });
 });
