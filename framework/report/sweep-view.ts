@@ -1,12 +1,9 @@
 /** A sweep as its report shows it, and which of its trials are shown whole. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { RlrfError } from "../errors.js";
-import { insideOf } from "../store/run-folder.js";
+import { isSweep, readSweep } from "../sweep/read-report.js";
 import type { SweepReport } from "../sweep/report.js";
-import { sweepName } from "../sweep/report.js";
 import type { SweepView } from "./page/data.js";
-import { readFitting } from "./rows.js";
 
 /** The best trials of a sweep that are shown whole, and stand side by side. */
 const wholeTrials = 4;
@@ -17,18 +14,17 @@ export interface ReadSweep {
   readonly runs: readonly string[];
 }
 
-/** @returns null where the folder is no sweep's @throws RLRF_REPORT_FILE */
-export async function readSweep(folder: string): Promise<ReadSweep | null> {
-  const path = join(folder, sweepName);
-  if (!existsSync(path)) return null;
-  const report = await readFitting<SweepReport>(path, "sweep");
+/** @returns null where the folder is no sweep's @throws RLRF_SWEEP_FILE, RLRF_JSON */
+export async function readSweepView(folder: string): Promise<ReadSweep | null> {
+  if (!isSweep(folder)) return null;
+  const report = await readSweep(folder);
   const { name, strategy, metric, axes, trials, best } = report;
   const view: SweepView = {
     ...{ name, strategy, metric, axes },
     trials: trials.map(({ id, rung, values, state, selection, arms, error }) => ({ id, rung, values, state, selection, arms, error })),
     best: best === null ? null : { trials: best.trials },
   };
-  const runs = ranked(report).map(({ run }) => runFolder(folder, run, path));
+  const runs = ranked(report).map(({ run }) => join(folder, run));
   return { view, runs: runs.filter((run) => existsSync(join(run, "result.json"))).slice(0, wholeTrials) };
 }
 
@@ -40,16 +36,4 @@ function ranked({ trials, points, best }: SweepReport): SweepReport["trials"] {
   };
   const done = trials.filter(({ state }) => state === "done").map((trial) => ({ trial, ...standing(trial.id) }));
   return done.sort((a, b) => b.chosen - a.chosen || b.rung - a.rung || b.selection - a.selection).map(({ trial }) => trial);
-}
-
-function runFolder(folder: string, run: string, path: string): string {
-  try {
-    return insideOf(folder, run);
-  } catch {
-    throw new RlrfError("RLRF_REPORT_FILE", {
-      message: `the run ${JSON.stringify(run)} lies outside of the sweep`,
-      where: path,
-      expected: "trials/…",
-    });
-  }
 }

@@ -6,7 +6,7 @@ import { Chunks } from "./chunks.js";
 import type { ReportData } from "./page/data.js";
 import { htmlOf } from "./html.js";
 import { type ReadRun, readRunView } from "./run-view.js";
-import { type ReadSweep, readSweep } from "./sweep-view.js";
+import { type ReadSweep, readSweepView } from "./sweep-view.js";
 
 export const reportName = "report.html";
 
@@ -22,11 +22,11 @@ export interface WrittenReport {
 
 /**
  * A report of runs; or of one sweep, with its best trials.
- * @throws RLRF_USAGE when a sweep does not stand alone; RLRF_REPORT_…, RLRF_RESULT_FILE, RLRF_COMPARE_FILE, RLRF_FILE_…
+ * @throws RLRF_USAGE when a sweep does not stand alone; RLRF_REPORT_…, RLRF_SWEEP_FILE, RLRF_RESULT_FILE, RLRF_COMPARE_FILE, RLRF_FILE_…
  */
 export async function writeReport(folders: readonly string[], path: string): Promise<WrittenReport> {
   const sweeps: ReadSweep[] = [];
-  for (const folder of folders) sweeps.push(...[await readSweep(folder)].filter((sweep) => sweep !== null));
+  for (const folder of folders) sweeps.push(...[await readSweepView(folder)].filter((sweep) => sweep !== null));
   const [sweep] = sweeps;
   if (sweep !== undefined && folders.length > 1)
     throw new RlrfError("RLRF_USAGE", {
