@@ -3,7 +3,7 @@
  * A plugin is a factory: `build` creates the parameters of one network in a scope, so that many recommenders
  * (arms x seeds x folds) live side by side and each can be saved, restored and freed.
  */
-import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Scalar, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { LlmBackend, TextVectors } from "./llm.js";
 import type { Parameters } from "../tensor/parameters.js";
 
@@ -109,5 +109,3 @@ export interface TextEncoder {
   /** Present where the vectors are the run's own LLM's: it is handed over, prepared, before the first text. The decorator then says that it needs "hidden". */
   useLlm?(llm: Pick<LlmBackend, "hidden">): void;
 }
-
-export type NamedTensors = Readonly<Record<string, Tensor>>;

@@ -10,7 +10,7 @@ import { hasRelevant } from "./labels.js";
 import { assertNoLeakage } from "./leakage.js";
 import { makeParts, type RewardFolds } from "./parts.js";
 
-export { digestOf, loadPrepared, savePrepared } from "./files.js";
+export { digestOf } from "./digest.js";
 
 /** The same dataset, protocol and number of reward folds give the same data on every machine. @throws RLRF_DATA_… */
 export async function prepare(

@@ -101,13 +101,8 @@ type Pair = readonly [ArrayLike<number>, ArrayLike<number>];
 /**
  * Fisher's randomisation test on paired values: under the null hypothesis each user's difference might as well have the other sign.
  * p = (1 + permutations at least as far from 0) / (1 + permutations), so that it is never 0 (Phipson & Smyth 2010).
- * @param a one value a user @param b likewise
+ * @param pairs one value a user in both. Each is tested as if it were alone: differences of the same users share the signs that are drawn.
  */
-export function pairedRandomisationTest(a: ArrayLike<number>, b: ArrayLike<number>, options: PairedTestOptions): PairedTest {
-  return pairedRandomisationTests([[a, b]], options)[0] as PairedTest;
-}
-
-/** The same of several pairs, as if each were alone: differences of the same users share the signs that are drawn. */
 export function pairedRandomisationTests(pairs: readonly Pair[], { seed, permutations = 10_000 }: PairedTestOptions): PairedTest[] {
   const all = pairs.map(([a, b]) => Float64Array.from(a, (value, user) => value - (b[user] as number)));
   const tests: PairedTest[] = [];

@@ -5,7 +5,8 @@ import {
   bootstrapInterval,
   bootstrapIntervals,
   holm,
-  pairedRandomisationTest,
+  type PairedTest,
+  type PairedTestOptions,
   pairedRandomisationTests,
 } from "../../../framework/metrics/statistics.js";
 import { createRng } from "../../../framework/rng.js";
@@ -14,6 +15,9 @@ const normals = (count: number, label: string, shift = 0) => {
   const rng = createRng("test", label);
   return Float64Array.from({ length: count }, () => rng.normal() + shift);
 };
+
+const pairedTest = (a: ArrayLike<number>, b: ArrayLike<number>, options: PairedTestOptions) =>
+  pairedRandomisationTests([[a, b]], options)[0] as PairedTest; // as many as there are pairs
 
 describe("aggregation", () => {
   it("takes the mean over a user's lists, and leaves out lists without a value", () => {
@@ -61,7 +65,7 @@ describe("bootstrapInterval", () => {
   });
 });
 
-describe("pairedRandomisationTest", () => {
+describe("pairedRandomisationTests", () => {
   /** Over all 2^n choices of signs. */
   function exact(differences: readonly number[]): number {
     const observed = Math.abs(differences.reduce((sum, difference) => sum + difference, 0));
@@ -78,7 +82,7 @@ describe("pairedRandomisationTest", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -9, max: 12 }), { minLength: 1, maxLength: 12 }), fc.nat(), (tenths, seed) => {
         const differences = tenths.map((tenth) => tenth / 10);
-        const { p, difference, users } = pairedRandomisationTest(differences, new Float64Array(differences.length), {
+        const { p, difference, users } = pairedTest(differences, new Float64Array(differences.length), {
           seed,
           permutations: 20_000,
         });
@@ -92,26 +96,25 @@ describe("pairedRandomisationTest", () => {
 
   it("counts the observed order among the permutations, so that p is never 0", () => {
     const better = new Float64Array(100).fill(1);
-    assert.equal(pairedRandomisationTest(better, new Float64Array(100), { seed: 1, permutations: 999 }).p, 1 / 1000);
-    assert.equal(pairedRandomisationTest(better, better, { seed: 1 }).p, 1);
+    assert.equal(pairedTest(better, new Float64Array(100), { seed: 1, permutations: 999 }).p, 1 / 1000);
+    assert.equal(pairedTest(better, better, { seed: 1 }).p, 1);
   });
 
   it("is two-sided, seeded, and uses users with both values only", () => {
     const [a, b] = [normals(80, "a", 0.3), normals(80, "b")];
-    const forward = pairedRandomisationTest(a, b, { seed: 5 });
-    const backward = pairedRandomisationTest(b, a, { seed: 5 });
+    const forward = pairedTest(a, b, { seed: 5 });
+    const backward = pairedTest(b, a, { seed: 5 });
     assert.equal(forward.p, backward.p);
     assert.equal(forward.difference, -backward.difference);
-    assert.deepEqual(pairedRandomisationTest(a, b, { seed: 5 }), forward);
-    const withGaps = pairedRandomisationTest([...a, Number.NaN, 1], [...b, 1, Number.NaN], { seed: 5 });
+    assert.deepEqual(pairedTest(a, b, { seed: 5 }), forward);
+    const withGaps = pairedTest([...a, Number.NaN, 1], [...b, 1, Number.NaN], { seed: 5 });
     assert.deepEqual(withGaps, forward);
   });
 
   it("rejects a true null hypothesis about as often as it says", () => {
     let rejected = 0;
     for (let i = 0; i < 300; i++)
-      if (pairedRandomisationTest(normals(40, `null ${i}`), normals(40, `null' ${i}`), { seed: i, permutations: 500 }).p <= 0.05)
-        rejected++;
+      if (pairedTest(normals(40, `null ${i}`), normals(40, `null' ${i}`), { seed: i, permutations: 500 }).p <= 0.05) rejected++;
     assert.ok(rejected >= 5 && rejected <= 27, `${rejected} of 300`);
   });
 });
@@ -126,7 +129,7 @@ describe("many columns at once", () => {
     assert.deepEqual(bootstrapIntervals(columns, { seed: 3 }), columns.map((column) => bootstrapInterval(column, { seed: 3 })))); // biome-ignore format: one line
   it("have the p-values that each has alone, however many permutations are drawn at once", () => {
     const pairs = columns.slice(0, 4).map((column) => [column, columns[3] as Float64Array] as const);
-    assert.deepEqual(pairedRandomisationTests(pairs, { seed: 3 }), pairs.map(([a, b]) => pairedRandomisationTest(a, b, { seed: 3 }))); // biome-ignore format: one line
+    assert.deepEqual(pairedRandomisationTests(pairs, { seed: 3 }), pairs.map(([a, b]) => pairedTest(a, b, { seed: 3 }))); // biome-ignore format: one line
     const many: readonly [Float64Array, Float64Array] = [normals(30_000, "many"), new Float64Array(30_000)]; // 10,000 permutations in four parts
     const [one, two] = pairedRandomisationTests([many, many], { seed: 3 });
     assert.deepEqual(one, two);
