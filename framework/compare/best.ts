@@ -6,6 +6,7 @@ import { parseSelection, rulersOf, type SelectionMetric, selectionValue } from "
 import { chosenRuns, type ListedRun, type RunSource } from "./listed-run.js";
 import { specDifferences } from "./spec-differences.js";
 import { overlap } from "../spec/pointer.js";
+import { sweepSchema } from "../spec/sweep.js";
 import type { Spec } from "../spec/types.js";
 
 /** A run; or a point of a sweep, which is one run a seed. */
@@ -29,7 +30,7 @@ export interface Best {
   readonly tied: readonly string[];
 }
 
-const form = /^(?:reward|(?:[A-Za-z0-9-]+\/)?(?:ndcg|map)@[1-9][0-9]*)$/;
+const form = new RegExp(sweepSchema.properties.metric.pattern);
 
 /** @param names none: all runs @throws RLRF_METRIC_NAME, RLRF_RUN_UNKNOWN, RLRF_COMPARE_LISTS, RLRF_COMPARE_FILE */
 export async function bestOf(source: RunSource, names: readonly string[], wanted?: string): Promise<Best> {

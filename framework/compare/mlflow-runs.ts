@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
+import { metricPattern } from "../metrics/ranking.js";
 import type { Spec } from "../spec/types.js";
 import { makeFolder } from "../store/files.js";
 import { parseSweep } from "../sweep/read-report.js";
@@ -131,13 +132,15 @@ function ordered(found: readonly ListedRun[], byId: ReadonlyMap<string, MlflowRu
   return tops.flatMap((top) => [top, ...behind(top)]);
 }
 
+const figure = new RegExp(`^(valid/)?([A-Za-z0-9-]+)/(${metricPattern.replace("@", "_at_")}|reward)$`);
+
 /** "valid/metadata/ndcg_at_5" -> valid.metadata["ndcg@5"]; a name of MLflow says no more. */
 function figuresOf({ data }: MlflowRun): RunFigures {
   const arms: Record<string, Record<string, { mean: number }>> = {};
   const valid: Record<string, Record<string, { mean: number }>> = {};
   const llm: Record<string, { reward: number }> = {};
   for (const { key, value } of data.metrics ?? []) {
-    const [, of, arm, metric] = /^(valid\/)?([A-Za-z0-9-]+)\/((?:ndcg|map)_at_\d+|reward)$/.exec(key) ?? [];
+    const [, of, arm, metric] = figure.exec(key) ?? [];
     const mean = Number(value);
     if (arm === undefined || metric === undefined || !Number.isFinite(mean)) continue;
     const figures = of === undefined ? arms : valid;

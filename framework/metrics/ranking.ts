@@ -158,15 +158,17 @@ export interface NamedMetric {
 }
 
 const metrics: Readonly<Record<string, RankingMetric>> = { ndcg, map: averagePrecision };
+const names = Object.keys(metrics);
 
-/** @param name "ndcg@K" or "map@K" @throws RLRF_METRIC_NAME */
+/** What a metric is called, within a regular expression: specs, sweeps and what reads them ask for no other. */
+export const metricPattern = `(?:${names.join("|")})@[1-9][0-9]*`;
+/** The same in words. */
+export const metricForm = `${names.map((name) => `${name}@K`).join(" or ")}, such as ${names[0]}@5`;
+
+/** @param name of the form of {@link metricForm} @throws RLRF_METRIC_NAME */
 export function metricByName(name: string): NamedMetric {
   const [, of = "", at = ""] = /^([a-z]+)@([1-9]\d*)$/.exec(name) ?? [];
   const metric = Object.hasOwn(metrics, of) ? metrics[of] : undefined;
-  if (metric === undefined)
-    throw new RlrfError("RLRF_METRIC_NAME", {
-      message: `there is no metric "${name}"`,
-      expected: `${Object.keys(metrics).join("@K or ")}@K, such as ndcg@5`,
-    });
+  if (metric === undefined) throw new RlrfError("RLRF_METRIC_NAME", { message: `there is no metric "${name}"`, expected: metricForm });
   return { name, at: Number(at), measure: (scores, labels, length, ties) => metric(scores, labels, length, Number(at), ties) };
 }

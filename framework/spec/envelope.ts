@@ -3,6 +3,7 @@
  * A description says what a property is; a unit what its number counts.
  */
 import { type PluginKind, pluginKinds } from "../contracts/kinds.js";
+import { metricForm, metricPattern } from "../metrics/ranking.js";
 import { sweepSchema } from "./sweep.js";
 import type { Aspect } from "./types.js";
 
@@ -76,7 +77,7 @@ const protocol = closed("How users are split, and how windows and lists are cut 
   },
   metrics: {
     type: "array",
-    items: { type: "string", pattern: "^(?:ndcg|map)@[1-9][0-9]*$", form: "ndcg@K or map@K, such as ndcg@5" },
+    items: { type: "string", pattern: `^${metricPattern}$`, form: metricForm },
     minItems: 1,
     uniqueItems: true,
     default: [5, 1, 3, 7].flatMap((k) => [`ndcg@${k}`, `map@${k}`]),

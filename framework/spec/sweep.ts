@@ -1,4 +1,5 @@
 /** The section "sweep" of a spec: its JSON Schema, with every default, and what it is once they are filled in. */
+import { metricPattern } from "../metrics/ranking.js";
 import type { Json } from "./json.js";
 
 /** Exactly one of `values`, `range` and `log`. */
@@ -104,7 +105,7 @@ export const sweepSchema = {
     },
     metric: {
       type: ["string", "null"],
-      pattern: "^(?:reward|(?:[A-Za-z0-9-]+/)?(?:ndcg|map)@[1-9][0-9]*)$",
+      pattern: `^(?:reward|(?:[A-Za-z0-9-]+/)?${metricPattern})$`,
       form: "reward, a metric on valid users (ndcg@K, map@K, ARM/ndcg@K), or null",
       description:
         "By which a trial is chosen, never on test users: `reward`, the mean sampled reward of held-out align users under the last policy; or a metric on valid users, `ndcg@5` of the last arm with texts or `ARM/ndcg@5`. Left out: `reward` with alignment, else the first of `protocol.metrics`. null: none is chosen.",
