@@ -126,7 +126,6 @@ export const errorCodes = {
   RLRF_LLM_CONTEXT: { exit: 2, summary: "A prompt with its completion is longer than the language model's context." },
   RLRF_LLM_UNPREPARED: { exit: 1, summary: "A language model was asked for texts before it was prepared." },
   RLRF_LLM_CORPUS: { exit: 2, summary: "There are no texts that a language model could learn its language from." },
-  RLRF_LLM_OPTIONS: { exit: 2, summary: "A language model's sizes do not fit each other." },
   RLRF_LLAMA_CPP: { exit: 1, summary: "llama.cpp does not start here, cannot load a model or an adapter, or fails at a batch." },
   RLRF_PEER_MISSING: { exit: 2, summary: "A plugin needs a package that users install themselves, and it is not there." },
   RLRF_PEER_VERSION: {

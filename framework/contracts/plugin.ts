@@ -27,6 +27,8 @@ export interface OptionSchema {
   readonly fromEnvironment?: string;
   /** The number divides that of the option of this name beside it. */
   readonly divides?: string;
+  /** The number divides half of that of the option of this name beside it. */
+  readonly dividesHalf?: string;
   /** The number is at most that of the option of this name beside it, or at this JSON pointer into the spec. */
   readonly atMost?: string;
   /** The numbers of the list rise, or stay. */

@@ -21,6 +21,9 @@ function heldTo(keyword: string, holds: (value: number, other: number) => boolea
 /** `"heads": {"divides": "hidden"}` */
 const divides = heldTo("divides", (value, whole) => whole % value === 0);
 
+/** `"heads": {"dividesHalf": "hidden"}`: what is left for each is even, as rotary positions need it. */
+const dividesHalf = heldTo("dividesHalf", (value, whole) => whole % (2 * value) === 0);
+
 /** `"top": {"atMost": "experts"}`; what begins with a slash is a place in the spec, which limits.ts looks up. */
 const atMost = heldTo("atMost", (value, limit) => value <= limit);
 
@@ -44,12 +47,13 @@ const notAllZero: FuncKeywordDefinition = {
     entries.length === 0 || entries.some((entry) => (entry as Relations | null)?.[name] !== 0),
 };
 
-export const relations: readonly FuncKeywordDefinition[] = [divides, atMost, ascending, notAllZero];
+export const relations: readonly FuncKeywordDefinition[] = [divides, dividesHalf, atMost, ascending, notAllZero];
 
 /** What the relations of an option's schema ask of its value, in words. */
-export function relationsText({ divides, atMost, ascending, notAllZero }: Relations): readonly string[] {
+export function relationsText({ divides, dividesHalf, atMost, ascending, notAllZero }: Relations): readonly string[] {
   return [
     ...(divides === undefined ? [] : [`a divisor of \`${divides}\``]),
+    ...(dividesHalf === undefined ? [] : [`a divisor of half of \`${dividesHalf}\``]),
     ...(atMost === undefined ? [] : [`at most \`${dotted(String(atMost))}\``]),
     ...(ascending === undefined ? [] : ["ascending"]),
     ...(notAllZero === undefined ? [] : [`a \`${notAllZero}\` that is not 0`]),

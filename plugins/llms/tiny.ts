@@ -62,9 +62,9 @@ interface Prepared {
   options: {
     type: "object",
     properties: {
-      hidden: { ...size, default: 64, unit: "features", description: "Width of the residual stream; a multiple of heads." },
+      hidden: { ...size, default: 64, unit: "features", description: "Width of the residual stream; a multiple of twice the heads." },
       layers: { ...size, default: 2, unit: "layers", description: "Decoder blocks." },
-      heads: { ...size, default: 4, divides: "hidden", description: "Query heads." },
+      heads: { ...size, default: 4, dividesHalf: "hidden", description: "Query heads." },
       kvHeads: { ...size, default: 4, divides: "heads", description: "Key and value heads." },
       intermediate: { ...size, default: 176, unit: "features", description: "Width of the feed-forward layers." },
       vocabulary: {
@@ -101,16 +101,7 @@ export class Tiny implements LlmBackend, Disposable {
   constructor(
     @options() private readonly options: TinyOptions,
     @progress() private readonly progress: Progress,
-  ) {
-    const { hidden, heads, kvHeads } = options;
-    if (hidden % (2 * heads) !== 0 || heads % kvHeads !== 0) {
-      throw new RlrfError("RLRF_LLM_OPTIONS", {
-        message: `hidden ${hidden}, heads ${heads} and kvHeads ${kvHeads} do not fit each other`,
-        where: "llm.options",
-        expected: "hidden a multiple of 2 * heads, heads a multiple of kvHeads",
-      });
-    }
-  }
+  ) {}
 
   identity(): string {
     return `${this.ready.provenance}${this.ready.model.adapterHash()}`;

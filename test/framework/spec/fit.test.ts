@@ -74,6 +74,7 @@ describe("parts that go together", () => {
       [{ sampling: plugin("best-worst", { maxTokens: 5000 }) }, `${conflict} /sampling/options/maxTokens`],
       [{ adaptor: plugin("moe", { top: 99 }) }, `${value} /adaptor/options/top`],
       [{ llm: plugin("tiny", { hidden: 33 }) }, `${value} /llm/options/heads`],
+      [{ llm: plugin("tiny", { hidden: 36, heads: 4 }) }, `${value} /llm/options/heads`],
       [{ llm: plugin("tiny", { kvHeads: 3 }) }, `${value} /llm/options/kvHeads`],
       [{ loss: plugin("mix", { losses: [{ loss: plugin("dpo"), weight: 0 }] }) }, `${value} /loss/options/losses`],
       [{ reward: plugin("weighted", { rewards: [{ reward: plugin("map"), weight: 0 }] }) }, `${value} /reward/options/rewards`],
@@ -82,7 +83,12 @@ describe("parts that go together", () => {
       [{ reranker: plugin("prm", { mlp: [1_000_000, 1_000_000] }) }, `${value} /reranker/options/mlp/0`],
     ];
     for (const [change, fault] of changes) assert.deepEqual(faultsWith(change).slice(0, 1), [fault]);
-    const within = { reward: plugin("ndcg", { at: 10 }), reranker: plugin("gsf", { group: 10 }), adaptor: plugin("moe", { top: 7 }) };
+    const within = {
+      reward: plugin("ndcg", { at: 10 }),
+      reranker: plugin("gsf", { group: 10 }),
+      adaptor: plugin("moe", { top: 7 }),
+      llm: plugin("tiny", { hidden: 40, heads: 4 }),
+    };
     const halves = [{ loss: plugin("dpo"), weight: 0 }, { loss: plugin("sft") }];
     assert.deepEqual(faultsWith({ ...within, loss: plugin("mix", { losses: halves }) }), []);
   });

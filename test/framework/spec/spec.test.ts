@@ -587,6 +587,14 @@ describe("relations of options", () => {
     assert.deepEqual(faults({ top: { type: "integer", atMost: "/protocol/listLength" } }, { top: 99 }), []);
   });
 
+  it("hold a number to half of one beside it", () => {
+    const schema = { heads: { type: "integer", default: 4, dividesHalf: "hidden" }, hidden: { type: "integer", default: 64 } };
+    for (const options of [{}, { heads: 32 }, { hidden: 40 }, { heads: 3, hidden: 18 }]) assert.deepEqual(faults(schema, options), []);
+    const expected = "integer, a divisor of half of `hidden`";
+    assert.deepEqual(faults(schema, { hidden: 36 }), [["heads is 4", expected]]);
+    assert.deepEqual(faults(schema, { heads: 64 }), [["heads is 64", expected]]);
+  });
+
   it("ask for rising numbers, and for one weight that counts", () => {
     const range = { range: { type: "array", items: { type: "number" }, ascending: true } } as const;
     for (const options of [{ range: [] }, { range: [1] }, { range: [1, 1, 2] }]) assert.deepEqual(faults(range, options), []);
