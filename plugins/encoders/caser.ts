@@ -42,7 +42,10 @@ export interface CaserOptions extends FitOptions, ObjectiveOptions {
       horizontal: { type: "integer", minimum: 1, default: 16, description: "Horizontal filters of each height from 1 to `window`" },
       vertical: { type: "integer", minimum: 1, default: 4, description: "Vertical filters" },
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.5, description: "Dropout of the filters' answers" },
-      ...objectiveOptions("bce", "`bce`, three negatives a target"),
+      ...objectiveOptions(
+        "bce",
+        "`bce` with three `bceNegatives`, of whose terms the authors' code takes the mean; one is this framework's choice",
+      ),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 1e-3, patience: 10 }, "encoder"),
     },
   },

@@ -41,7 +41,10 @@ export interface FmlpOptions extends FitOptions, ObjectiveOptions {
         description:
           "Next items learnt of each sequence a step, drawn anew: a filter sees all of its history, so each history is computed by itself (the authors' code learns every one, every epoch)",
       },
-      ...objectiveOptions("bpr", "a pairwise ranking loss, eq. 9, which is `bpr`"),
+      ...objectiveOptions(
+        "bpr",
+        "a pairwise ranking loss, eq. 9, which is `bpr` with one negative, drawn for `each`; the authors' code: `bce`; 128 for all are this framework's choice",
+      ),
       ...fitOptions({ epochs: 200, batchSize: 64, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
     },
   },

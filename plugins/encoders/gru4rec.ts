@@ -55,7 +55,7 @@ export interface Gru4RecOptions extends FitOptions, ObjectiveOptions {
         description:
           "The state, brought to the items' width by a dense layer, is scored against the vectors that were read (the authors' later `constrained embedding`); false: against vectors and biases of their own, as published",
       },
-      ...objectiveOptions("ce", "`top1` and `bpr` against the batch's other items; cross-entropy is tried too"),
+      ...objectiveOptions("ce", "`top1` and `bpr`, drawn `in-batch`; cross-entropy is tried too"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
     },
   },

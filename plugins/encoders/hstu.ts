@@ -40,7 +40,7 @@ export interface HstuOptions extends FitOptions, ObjectiveOptions {
       heads: headsOption(1),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.2, description: "Dropout of the input and of each unit" },
       temperature: { type: "number", exclusiveMinimum: 0, default: 0.05, description: "Cosines of states and items are divided by it" },
-      ...objectiveOptions("ce", "a softmax over 128 sampled negatives"),
+      ...objectiveOptions("ce", "`sampled-softmax`, 128 negatives, drawn for `each`"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
     },
   },

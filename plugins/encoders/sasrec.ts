@@ -41,7 +41,7 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
       heads: headsOption(1),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.2, description: "Dropout of embeddings and blocks" },
       attentionDropout: attentionDropout("the authors' code takes `dropout` here too (0.5; 0.2 for MovieLens), RecBole 0.5"),
-      ...objectiveOptions("ce", "`bce`"),
+      ...objectiveOptions("ce", "`bce`; gSASRec: `gbce`, its public code with 256 negatives, drawn for `each`"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
     },
   },

@@ -66,8 +66,10 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "adaptor/moe": [{}, { top: 2, join: "product" }],
   "adaptor/none": ["aspects", "product", "concat"].map((join) => ({ join })),
   "encoder/din": [{}, { normalise: true }],
-  "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4 }],
-  "encoder/sasrec": ["bce", "ce", "gbce", "bpr", "top1"].map((objective) => ({
+  "encoder/caser": [{}, { bceNegatives: 3 }],
+  "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4, drawn: "in-batch" }],
+  "encoder/hstu": [{}, { objective: "sampled-softmax", negatives: 4, drawn: "each" }],
+  "encoder/sasrec": ["bce", "ce", "sampled-softmax", "gbce", "bpr", "top1"].map((objective) => ({
     objective,
     hidden: 8,
     negatives: 4,
