@@ -35,7 +35,7 @@ export interface Bert4RecOptions extends FitOptions {
   version: "1.0.0",
   summary: "A bidirectional transformer that fills in masked items",
   source:
-    "Sun et al. 2019, arXiv 1904.06690, eqs. 1-8; the authors' code normalises the head's output once more, and drops of the feed-forward layers at their end alone",
+    "Sun et al. 2019, arXiv 1904.06690, eqs. 1-8; the sum of an item and its position is normalised, as in the authors' code, which is BERT's (the paper: h⁰ = v + p); that code also normalises the head's output, and drops of the feed-forward layers at their end alone",
   options: {
     type: "object",
     properties: {

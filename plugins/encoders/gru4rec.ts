@@ -30,7 +30,7 @@ export interface Gru4RecOptions extends FitOptions, ObjectiveOptions {
   name: "gru4rec",
   version: "1.0.0",
   summary: "Gated recurrent units over the history, trained on whole sequences",
-  source: "Hidasi et al. 2016, arXiv 1511.06939, section 3; sequences instead of session-parallel batches",
+  source: `Hidasi et al. 2016, arXiv 1511.06939, section 3; sequences instead of session-parallel batches; ${nn.gruForm}`,
   options: {
     type: "object",
     properties: {

@@ -29,7 +29,7 @@ export interface NarmOptions extends FitOptions, ObjectiveOptions {
   name: "narm",
   version: "1.0.0",
   summary: "Neural attentive recommendation machine: where a GRU ended, and what it attends to on the way",
-  source: "Li et al. 2017, arXiv 1711.04725, eqs. 5-12",
+  source: `Li et al. 2017, arXiv 1711.04725, eqs. 5-12; ${nn.gruForm}`,
   options: {
     type: "object",
     properties: {

@@ -29,8 +29,7 @@ export interface DlcmOptions extends FitOptions {
   name: "dlcm",
   version: "1.0.0",
   summary: "Deep listwise context model: candidates against what a GRU keeps of their list",
-  source:
-    "Ai et al. 2018, arXiv 1804.05936, eqs. 3-10; embedding, GRU, batch size and schedule as in KAR, arXiv 2306.10933, whose public DLCM reads the list from its front and scores by a softmax of two channels behind batch normalisation, without the layers before the GRU or dropout, under `bce`",
+  source: `Ai et al. 2018, arXiv 1804.05936, eqs. 3-10; ${nn.gruForm}; embedding, GRU, batch size and schedule as in KAR, arXiv 2306.10933, whose public DLCM reads the list from its front and scores by a softmax of two channels behind batch normalisation, without the layers before the GRU or dropout, under \`bce\``,
   options: {
     type: "object",
     properties: {

@@ -69,12 +69,15 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "encoder/caser": [{}, { bceNegatives: 3 }],
   "encoder/gru4rec": [{}, { layers: 2, tied: false, objective: "top1", negatives: 4, drawn: "in-batch" }],
   "encoder/hstu": [{}, { objective: "sampled-softmax", negatives: 4, drawn: "each" }],
-  "encoder/sasrec": ["bce", "ce", "sampled-softmax", "gbce", "bpr", "top1"].map((objective) => ({
-    objective,
-    hidden: 8,
-    negatives: 4,
-    attentionDropout: 0.2,
-  })),
+  "encoder/sasrec": [
+    ...["bce", "ce", "sampled-softmax", "gbce", "bpr", "top1"].map((objective) => ({
+      objective,
+      hidden: 8,
+      negatives: 4,
+      attentionDropout: 0.2,
+    })),
+    { scaled: false, projected: false, normalised: false },
+  ],
   "encoder/bert4rec": [{}, { hidden: 8, attentionDropout: 0.2 }],
   "llm/openai": [{}, { choices: "requests", adapters: "vllm" }].map((more) => ({ baseUrl: server.baseUrl, model: "m", ...more })),
   "reranker/dlcm": [{}, { abstraction: 0, objective: "bce" }],

@@ -63,8 +63,8 @@ def narm(embedding: int, hidden: int) -> torch.Tensor:
     return each(scores)
 
 
-def block(name: str, x: torch.Tensor, hidden: int, heads: int, inner: int, causal: bool, pre: bool, activation) -> torch.Tensor:
-    attend = attention(f"{name}/attention", hidden, heads)
+def block(name: str, x: torch.Tensor, hidden: int, heads: int, inner: int, causal: bool, pre: bool, activation, projected=True):
+    attend = attention(f"{name}/attention", hidden, heads, projected)
     first, second = norm(f"{name}/attentionNorm", hidden), norm(f"{name}/feedForwardNorm", hidden)
     feed = [dense(f"{name}/feedForward/layer0", hidden, inner), dense(f"{name}/feedForward/layer1", inner, hidden)]
     mask = torch.ones(len(x), len(x), dtype=torch.bool).triu(1) if causal else None
@@ -82,14 +82,15 @@ def block(name: str, x: torch.Tensor, hidden: int, heads: int, inner: int, causa
     return second(x + fed(x))
 
 
-def sasrec(hidden: int, layers: int, heads: int) -> torch.Tensor:
+def sasrec(hidden: int, layers: int, heads: int, scaled: bool, projected: bool, normalised: bool) -> torch.Tensor:
+    """The paper's with none of the three."""
     items, positions = weight("items/table", ITEMS + 1, hidden), weight("positions", HISTORY, hidden)
 
     def scores(ids: torch.Tensor) -> torch.Tensor:
-        x = items[ids] * math.sqrt(hidden) + positions[-len(ids) :]
+        x = items[ids] * (math.sqrt(hidden) if scaled else 1) + positions[-len(ids) :]
         for i in range(layers):
-            x = block(f"block{i}", x, hidden, heads, hidden, causal=True, pre=True, activation=F.relu)
-        return items @ norm("norm", hidden)(x)[-1]
+            x = block(f"block{i}", x, hidden, heads, hidden, causal=True, pre=True, activation=F.relu, projected=projected)
+        return items @ (norm("norm", hidden)(x) if normalised else x)[-1]
 
     return each(scores)
 
@@ -194,7 +195,8 @@ CASES = [
     ("gru4rec", gru4rec, {"embedding": 3, "hidden": 5, "layers": 2, "tied": True}),
     ("gru4rec", gru4rec, {"embedding": 3, "hidden": 4, "layers": 1, "tied": False}),
     ("narm", narm, {"embedding": 3, "hidden": 4}),
-    ("sasrec", sasrec, {"hidden": 6, "layers": 2, "heads": 2}),
+    ("sasrec", sasrec, {"hidden": 6, "layers": 2, "heads": 2, "scaled": True, "projected": True, "normalised": True}),
+    ("sasrec", sasrec, {"hidden": 6, "layers": 2, "heads": 2, "scaled": False, "projected": False, "normalised": False}),
     ("bert4rec", bert4rec, {"hidden": 6, "layers": 2, "heads": 2}),
     ("caser", caser, {"hidden": 3, "window": 4, "horizontal": 2, "vertical": 3}),
     ("fmlp", fmlp, {"hidden": 4, "layers": 2, "inner": 2}),

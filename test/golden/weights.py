@@ -36,13 +36,15 @@ def norm(name: str, width: int) -> torch.nn.LayerNorm:
     return layer
 
 
-def attention(name: str, width: int, heads: int) -> torch.nn.MultiheadAttention:
+def attention(name: str, width: int, heads: int, projected: bool = True) -> torch.nn.MultiheadAttention:
     layer = torch.nn.MultiheadAttention(width, heads, batch_first=True, dtype=torch.float64)
     parts = [dense(f"{name}/{part}", width, width) for part in ("query", "key", "value")]
     layer.in_proj_weight.data = torch.cat([part.weight for part in parts])
     layer.in_proj_bias.data = torch.cat([part.bias for part in parts])
-    output = dense(f"{name}/output", width, width)
-    layer.out_proj.weight.data, layer.out_proj.bias.data = output.weight.data, output.bias.data
+    layer.out_proj.weight.data, layer.out_proj.bias.data = torch.eye(width).double(), torch.zeros(width).double()
+    if projected:
+        output = dense(f"{name}/output", width, width)
+        layer.out_proj.weight.data, layer.out_proj.bias.data = output.weight.data, output.bias.data
     return layer
 
 

@@ -49,14 +49,22 @@ function attentionGradients(dy: tf.Tensor, saved: tf.Tensor[], scale: number): t
   return [tf.mul(tf.matMul(dScores, k), scale), tf.mul(tf.matMul(dScores, q, true, false), scale), tf.matMul(heard, dy, true, false)];
 }
 
+interface AttentionShape {
+  readonly width: number;
+  readonly heads: number;
+  /** Whether what the heads say goes through one more layer, as in Vaswani et al. 2017; default true. */
+  readonly projected?: boolean;
+}
+
 /**
  * Multi-head attention of one kind of sequences to another, whose positions stand one below the other.
  * @returns x [batch * queries, width], y [batch * keys, width], batch, mask (added to the scores, broadcast to [batch, queries, keys]), dropout of the weights -> [batch * queries, width]
  */
-export function crossAttention(scope: Parameters, { width, heads }: { width: number; heads: number }) {
+export function crossAttention(scope: Parameters, { width, heads, projected = true }: AttentionShape) {
   if (width % heads !== 0) throw new RangeError(`${heads} heads do not divide a width of ${width}`);
   const projection = (name: string) => dense(scope.scope(name), { inputs: width, outputs: width });
-  const [query, key, value, output] = [projection("query"), projection("key"), projection("value"), projection("output")];
+  const [query, key, value] = [projection("query"), projection("key"), projection("value")];
+  const output = projected ? projection("output") : (x: tf.Tensor2D) => x;
   return (x: tf.Tensor2D, y: tf.Tensor2D, batch: number, mask?: tf.Tensor, dropout?: WeightDropout): tf.Tensor2D => {
     const split = (of: tf.Tensor2D) => splitHeads(of, batch, heads);
     return output(joinHeads(scaledDotProductAttention(split(query(x)), split(key(y)), split(value(y)), mask, dropout)));
@@ -64,7 +72,7 @@ export function crossAttention(scope: Parameters, { width, heads }: { width: num
 }
 
 /** Attention of sequences to themselves: see crossAttention. */
-export function selfAttention(scope: Parameters, shape: { width: number; heads: number }) {
+export function selfAttention(scope: Parameters, shape: AttentionShape) {
   const attend = crossAttention(scope, shape);
   return (x: tf.Tensor2D, batch: number, mask?: tf.Tensor, dropout?: WeightDropout): tf.Tensor2D => attend(x, x, batch, mask, dropout);
 }

@@ -5,6 +5,9 @@ import { uniform } from "./initialisers.js";
 import { biasGradient } from "./native.js";
 import { withGradient } from "./with-gradient.js";
 
+/** For the source of what has this GRU, and a paper with another. */
+export const gruForm = "its GRU as in cuDNN and PyTorch, tanh(W x + r ⊙ (U h)) where the paper has tanh(W x + U (r ⊙ h))";
+
 /** What one step leaves for its gradient. */
 interface Step {
   readonly before: tf.Tensor2D; // state before the step, [batch, hidden]

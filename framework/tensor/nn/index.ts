@@ -14,7 +14,7 @@ export {
 export { dense, linear, mlp, type DenseShape } from "./dense.js";
 export { dropout } from "./dropout.js";
 export { embedding, type Embedding } from "./embedding.js";
-export { gru } from "./gru.js";
+export { gru, gruForm } from "./gru.js";
 export { heUniform, ones, truncatedNormal, uniform, xavierUniform, zeros } from "./initialisers.js";
 export { lstm, type Lstm, type LstmState } from "./lstm.js";
 export { attentionRank, binaryCrossEntropy, catalogueCrossEntropy, listwiseSoftmax } from "./losses.js";

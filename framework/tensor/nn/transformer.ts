@@ -15,6 +15,8 @@ export interface BlockShape {
   readonly dropout: number;
   /** Of the attention's weights; default 0. */
   readonly attentionDropout?: number;
+  /** Whether attention ends with a projection of its heads; default true. */
+  readonly projected?: boolean;
   /** Where the sums are normalised: "pre" = x + g(norm(x)), "post" = norm(x + g(x)). */
   readonly norm: "pre" | "post";
   /** Of the feed-forward layers; default ReLU. */

@@ -33,18 +33,8 @@ const prm = (options: { epochs?: number; learningRate?: number; dropout?: number
   });
 const sasrec = (): SequenceEncoder =>
   new SasRec({
-    ...{
-      hidden: 8,
-      layers: 1,
-      heads: 1,
-      dropout: 0.1,
-      attentionDropout: 0,
-      objective: "ce",
-      negatives: 8,
-      calibration: 0.75,
-      drawn: "shared",
-      bceNegatives: 1,
-    },
+    ...{ hidden: 8, layers: 1, heads: 1, dropout: 0.1, attentionDropout: 0, scaled: true, projected: true, normalised: true },
+    ...{ objective: "ce", negatives: 8, drawn: "shared", bceNegatives: 1, calibration: 0.75 },
     ...{ epochs: 3, batchSize: 32, learningRate: 1e-2, weightDecay: 0, patience: 3 },
   });
 

@@ -13,8 +13,9 @@ import { assertNoLeak } from "../../support/engine.js";
 import { checkGradients, close, withoutLeak } from "../../support/tensors.js";
 
 const small: SasRecOptions = {
-  ...{ hidden: 8, layers: 2, heads: 2, dropout: 0, attentionDropout: 0, objective: "ce", negatives: 4, calibration: 0.5 },
-  ...{ drawn: "shared", bceNegatives: 1, epochs: 60, batchSize: 16, learningRate: 1e-2, weightDecay: 0, patience: 60 },
+  ...{ hidden: 8, layers: 2, heads: 2, dropout: 0, attentionDropout: 0, scaled: true, projected: true, normalised: true },
+  ...{ objective: "ce", negatives: 4, drawn: "shared", bceNegatives: 1, calibration: 0.5 },
+  ...{ epochs: 60, batchSize: 16, learningRate: 1e-2, weightDecay: 0, patience: 60 },
 };
 const seeded = { training: false, nextSeed: () => 11 };
 const { log, exp } = Math;
