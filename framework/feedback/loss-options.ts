@@ -8,14 +8,15 @@ export interface LabelSmoothingOption {
   readonly labelSmoothing: number;
 }
 
-/** @param value the default, from the loss's paper */
-export function betaOption(value: number): OptionSchema {
+/** @param value the default, from the loss's paper; @param source whose it is instead */
+export function betaOption(value: number, source?: string): OptionSchema {
+  const scale = "Scale of the implicit rewards: how strongly the policy is held to the reference.";
   return {
     type: "number",
     exclusiveMinimum: 0,
     default: value,
     unit: "1/nats",
-    description: "Scale of the implicit rewards: how strongly the policy is held to the reference.",
+    description: source === undefined ? scale : `${scale} The default is ${source}`,
   };
 }
 

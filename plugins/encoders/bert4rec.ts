@@ -53,7 +53,10 @@ export interface Bert4RecOptions extends FitOptions {
         description:
           "Share of the sequences that are masked at their last item alone, as a history is when it is asked what comes next (the authors' code: one in eleven)",
       },
-      ...fitOptions({ epochs: 400, batchSize: 128, learningRate: 1e-3, weightDecay: 0.01, patience: 25 }, "encoder"),
+      ...fitOptions({ epochs: 400, batchSize: 128, learningRate: 1e-3, weightDecay: 0.01, patience: 25 }, "encoder", {
+        batchSize: 256,
+        learningRate: 1e-4,
+      }),
     },
   },
 })

@@ -45,7 +45,7 @@ export interface FmlpOptions extends FitOptions, ObjectiveOptions {
         "bpr",
         "a pairwise ranking loss, eq. 9, which is `bpr` with one negative, drawn for `each`; the authors' code: `bce`; 128 for all are this framework's choice",
       ),
-      ...fitOptions({ epochs: 200, batchSize: 64, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
+      ...fitOptions({ epochs: 200, batchSize: 64, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder", { batchSize: 256 }),
     },
   },
 })

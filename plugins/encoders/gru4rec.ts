@@ -53,7 +53,7 @@ export interface Gru4RecOptions extends FitOptions, ObjectiveOptions {
         type: "boolean",
         default: true,
         description:
-          "The state, brought to the items' width by a dense layer, is scored against the vectors that were read (the authors' later `constrained embedding`); false: against vectors and biases of their own, as published",
+          "The state, brought to the items' width by a dense layer, is scored against the vectors that were read (the authors' later `constrained embedding`); false: against vectors and biases of their own, as published; the default is this framework's choice",
       },
       ...objectiveOptions("ce", "`top1` and `bpr`, drawn `in-batch`; cross-entropy is tried too"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),

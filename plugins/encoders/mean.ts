@@ -34,7 +34,7 @@ export interface MeanOptions extends FitOptions, ObjectiveOptions {
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the items' vectors" },
       agreement: {
         ...{ type: "number", minimum: 0, maximum: 1, default: 1 },
-        description: "α: 1 = the mean; 0 = the sum; the paper's best are between .4 and .5",
+        description: "α: 1 = the mean, this framework's choice; 0 = the sum; the paper's best are between .4 and .5",
       },
       ...objectiveOptions("ce", "squared error, or an area under the curve by pairs, which `bpr` smooths"),
       ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),

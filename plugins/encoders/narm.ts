@@ -38,7 +38,7 @@ export interface NarmOptions extends FitOptions, ObjectiveOptions {
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.25, description: "Dropout of the items' vectors" },
       contextDropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.5, description: "Dropout of c_t" },
       ...objectiveOptions("ce", "`ce`"),
-      ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder"),
+      ...fitOptions({ epochs: 200, batchSize: 128, learningRate: 1e-3, weightDecay: 0, patience: 10 }, "encoder", { batchSize: 512 }),
     },
   },
 })

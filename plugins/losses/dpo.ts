@@ -23,7 +23,13 @@ const needs = ["reference"] as const;
   source: "Rafailov et al. 2023, arXiv 2305.18290, eq. 7; Mitchell 2023 (cDPO)",
   pure: true,
   needs,
-  options: { type: "object", properties: { beta: betaOption(0.01), labelSmoothing: labelSmoothingOption(0) } },
+  options: {
+    type: "object",
+    properties: {
+      beta: betaOption(0.01, "RLRF4Rec's, arXiv 2410.05939; Rafailov et al. take 0.1."),
+      labelSmoothing: labelSmoothingOption(0),
+    },
+  },
 })
 export class Dpo implements PreferenceLoss {
   readonly needs = needs;

@@ -40,8 +40,8 @@ export interface PrmOptions extends FitOptions {
     properties: {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the transformer" },
-      layers: { type: "integer", minimum: 0, default: 1, description: "Transformer blocks" },
-      heads: headsOption(1),
+      layers: { type: "integer", minimum: 0, default: 1, description: "Transformer blocks; the paper's: 4" },
+      heads: headsOption(1, "Attention heads; the paper's: 3, though it advises one"),
       inner: { type: "integer", minimum: 1, default: 128, description: "Inner width of the blocks' feed-forward layers" },
       mlp: widthsOption([200, 80], "Hidden widths of the final MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of blocks and MLP" },

@@ -43,7 +43,7 @@ export interface SetRankOptions extends FitOptions {
       embedding: { type: "integer", minimum: 1, default: 32, description: "Width of the learned item-ID embedding" },
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width of the blocks; the paper's, for documents: 256" },
       layers: { type: "integer", minimum: 0, default: 1, description: "Blocks; the paper's, for long lists: 6" },
-      heads: headsOption(1),
+      heads: headsOption(1, "Attention heads; the paper's: 8"),
       inner: { type: "integer", minimum: 1, default: 128, description: "Inner width of the blocks' feed-forward layers" },
       induced: {
         ...{ type: "integer", minimum: 0, default: 20, unit: "vectors" },
