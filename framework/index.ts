@@ -49,7 +49,7 @@ export { logisticLoss, logSigmoid, powerScore } from "./feedback/logistic.js";
 export { unitVectors } from "./method/vectors.js";
 export { logRatio } from "./feedback/log-ratio.js";
 export { type BetaOption, betaOption, type LabelSmoothingOption, labelSmoothingOption } from "./feedback/loss-options.js";
-export { column, detached, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
+export { column, detached, logProbOfTokens, logRatios, meanLogProb, meanOverRejected, perToken } from "./feedback/loss-parts.js";
 export { mapBatches } from "./feedback/map-batches.js";
 export { meanByText } from "./feedback/mean-by-text.js";
 export { partOfBatch } from "./feedback/part-of-batch.js";

@@ -14,6 +14,12 @@ export function meanLogProb<Shape extends tf.Tensor>(side: PreferenceSide<Shape>
   return perToken(side.logProbs, side);
 }
 
+/** log pi / |y| of each text, or by token log pi over the batch's mean length, so that the mean over the texts is that over all their tokens. [pairs], nats */
+export function logProbOfTokens(side: PreferenceSide<tf.Tensor1D>, each: "text" | "token"): tf.Tensor1D {
+  if (each === "text" || side.lengths === undefined) return meanLogProb(side);
+  return tf.div(side.logProbs, tf.maximum(tf.mean(side.lengths), 1));
+}
+
 /** [pairs] -> [pairs, 1], to stand beside the rejected texts' [pairs, k]. */
 export function column(values: tf.Tensor1D): tf.Tensor2D {
   return tf.expandDims(values, 1);

@@ -5,7 +5,7 @@ import {
   type LabelSmoothingOption,
   labelSmoothingOption,
   logisticLoss,
-  meanLogProb,
+  logProbOfTokens,
   meanOverRejected,
   options,
   type PreferenceBatch,
@@ -17,6 +17,7 @@ import {
 interface CpoOptions extends BetaOption, LabelSmoothingOption {
   readonly alpha: number;
   readonly normalise: boolean;
+  readonly each: "text" | "token";
 }
 
 const needs = ["lengths"] as const;
@@ -24,7 +25,7 @@ const needs = ["lengths"] as const;
 @plugin({
   kind: "loss",
   name: "cpo",
-  version: "1.0.0",
+  version: "1.1.0",
   summary: "Contrastive preference optimisation: DPO without a reference, kept in place by the chosen text's likelihood",
   source: "Xu et al. 2024, arXiv 2401.08417, eq. 3 and 5",
   pure: true,
@@ -39,7 +40,13 @@ const needs = ["lengths"] as const;
         type: "boolean",
         default: true,
         description:
-          "The negative log-likelihood is the mean over tokens, as in the authors' code and in TRL; false = the sum of the paper's eq. 5.",
+          "The negative log-likelihood is a mean over tokens, as in the authors' code and in TRL; false = the sum of the paper's eq. 5.",
+      },
+      each: {
+        enum: ["text", "token"],
+        default: "text",
+        description:
+          "What weighs the same in that mean: every text of a batch, which is this framework's choice, or every token, as in the authors' code and in TRL.",
       },
     },
   },
@@ -52,10 +59,11 @@ export class Cpo implements PreferenceLoss {
     this.beta = options.beta;
   }
 
-  /** cDPO on lw - ll, plus alpha * NLL_w. @returns [pairs], nats */
+  /** cDPO on lw - ll, plus alpha * NLL_w, NLL_w = -lw / |y_w|, by token -lw over the batch's mean length, or -lw. @returns [pairs], nats */
   loss({ chosen, rejected }: PreferenceBatch): tf.Tensor1D {
+    const { labelSmoothing, alpha, normalise, each } = this.options;
     const margin = tf.mul(tf.sub(column(chosen.logProbs), rejected.logProbs), this.beta); // [pairs, k]
-    const logLikelihood = this.options.normalise ? meanLogProb(chosen) : chosen.logProbs; // [pairs]
-    return tf.sub(meanOverRejected(logisticLoss(margin, this.options.labelSmoothing)), tf.mul(logLikelihood, this.options.alpha));
+    const logLikelihood = normalise ? logProbOfTokens(chosen, each) : chosen.logProbs; // [pairs]
+    return tf.sub(meanOverRejected(logisticLoss(margin, labelSmoothing)), tf.mul(logLikelihood, alpha));
   }
 }

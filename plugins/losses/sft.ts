@@ -1,4 +1,4 @@
-import { meanLogProb, options, type PreferenceBatch, type PreferenceLoss, plugin, tf } from "rlrf4rec";
+import { logProbOfTokens, options, type PreferenceBatch, type PreferenceLoss, plugin, tf } from "rlrf4rec";
 
 interface SftOptions {
   readonly each: "text" | "token";
@@ -32,9 +32,8 @@ export class Sft implements PreferenceLoss {
 
   constructor(@options() private readonly options: SftOptions) {}
 
-  /** -lw / |y_w|; by token -lw over the batch's mean length, so that their mean is that over tokens. @returns [pairs], nats a token */
+  /** -lw / |y_w|; by token -lw over the batch's mean length. @returns [pairs], nats a token */
   loss({ chosen }: PreferenceBatch): tf.Tensor1D {
-    if (this.options.each === "text" || chosen.lengths === undefined) return tf.neg(meanLogProb(chosen));
-    return tf.neg(tf.div(chosen.logProbs, tf.maximum(tf.mean(chosen.lengths), 1)));
+    return tf.neg(logProbOfTokens(chosen, this.options.each));
   }
 }

@@ -99,7 +99,7 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "loss/aot": [{}, { unpaired: true, labelSmoothing: 0.1 }],
   "loss/alphapo": [{}, { alpha: 0 }, { alpha: -1 }],
   "loss/bco": [{}, { shift: false }],
-  "loss/cpo": [{}, { normalise: false }],
+  "loss/cpo": [{}, { normalise: false }, { each: "token" }],
   "loss/dpo": [{}, { beta: 0.1, labelSmoothing: 0.1 }],
   "loss/f-dpo": ["forward-kl", "js", "alpha"].map((divergence) => ({ divergence })),
   "loss/hinge": [{}, { reference: false }],

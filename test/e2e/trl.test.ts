@@ -255,7 +255,7 @@ const variants: readonly (readonly [loss: string, options: Readonly<Record<strin
   ["f-dpo", { beta, divergence: "js", alpha: 0.5 }],
   ["f-dpo", { beta, divergence: "alpha", alpha: 0.4 }],
   ["dpo-norm", { beta }],
-  ["cpo", { beta, labelSmoothing, alpha: 0, normalise: true }],
+  ["cpo", { beta, labelSmoothing, alpha: 0, normalise: true, each: "text" }],
   ["simpo", { beta, gamma: 0.4 }],
   ["alphapo", { beta, gamma: 0.4, alpha: 0.2 }],
   ["sft", { each: "text" }],

@@ -31,7 +31,7 @@ def side():
 sides = {name: side() for name in ("chosen", "rejected", "mismatched")}
 
 
-def tokens(side, values):
+def tokens(side, values, prompt=prompt):
     """Log-probs of tokens whose sum is the text's, after a prompt. [pairs, prompt + longest - 1]"""
     longest = prompt + max(s["length"].max() for s in sides.values())
     table, mask = np.zeros((pairs, longest)), np.zeros((pairs, longest), dtype=int)
@@ -93,60 +93,69 @@ def kto(beta, desirable, undesirable):
     return float(KTOTrainer._compute_loss(trainer, model, inputs, False))
 
 
-def total(name):
-    return torch.tensor(sides[name]["policy"])
+def whole(Trainer, rows, **settings):
+    """What a trainer makes of a batch's logits, its NLL included. The prompt is one token, which is never predicted: TRL's orpo learns prompts, too."""
+    batch, logits = {}, []
+    for name in ("chosen", "rejected"):
+        table, mask = (part[rows] for part in tokens(sides[name], sides[name]["policy"], prompt=1))
+        batch |= {f"{name}_input_ids": mask, f"{name}_labels": torch.where(mask == 1, 1, -100)}
+        batch[f"{name}_attention_mask"] = mask | (torch.arange(mask.shape[1]) == 0)
+        right = torch.where(mask[:, 1:] == 1, table, np.log(0.5))  # of two tokens, the second of which a text is made of
+        logits.append(torch.nn.functional.pad(torch.stack([torch.log(-torch.expm1(right)), right], 2), (0, 0, 0, 1)))
+    trainer = object.__new__(Trainer)
+    vars(trainer).update(vars(stub(None, is_encoder_decoder=False, pad_token_id=0, padding_value=0, **settings)))
+    model = lambda *_, **__: SimpleNamespace(logits=torch.cat(logits))
+    return float(trainer.get_batch_loss_metrics(model, batch)[0])
 
 
-def mean(name):
-    return torch.tensor(sides[name]["policy"] / sides[name]["length"])
+def cpo(rows, loss_type, beta, label_smoothing=0.0, simpo_gamma=0.5, alpha=0.0, cpo_alpha=0.0):
+    settings = {"label_smoothing": label_smoothing, "simpo_gamma": simpo_gamma, "alpha": alpha, "cpo_alpha": cpo_alpha}
+    return whole(CPOTrainer, rows, loss_type=loss_type, beta=beta, **settings)
 
 
-def cpo(loss_type, beta, of, label_smoothing=0.0, simpo_gamma=0.5, alpha=0.0):
-    trainer = stub(None, beta=beta, loss_type=loss_type, label_smoothing=label_smoothing, simpo_gamma=simpo_gamma, alpha=alpha)
-    return CPOTrainer.cpo_loss(trainer, of("chosen"), of("rejected"))[0]
-
-
-def orpo(beta):
+def orpo(rows, beta):
     exact = torch.Tensor.float
-    torch.Tensor.float = lambda self: self  # it rounds to float32 otherwise
+    torch.Tensor.float = lambda self: self if self.is_floating_point() else exact(self)  # it rounds to float32 otherwise
     try:
-        return -mean("chosen") - ORPOTrainer.odds_ratio_loss(stub(None, beta=beta), mean("chosen"), mean("rejected"))[0]
+        return whole(ORPOTrainer, rows, beta=beta)
     finally:
         torch.Tensor.float = exact
 
 
-each = lambda *args, **options: [dpo([row], *args, **options) for row in range(pairs)]
+each = lambda loss, *args, **options: [loss([row], *args, **options) for row in range(pairs)]
 everything = list(range(pairs))
 expected = [
-    ("dpo", {"beta": 0.1}, {"loss": each("sigmoid", 0.1)}),
-    ("robust-dpo", {"beta": 0.1, "labelSmoothing": 0.2}, {"loss": each("robust", 0.1, label_smoothing=0.2)}),
-    ("hinge", {"beta": 0.1}, {"loss": each("hinge", 0.1)}),
-    ("ipo", {"beta": 0.1}, {"loss": each("ipo", 0.1)}),
-    ("exo", {"beta": 0.1, "labelSmoothing": 0.01}, {"loss": each("exo_pair", 0.1, label_smoothing=0.01)}),
-    ("nca", {"beta": 0.1}, {"loss": each("nca_pair", 0.1)}),
-    ("bco", {"beta": 0.1, "shift": False}, {"loss": each("bco_pair", 0.1)}),
-    ("sppo", {"beta": 0.01}, {"loss": each("sppo_hard", 0.01)}),
+    ("dpo", {"beta": 0.1}, {"loss": each(dpo, "sigmoid", 0.1)}),
+    ("robust-dpo", {"beta": 0.1, "labelSmoothing": 0.2}, {"loss": each(dpo, "robust", 0.1, label_smoothing=0.2)}),
+    ("hinge", {"beta": 0.1}, {"loss": each(dpo, "hinge", 0.1)}),
+    ("ipo", {"beta": 0.1}, {"loss": each(dpo, "ipo", 0.1)}),
+    ("exo", {"beta": 0.1, "labelSmoothing": 0.01}, {"loss": each(dpo, "exo_pair", 0.1, label_smoothing=0.01)}),
+    ("nca", {"beta": 0.1}, {"loss": each(dpo, "nca_pair", 0.1)}),
+    ("bco", {"beta": 0.1, "shift": False}, {"loss": each(dpo, "bco_pair", 0.1)}),
+    ("sppo", {"beta": 0.01}, {"loss": each(dpo, "sppo_hard", 0.01)}),
     ("aot", {"beta": 0.1, "labelSmoothing": 0.1}, {"mean": dpo(everything, "aot", 0.1, label_smoothing=0.1)}),
     ("aot", {"beta": 0.1, "unpaired": True}, {"mean": dpo(everything, "aot_unpaired", 0.1)}),
-    ("apo-zero", {"beta": 0.1}, {"loss": each("apo_zero", 0.1)}),
-    ("apo-down", {"beta": 0.1}, {"loss": each("apo_down", 0.1)}),
-    ("discopop", {"beta": 0.05, "temperature": 0.05}, {"loss": each("discopop", 0.05)}),
-    ("f-dpo", {"beta": 0.1, "divergence": "forward-kl"}, {"loss": each("sigmoid", 0.1, divergence="forward_kl")}),
-    ("f-dpo", {"beta": 0.1, "divergence": "js"}, {"loss": each("sigmoid", 0.1, divergence="js_divergence")}),
+    ("apo-zero", {"beta": 0.1}, {"loss": each(dpo, "apo_zero", 0.1)}),
+    ("apo-down", {"beta": 0.1}, {"loss": each(dpo, "apo_down", 0.1)}),
+    ("discopop", {"beta": 0.05, "temperature": 0.05}, {"loss": each(dpo, "discopop", 0.05)}),
+    ("f-dpo", {"beta": 0.1, "divergence": "forward-kl"}, {"loss": each(dpo, "sigmoid", 0.1, divergence="forward_kl")}),
+    ("f-dpo", {"beta": 0.1, "divergence": "js"}, {"loss": each(dpo, "sigmoid", 0.1, divergence="js_divergence")}),
     (
         "f-dpo",
         {"beta": 0.1, "divergence": "alpha", "alpha": 0.7},
-        {"float32": True, "loss": each("sigmoid", 0.1, dtype=torch.float32, divergence="alpha_divergence", alpha=0.7)},
+        {"float32": True, "loss": each(dpo, "sigmoid", 0.1, dtype=torch.float32, divergence="alpha_divergence", alpha=0.7)},
     ),
-    ("sft", {}, {"loss": each("sft", 0.1)}),
-    ("dpo-norm", {"beta": 5}, {"loss": each("sigmoid_norm", 5)}),
+    ("sft", {}, {"loss": each(dpo, "sft", 0.1)}),
+    ("dpo-norm", {"beta": 5}, {"loss": each(dpo, "sigmoid_norm", 5)}),
     # TRL's is the mean over texts, ours the sum over a pair.
     ("kto", {"beta": 0.1, "undesirableWeight": 1.5}, {"mean": 2 * kto(0.1, 1.0, 1.5)}),
-    ("cpo", {"beta": 0.1, "labelSmoothing": 0.1, "alpha": 0}, {"loss": cpo("sigmoid", 0.1, total, label_smoothing=0.1).tolist()}),
-    ("cpo", {"beta": 0.1, "alpha": 0.5}, {"loss": (cpo("sigmoid", 0.1, total) - 0.5 * mean("chosen")).tolist()}),
-    ("simpo", {"beta": 2, "gamma": 1.2}, {"loss": cpo("simpo", 2, mean, simpo_gamma=1.2).tolist()}),
-    ("alphapo", {"beta": 2.5, "gamma": 0.5, "alpha": 0.25}, {"loss": cpo("simpo", 2.5, mean, simpo_gamma=0.5, alpha=0.25).tolist()}),
-    ("orpo", {"beta": 0.1}, {"loss": orpo(0.1).tolist()}),
+    ("cpo", {"beta": 0.1, "labelSmoothing": 0.1, "alpha": 0}, {"loss": each(cpo, "sigmoid", 0.1, label_smoothing=0.1)}),
+    # A batch of one pair has no other text: its mean over tokens is the text's.
+    ("cpo", {"beta": 0.1, "alpha": 0.5}, {"loss": each(cpo, "sigmoid", 0.1, cpo_alpha=0.5)}),
+    ("cpo", {"beta": 0.1, "alpha": 0.5, "each": "token"}, {"mean": cpo(everything, "sigmoid", 0.1, cpo_alpha=0.5)}),
+    ("simpo", {"beta": 2, "gamma": 1.2}, {"loss": each(cpo, "simpo", 2, simpo_gamma=1.2)}),
+    ("alphapo", {"beta": 2.5, "gamma": 0.5, "alpha": 0.25}, {"loss": each(cpo, "simpo", 2.5, simpo_gamma=0.5, alpha=0.25)}),
+    ("orpo", {"beta": 0.1}, {"loss": each(orpo, 0.1)}),
 ]
 
 column = lambda values: [[value] for value in values.tolist()]

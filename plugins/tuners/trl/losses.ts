@@ -24,7 +24,7 @@ const divergences = { "forward-kl": "forward_kl", js: "js_divergence", alpha: "a
 /**
  * By our names. Not here: what compares a text with several (`s-dpo`, `dmpo`, `pl-topk`, `rec-po`, `dynamic-po`), for TRL takes pairs; and what
  * TRL computes otherwise: its `orpo` counts the prompt's tokens in the NLL, its `kto` averages over texts and makes mismatched pairs of
- * rejected texts too, and the NLL of its `cpo` is one mean over the tokens of all texts of a batch.
+ * rejected texts too, and the NLL of its `cpo` is one mean over the tokens of all texts of a batch, as ours is with `each` "token" alone.
  */
 const translations: Readonly<Record<string, Translation>> = {
   dpo: { only: { labelSmoothing: { const: 0 } }, translate: dpo("sigmoid") },

@@ -187,16 +187,19 @@ describe("preference losses", () => {
     );
   });
 
-  it("sft by token is the mean over the tokens of all texts", async () => {
-    const plugin = plugins.get("sft") as PluginClass<PreferenceLoss>;
+  it("sft and the NLL of cpo by token are the mean over the tokens of all texts", async () => {
     const chosen = { logProbs: tf.tensor1d([-10, -1]), lengths: tf.tensor1d([9, 1]) };
-    const rejected = { logProbs: tf.zeros<tf.Rank.R2>([2, 0]) };
-    const meanOf = (each: string) =>
-      withPlugin({ plugin, options: { each } }, (loss) =>
-        tf.tidy(() => [tf.mean(loss.loss({ chosen, rejected })).dataSync()[0] as number]),
-      );
-    close(await meanOf("token"), [11 / 10], 1e-6);
-    close(await meanOf("text"), [(10 / 9 + 1) / 2], 1e-6);
+    const rejected = { logProbs: tf.tensor2d([-10, -1], [2, 1]) }; // the margins are 0
+    const losses = [["sft", {}, 0, 1], ["cpo", { alpha: 2 }, Math.log(2), 2]] as const; // biome-ignore format: one table
+    const means = [["token", 11 / 10], ["text", (10 / 9 + 1) / 2]] as const; // biome-ignore format: one table
+    for (const [name, options, margin, weight] of losses)
+      for (const [each, nll] of means) {
+        const plugin = plugins.get(name) as PluginClass<PreferenceLoss>;
+        const mean = await withPlugin({ plugin, options: { ...options, each } }, (loss) =>
+          tf.tidy(() => tf.mean(loss.loss({ chosen, rejected })).dataSync()),
+        );
+        close(mean, [margin + weight * nll], 1e-6);
+      }
     tf.dispose([chosen, rejected] as never);
   });
 
