@@ -23,6 +23,7 @@ export interface HeaOptions extends JoinOptions {
   readonly dropout: number;
 }
 
+/** Σ_e g_e(x) E_e(x) over the experts of a side and the shared ones, g = softmax(W x + b), E_e two dense layers: [texts, width] -> [texts, adapted]. */
 @plugin({
   kind: "adaptor",
   name: "hea",

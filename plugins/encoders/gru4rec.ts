@@ -25,6 +25,7 @@ export interface Gru4RecOptions extends FitOptions, ObjectiveOptions {
   readonly tied: boolean;
 }
 
+/** h_t = GRU(e_t, h_{t-1}), layer over layer; score_i = e_i · (W h_t + b), e the vectors that were read, or, not `tied`, o_i · h_t + b_i. */
 @plugin({
   kind: "encoder",
   name: "gru4rec",

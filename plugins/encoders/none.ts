@@ -1,5 +1,6 @@
 import { type EncoderNetwork, plugin, type SequenceEncoder, tf } from "rlrf4rec";
 
+/** Features [batch, list, 0], a score of 0 for every item, nothing to learn. */
 @plugin({
   kind: "encoder",
   name: "none",

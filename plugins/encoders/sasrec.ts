@@ -29,6 +29,10 @@ export interface SasRecOptions extends FitOptions, ObjectiveOptions {
   readonly normalised: boolean;
 }
 
+/**
+ * Ê = √d M + P of the history's items, then blocks of x + SA(norm(x)) and x + FFN(norm(x)), SA causal: F_t. score_i = m_i · norm(F_t), m_i of
+ * the table M that was read; √d, SA's output projection and the last norm as the options say.
+ */
 @plugin({
   kind: "encoder",
   name: "sasrec",

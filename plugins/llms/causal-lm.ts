@@ -27,6 +27,10 @@ interface CausalLmOptions {
   readonly checkpointing: "auto" | "on" | "off";
 }
 
+/**
+ * p(text | prompt) = Π_t softmax(W norm(h_t)), h of blocks of x + attention(norm(x)) and x + MLP(norm(x)), with rotary positions and grouped
+ * queries, as the checkpoint's config says.
+ */
 @plugin({
   kind: "llm",
   name: "causal-lm",

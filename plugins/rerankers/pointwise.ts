@@ -22,6 +22,7 @@ export interface PointwiseOptions extends FitOptions {
   readonly objective: ListObjective;
 }
 
+/** score_i = MLP(x_i), whoever stands beside candidate i: [batch, list, width] -> [batch, list]. */
 @plugin({
   kind: "reranker",
   name: "pointwise",

@@ -28,6 +28,10 @@ export interface PrmOptions extends FitOptions {
   readonly objective: ListObjective;
 }
 
+/**
+ * W x + b of each candidate x, then blocks of norm(h + attention(h)) and norm(h + FFN(h)) over the list; score_i = MLP(h_i).
+ * [batch, list, width] -> [batch, list]
+ */
 @plugin({
   kind: "reranker",
   name: "prm",

@@ -6,6 +6,7 @@ interface LiftOptions {
 
 const needs = ["neutral"] as const;
 
+/** r(u, t) - r(u, neutral), in units of r. */
 @plugin({
   kind: "reward",
   name: "lift",

@@ -4,6 +4,10 @@ interface MapOptions {
   readonly at: number;
 }
 
+/**
+ * AP@k = Σ of precision@rank at the ranks ≤ k of relevant candidates / min(k, relevant ones); the mean over a text's lists that have one, NaN where
+ * none has. Between 0 and 1.
+ */
 @plugin({
   kind: "reward",
   name: "map",

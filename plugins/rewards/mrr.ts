@@ -4,6 +4,7 @@ interface MrrOptions {
   readonly at: number;
 }
 
+/** 1 / rank of the first relevant candidate, 0 beyond k; the mean over a text's lists that have one, NaN where none has. Between 0 and 1. */
 @plugin({
   kind: "reward",
   name: "mrr",

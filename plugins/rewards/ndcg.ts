@@ -4,6 +4,10 @@ interface NdcgOptions {
   readonly at: number;
 }
 
+/**
+ * DCG@k / ideal DCG@k, DCG@k = Σ_{rank ≤ k} (2^label - 1) / log2(rank + 1); the mean over a text's lists that have a relevant candidate, NaN where
+ * there is none. Between 0 and 1.
+ */
 @plugin({
   kind: "reward",
   name: "ndcg",

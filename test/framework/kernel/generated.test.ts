@@ -51,6 +51,13 @@ describe("generated files", () => {
       assert.ok(file.endsWith(`plugins/${pluginKinds[kind].folder}/${name}.ts`), `${kind}/${name} stands in ${file}`);
   });
 
+  it("every plugin says in a docstring what it computes", async () => {
+    for (const { file } of (await Registry.read([join(packageRoot, "registry", "plugins.json")])).list()) {
+      const text = (await readFile(file, "utf8")).replace(/^(export )?interface [^}]*}/gm, ""); // whose fields' docstrings say what they hold
+      assert.match(text, /\/\*\*/, `${file} has no docstring`);
+    }
+  });
+
   it("every plugin is proven against something, by a test that is there and knows of it", async () => {
     const registry = await Registry.read([join(packageRoot, "registry", "plugins.json")]);
     const ids = new Set(registry.list().map(({ kind, name }) => `${kind}/${name}`));
