@@ -33,7 +33,9 @@ export class Database implements Disposable {
     const spill = mkdtempSync(join(tmpdir(), "rlrf-duckdb-"));
     try {
       const instance = await DuckDBInstance.create(path, { threads: `${threads}`, memory_limit: memory, temp_directory: spill });
-      return new Database(instance, await instance.connect(), spill);
+      const connection = await instance.connect();
+      await connection.run("SET TimeZone = 'UTC'"); // else a date without a zone would be another time on another machine
+      return new Database(instance, connection, spill);
     } catch (cause) {
       rmSync(spill, { recursive: true, force: true });
       throw databaseError(cause, path);

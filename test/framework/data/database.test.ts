@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Database, numbersOf } from "../../../framework/data/database.js";
 import { coded, inTemporaryFolder } from "../../support/dataset.js";
 
@@ -36,6 +39,13 @@ describe("Database", () => {
       assert.deepEqual(await numbersOf(second.connection, "SELECT answer FROM t"), { answer: 42 });
       second.dispose();
     }));
+
+  it("reads a date without a zone as UTC, whatever the machine's zone", async () => {
+    const child = fileURLToPath(new URL("children/epoch.js", import.meta.url));
+    const env = { ...process.env, TZ: "America/New_York" };
+    const { stdout } = await promisify(execFile)(process.execPath, [child, "2024-07-01 12:00"], { env });
+    assert.equal(stdout, `${Date.UTC(2024, 6, 1, 12) / 1000}\n`);
+  });
 
   it("says so when it cannot be opened, and leaves no folder behind", async () => {
     const before = spills();
