@@ -25,6 +25,7 @@ export interface RatingScale {
 
 export interface ItemRecord {
   readonly id: string;
+  /** "" where none is told: the item then goes by its id. */
   readonly title: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }

@@ -76,8 +76,8 @@ async function numberUsersAndItems(connection: DuckDBConnection): Promise<void> 
 
 async function readItems(connection: DuckDBConnection): Promise<ItemRecord[]> {
   const items: ItemRecord[] = [{ id: "", title: "", fields: {} }];
-  const sql =
-    "SELECT n.item, coalesce(i.title, n.item), i.fields::VARCHAR FROM item_numbers n LEFT JOIN items i USING (item) ORDER BY n.number";
+  const sql = `SELECT n.item, coalesce(nullif(i.title, ''), n.item), i.fields::VARCHAR
+    FROM item_numbers n LEFT JOIN items i USING (item) ORDER BY n.number`;
   await streamColumns(connection, sql, (columns, rows) => {
     for (let row = 0; row < rows; row++)
       items.push({ id: text(columns[0], row), title: text(columns[1], row), fields: fieldsOf(columns[2], row) });
@@ -139,6 +139,7 @@ async function countUnmatched(connection: DuckDBConnection): Promise<Record<stri
     connection,
     `SELECT (SELECT count(*) FROM items ANTI JOIN item_numbers USING (item)) AS "itemsWithoutInteractions",
             (SELECT count(*) FROM item_numbers ANTI JOIN items USING (item)) AS "itemsWithoutRecord",
+            (SELECT count(*) FROM item_numbers JOIN items USING (item) WHERE nullif(title, '') IS NULL) AS "itemsWithoutTitle",
             (SELECT count(*) FROM user_numbers ANTI JOIN users USING ("user")) AS "usersWithoutRecord"`,
   );
 }
@@ -166,8 +167,10 @@ async function mustMatch(connection: DuckDBConnection, table: "items" | "users",
   });
 }
 
-/** @returns what to warn of where most items have no record; null where they have, or where no record was given at all: then nobody expects one */
-export function missingRecords({ items = 0, itemsWithoutRecord: without = 0 }: Readonly<Record<string, number>>): string | null {
-  if (without === items || without <= items / 2) return null;
-  return `${without} of ${items} items have no record: prompts and text encoders know them by their ids alone`;
+/** @returns what to warn of where most items have no title; null where they have, or where no record was given at all: then nobody expects one */
+export function missingTitles(counts: Readonly<Record<string, number>>): string | null {
+  const { items = 0, itemsWithoutRecord = 0, itemsWithoutTitle = 0 } = counts;
+  const untitled = itemsWithoutRecord + itemsWithoutTitle;
+  if (itemsWithoutRecord === items || untitled <= items / 2) return null;
+  return `${untitled} of ${items} items have no record, or no title in it: prompts and text encoders call them by their ids`;
 }

@@ -4,7 +4,7 @@ import type { PreparedData } from "../contracts/dataset.js";
 import type { Reward, SamplingStrategy } from "../contracts/feedback.js";
 import type { GeneratedText, GenerationParameters, LlmBackend, TextVectors, TunablePolicy } from "../contracts/llm.js";
 import type { NamedLoss, Tuner } from "../contracts/tuner.js";
-import { missingRecords } from "../data/interactions.js";
+import { missingTitles } from "../data/interactions.js";
 import { digestOf, prepare, warnOfSkippedRows } from "../data/prepare.js";
 import type { Assembly } from "../kernel/assemble.js";
 import { faultLines, RlrfError } from "../errors.js";
@@ -76,7 +76,7 @@ export class Study {
     warnOfSkippedRows(study.data, context.logger);
     mustHaveFields(study.data.items, spec, parts.llm?.state !== undefined);
     await tellLists(context, study.dataKey, study.data.counts);
-    const missing = missingRecords(study.data.counts);
+    const missing = missingTitles(study.data.counts);
     if (missing !== null) study.warn("RLRF_DATA_RECORDS", missing);
     if (parts.textEncoder.useLlm === undefined) await study.openEncoder(parts.identities.textEncoder as string);
     study.spent("prepare", begun);

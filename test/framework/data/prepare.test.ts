@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
-import { missingRecords } from "../../../framework/data/interactions.js";
+import { missingTitles } from "../../../framework/data/interactions.js";
 import { assertNoLeakage } from "../../../framework/data/leakage.js";
 import { digestOf, prepare, warnOfSkippedRows } from "../../../framework/data/prepare.js";
 import { RlrfError } from "../../../framework/errors.js";
@@ -102,21 +102,26 @@ describe("prepare", () => {
     const records = {
       items: [
         { id: "1", title: "One", fields: { genres: ["Drama"], year: 1994 } },
-        { id: "unused", title: "Nobody saw it", fields: {} },
+        { id: "3", title: "", fields: { year: 2001 } },
+        { id: "unused", title: "", fields: {} },
       ],
       users: [{ id: "1", fields: { age: 24 } }],
     };
     const data = await prepare(datasetOf(simpleInteractions(5, 6, 12), records), protocolOf(), noReward);
     assert.deepEqual(data.items[1], { id: "1", title: "One", fields: { genres: ["Drama"], year: 1994 } });
     assert.deepEqual(data.items[2], { id: "2", title: "2", fields: {} });
+    assert.deepEqual(data.items[3], { id: "3", title: "3", fields: { year: 2001 } });
     assert.deepEqual(data.users[0], { id: "1", fields: { age: 24 } });
     assert.deepEqual(data.users[1], { id: "2", fields: {} });
     assert.equal(data.counts.itemsWithoutInteractions, 1);
-    assert.equal(data.counts.itemsWithoutRecord, 11);
+    assert.equal(data.counts.itemsWithoutRecord, 10);
+    assert.equal(data.counts.itemsWithoutTitle, 1);
     assert.equal(data.counts.usersWithoutRecord, 4);
-    assert.match(missingRecords(data.counts) ?? "", /^11 of 12 items have no record/);
-    assert.equal(missingRecords({ items: 12, itemsWithoutRecord: 6 }), null);
-    assert.equal(missingRecords({ items: 12, itemsWithoutRecord: 12 }), null, "none were given");
+    assert.match(missingTitles(data.counts) ?? "", /^11 of 12 items have no record, or no title in it/);
+    assert.equal(missingTitles({ items: 12, itemsWithoutRecord: 6 }), null);
+    assert.equal(missingTitles({ items: 12, itemsWithoutRecord: 3, itemsWithoutTitle: 3 }), null);
+    assert.equal(missingTitles({ items: 12, itemsWithoutRecord: 12 }), null, "none were given");
+    assert.match(missingTitles({ items: 12, itemsWithoutTitle: 12 }) ?? "", /^12 of 12/);
   });
 
   it("refuses records that none of the items or users that interact has", async () => {

@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import type { PreparedData } from "../../../framework/contracts/dataset.js";
 import { prepare } from "../../../framework/data/prepare.js";
+import { promptOf } from "../../../framework/method/prompt.js";
 import { AmazonReviews } from "../../../plugins/datasets/amazon-reviews.js";
 import { parseLoose } from "../../../plugins/datasets/amazon-reviews/loose-json.js";
 import {
@@ -20,6 +21,7 @@ import {
   reviews2023,
 } from "../../support/amazon.js";
 import { coded, inTemporaryFolder, protocolOf } from "../../support/dataset.js";
+import { moviePrompt } from "../../framework/method/data.js";
 
 type Options = ConstructorParameters<typeof AmazonReviews>[0];
 type Files = Readonly<Record<string, string | Buffer>>;
@@ -100,6 +102,15 @@ describe("dataset/amazon-reviews", () => {
     assert.equal(data.counts.itemsWithoutRecord, 10);
   });
 
+  it("calls products without a title by their ids, in prompts too", async () => {
+    const untitled = pythonLines(metadata2014.map(({ title: _, ...product }) => product));
+    const data = await read({ ...strict, "meta_Books.json": untitled }, {});
+    assert.deepEqual([item(data, asins[0])?.title, item(data, asins[0])?.fields.price], [asins[0], 12.99]);
+    assert.deepEqual([data.counts.itemsWithoutRecord, data.counts.itemsWithoutTitle], [10, 2]);
+    const [message] = promptOf(0, data, { ...moviePrompt, template: "items" });
+    assert.match(message?.content ?? "", new RegExp(`\n${asins[0]}, Fiction, French: 1\n${asins[1]}: 2\n`));
+  });
+
   it("of 2018 cleans pages that gave their script or style, and takes the first of several descriptions", async () => {
     const data = await read(of2018, { edition: "2018" });
     assert.deepEqual(item(data, asins[0]), {
@@ -107,8 +118,8 @@ describe("dataset/amazon-reviews", () => {
       title: "Les Misérables",
       fields: { categories: ["Literature & Fiction"], author: "Victor Hugo", price: 7.5 },
     });
-    assert.deepEqual(item(data, asins[1]), { id: asins[1], title: "", fields: {} });
-    assert.equal(data.counts.duplicateItems, 1);
+    assert.deepEqual(item(data, asins[1]), { id: asins[1], title: asins[1], fields: {} });
+    assert.deepEqual([data.counts.duplicateItems, data.counts.itemsWithoutTitle], [1, 1]);
   });
 
   it("of 2023 takes the parent product, the author, and time in milliseconds", async () => {
