@@ -18,6 +18,7 @@ import {
   uniqueIds,
 } from "rlrf4rec";
 import { atomic, type Files, type Format, groupLens100k, groupLensCsv, groupLensDat } from "./movielens/formats.js";
+import { codedViewer, plainViewer } from "./movielens/records.js";
 
 interface MovieLensOptions {
   readonly size: keyof typeof formats;
@@ -27,12 +28,12 @@ interface MovieLensOptions {
 
 /** The first whose ratings are found is taken. */
 const formats = {
-  "100k": [atomic("ml-100k", true), groupLens100k],
-  "1m": [atomic("ml-1m", true), groupLensDat("latin-1", true)],
-  "10m": [atomic("ml-10m", false), groupLensDat("utf-8", false)],
-  "20m": [atomic("ml-20m", false), groupLensCsv],
-  "25m": [atomic("ml-25m", false), groupLensCsv],
-  "32m": [atomic("ml-32m", false), groupLensCsv],
+  "100k": [atomic("ml-100k", plainViewer), groupLens100k],
+  "1m": [atomic("ml-1m", codedViewer), groupLensDat("latin-1", true)],
+  "10m": [atomic("ml-10m"), groupLensDat("utf-8", false)],
+  "20m": [atomic("ml-20m"), groupLensCsv],
+  "25m": [atomic("ml-25m"), groupLensCsv],
+  "32m": [atomic("ml-32m"), groupLensCsv],
 } as const satisfies Record<string, readonly Format[]>;
 
 const sizes = Object.keys(formats) as (keyof typeof formats)[];

@@ -9,7 +9,7 @@ import {
   type ItemRecord,
   type UserRecord,
 } from "rlrf4rec";
-import { ageOf, codedViewer, movie, viewer } from "./records.js";
+import { codedViewer, movie, noGenres, plainViewer, type ViewerOf } from "./records.js";
 
 export interface RecordFile<Row> {
   readonly file: DelimitedFile;
@@ -29,15 +29,14 @@ export interface Format {
   readonly files: (path: string) => Files | Promise<Files>;
 }
 
-/** RecBole's atomic files: a header of typed names (`user_id:token`), tabs, UTF-8. @param viewers whether there is a .user file */
-export function atomic(name: string, viewers: boolean): Format {
+/** RecBole's atomic files: a header of typed names (`user_id:token`), tabs, UTF-8. @param viewerOf absent where there is no .user file */
+export function atomic(name: string, viewerOf?: ViewerOf): Format {
   return {
     ratings: `${name}.inter`,
-    others: viewers ? ".item and .user" : ".item",
+    others: viewerOf ? ".item and .user" : ".item",
     files: async (path) => {
       const stem = path.slice(0, -".inter".length);
       const inter = await atomicTable(`${stem}.inter`, ["user_id", "item_id", "rating", "timestamp"]);
-      const item = await atomicTable(`${stem}.item`, ["item_id", "movie_title", "release_year", "class"]);
       const columns = {
         user: inter.column("user_id"),
         item: inter.column("item_id"),
@@ -46,25 +45,29 @@ export function atomic(name: string, viewers: boolean): Format {
       };
       return {
         interactions: delimitedRows(inter.file, columns),
-        items: {
-          file: item.file,
-          parse: (row) =>
-            movie(
-              item.cell(row, "item_id"),
-              item.cell(row, "movie_title"),
-              item.cell(row, "class").split(" "),
-              item.cell(row, "release_year"),
-            ),
-        },
-        ...(viewers ? { users: await atomicViewers(`${stem}.user`) } : {}),
+        items: await atomicMovies(`${stem}.item`),
+        ...(viewerOf && { users: await atomicViewers(`${stem}.user`, viewerOf) }),
       };
     },
   };
 }
 
-async function atomicViewers(path: string): Promise<RecordFile<UserRecord>> {
+/** RecBole names a column otherwise in each size, and not every version of its converter tells the year. */
+async function atomicMovies(path: string): Promise<RecordFile<ItemRecord>> {
+  const { names } = await atomicTable(path, []);
+  const named = (...spellings: readonly string[]) => spellings.find((name) => names.includes(name)) ?? spellings.join(" or ");
+  const [title, genres] = [named("movie_title", "movie_name"), named("class", "genre", "type")];
+  const { file, cell } = await atomicTable(path, ["item_id", title, genres]);
+  const genresOf = (text: string) => text.replace(noGenres, "").split(" ");
+  return {
+    file,
+    parse: (row) => movie(cell(row, "item_id"), cell(row, title), genresOf(cell(row, genres)), cell(row, "release_year")),
+  };
+}
+
+async function atomicViewers(path: string, viewerOf: ViewerOf): Promise<RecordFile<UserRecord>> {
   const { file, cell } = await atomicTable(path, ["user_id", "age", "gender", "occupation"]);
-  return { file, parse: (row) => viewer(cell(row, "user_id"), ageOf(cell(row, "age")), cell(row, "gender"), cell(row, "occupation")) };
+  return { file, parse: (row) => viewerOf(cell(row, "user_id"), cell(row, "age"), cell(row, "gender"), cell(row, "occupation")) };
 }
 
 const atomicTable = (path: string, wanted: readonly string[]) => headedFile({ path, encoding: "utf-8", separator: "\t" }, wanted);
@@ -97,7 +100,7 @@ export const groupLens100k: Format = {
       },
       users: {
         file: { ...text, path: join(path, "..", "u.user"), separator: "|", width: 5 },
-        parse: ({ cells: [id = "", age = "", gender = "", occupation = ""] }) => viewer(id, ageOf(age), gender, occupation),
+        parse: ({ cells: [id = "", age = "", gender = "", occupation = ""] }) => plainViewer(id, age, gender, occupation),
       },
     };
   },
@@ -119,7 +122,7 @@ export function groupLensDat(encoding: DelimitedFile["encoding"], viewers: boole
         ? {
             users: {
               file: { ...form, path: join(path, "..", "users.dat"), width: 5 },
-              parse: ({ cells: [id = "", gender = "", age = "", occupation = ""] }) => codedViewer(id, gender, age, occupation),
+              parse: ({ cells: [id = "", gender = "", age = "", occupation = ""] }) => codedViewer(id, age, gender, occupation),
             },
           }
         : {}),

@@ -16,30 +16,40 @@ const occupations = (
   "sales,scientist,self-employed,technician,craftsman,unemployed,writer"
 ).split(",");
 
-/** @param age and occupation as coded in users.dat @throws Error that says which code is unknown */
-export function codedViewer(id: string, gender: string, age: string, occupation: string): UserRecord {
-  return viewer(id, known(ageGroups[age], "age group", age), gender, known(occupations[Number(occupation)], "occupation", occupation));
-}
+/** What the cells of a viewer's row say. @throws Error that says which of them says nothing */
+export type ViewerOf = (id: string, age: string, gender: string, occupation: string) => UserRecord;
+
+/** Of 1M, where ages and occupations are codes. RecBole's converter, unlike its published files, names age and gender the wrong way round. */
+export const codedViewer: ViewerOf = (id, age, gender, occupation) => {
+  const [group, sex] = Object.hasOwn(ageGroups, gender) ? [gender, age] : [age, gender];
+  return viewer(id, known(ageGroups[group], "age group", group), sex, known(occupations[Number(occupation)], "occupation", occupation));
+};
+
+/** Of 100K. */
+export const plainViewer: ViewerOf = (id, age, gender, occupation) => viewer(id, ageOf(age), gender, occupation);
 
 function known(meaning: string | undefined, what: string, code: string): string {
   if (meaning === undefined) throw new Error(`"${code}" is no ${what}`);
   return meaning;
 }
 
-export function ageOf(text: string): number {
+function ageOf(text: string): number {
   const age = Number(text);
   if (text.trim() === "" || !Number.isInteger(age) || age < 0) throw new Error(`the age is "${text}"`);
   return age;
 }
 
-export function viewer(id: string, age: number | string, gender: string, occupation: string): UserRecord {
+function viewer(id: string, age: number | string, gender: string, occupation: string): UserRecord {
   if (gender !== "M" && gender !== "F") throw new Error(`the gender is "${gender}", not M or F`);
   return { id: id.trim(), fields: { age, gender, occupation } };
 }
 
+/** What stands in the place of a film's genres from 10M on. */
+export const noGenres = "(no genres listed)";
+
 export function movie(id: string, rawTitle: string, genres: readonly string[], released: string): ItemRecord {
   const { title, year = /^\d{4}$/.test(released) ? Number(released) : undefined } = cleanTitle(rawTitle);
-  const known = genres.map((genre) => genre.trim()).filter((genre) => !["", "unknown", "(no genres listed)"].includes(genre));
+  const known = genres.map((genre) => genre.trim()).filter((genre) => !["", "unknown", noGenres].includes(genre));
   return {
     id: id.trim(),
     title,

@@ -75,6 +75,30 @@ describe("dataset/movielens, the large ones", () => {
         assert.equal(data.counts.usersWithoutRecord, 5);
       }));
 
+  for (const [size, header] of [
+    ["10m", "item_id:token\tmovie_name:token_seq\ttype:token_seq"],
+    ["20m", "item_id:token\tmovie_name:token_seq\trelease_year:token\ttype:token_seq"],
+    ["25m", "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"],
+    ["32m", "item_id:token\tmovie_title:token_seq\tgenre:token_seq"],
+  ] as const)
+    it(`reads RecBole's atomic files of ${size}, with the columns ${header}`, async () =>
+      inTemporaryFolder(async (folder) => {
+        const interactions = ["user_id:token\titem_id:token\trating:float\ttimestamp:float", ...ratings("\t")];
+        const titled = (title: string, year: string) => (header.includes("year") ? `${title}\t${year}` : `${title} (${year})`);
+        const films = [
+          `1\t${titled("Toy Story", "1995")}\tAdventure Animation`,
+          `2\t${titled("Misérables, Les", "1995")}\tDrama`,
+          `3\t${titled("Untitled", "1999")}\t(no genres listed)`,
+        ];
+        await write(folder, { [`ml-${size}.inter`]: interactions.join("\n"), [`ml-${size}.item`]: [header, ...films].join("\n") });
+        const { items, counts } = await read(folder, size);
+        const fields = { genres: ["Adventure", "Animation"], period: "1990s", year: 1995 };
+        assert.deepEqual(items[1], { id: "1", title: "Toy Story", fields });
+        assert.equal(items[2]?.title, "Les Misérables");
+        assert.deepEqual(items[3], { id: "3", title: "Untitled", fields: { genres: [], period: "1990s", year: 1999 } });
+        assert.deepEqual([counts.interactions, counts.badItems], [25, 0]);
+      }));
+
   it("gives the same lists from .dat and .csv", async () =>
     inTemporaryFolder(async (folder) => {
       await write(join(folder, "a"), dat);

@@ -30,6 +30,21 @@ const atomic: Files = {
     "2\t53\tF\tother\t94043",
   ],
 };
+const atomic1m: Files = {
+  "ml-1m.inter": atomic["ml-100k.inter"] as string[],
+  "ml-1m.item": [
+    "item_id:token\tmovie_title:token_seq\trelease_year:token\tgenre:token_seq",
+    "1\tToy Story\t1995\tAnimation Children's Comedy",
+    "2\tGodfather, The\t1972\tAction Crime Drama",
+    "4\tMisérables, Les\t1995\tDrama",
+    "5\tHate\tHaine, La\tDrama", // what stands in a title's first brackets passes for its year
+  ],
+  "ml-1m.user": [
+    "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token",
+    "1\t25\tM\t17\t85711",
+    "2\t56\tF\t0\t94043-1234",
+  ],
+};
 const groupLens100k: Files = {
   "u.data": interactions("\t"),
   "u.item": [
@@ -81,6 +96,7 @@ describe("dataset/movielens", () => {
 
   for (const [name, files, size, encoding] of [
     ["RecBole's atomic files", atomic, "100k", "utf8"],
+    ["RecBole's atomic files of 1M", atomic1m, "1m", "utf8"],
     ["GroupLens' 100K", groupLens100k, "100k", "latin1"],
     ["GroupLens' 1M", groupLens1m, "1m", "latin1"],
   ] as const)
@@ -133,6 +149,22 @@ describe("dataset/movielens", () => {
       assert.deepEqual(a.items, b.items);
     }));
 
+  it("prepares the same users from all forms of 1M, the one in which RecBole's converter names age and gender the wrong way round too", async () =>
+    inTemporaryFolder(async (folder) => {
+      const [header = "", ...rows] = atomic1m["ml-1m.user"] ?? [];
+      const turned = [header, ...rows.map((row) => row.replace(/^(\d)\t(\d+)\t([MF])/, "$1\t$3\t$2"))];
+      await write(join(folder, "a"), groupLens1m);
+      await write(join(folder, "b"), { ...groupLens1m, ...atomic1m }, "utf8");
+      await write(join(folder, "c"), { ...atomic1m, "ml-1m.user": turned }, "utf8");
+      const [dat, published, converted] = [
+        await read(join(folder, "a"), "1m"),
+        await read(join(folder, "b"), "1m"),
+        await read(join(folder, "c"), "1m"),
+      ];
+      assert.deepEqual([published.users, converted.users], [dat.users, dat.users]);
+      assert.deepEqual(item(published, "5"), { id: "5", title: "Hate", fields: { genres: ["Drama"] } });
+    }));
+
   it("takes the asset's folder when no path is given, and the one folder that an archive was unpacked to", async () =>
     inTemporaryFolder(async (folder) => {
       await write(join(folder, "ml-1m"), groupLens1m);
@@ -168,12 +200,13 @@ describe("dataset/movielens", () => {
       ["an age that is none", atomic, "ml-100k.user", 3, "2\told\tF\tother\t94043", 'the age is "old"'],
       ["an unknown occupation", groupLens1m, "users.dat", 1, "1::M::25::99::85711", '"99" is no occupation'],
       ["an unknown gender", groupLens100k, "u.user", 2, "2|53|?|other|94043", 'the gender is "?"'],
+      ["an age group that is none", atomic1m, "ml-1m.user", 3, "2\t24\tF\t0\t94043", '"24" is no age group'],
     ];
     for (const [what, files, name, line, text, message] of cases)
       it(`${what}: ends with file and line, or is skipped and counted`, async () =>
         inTemporaryFolder(async (folder) => {
-          await write(folder, withLine(files, name, line, text), files === atomic ? "utf8" : "latin1");
-          const size = files === groupLens1m ? "1m" : "100k";
+          await write(folder, withLine(files, name, line, text), files === atomic || files === atomic1m ? "utf8" : "latin1");
+          const size = files === groupLens1m || files === atomic1m ? "1m" : "100k";
           await assert.rejects(read(folder, size), coded("RLRF_DATA_ROW", message, `${join(folder, name)}:${line}`, "onBadRow"));
           const { badInteractions, badItems, badUsers, interactions } = (await read(folder, size, "skip")).counts;
           const ofRatings = ["u.data", "ratings.dat", "ml-100k.inter"].includes(name);
@@ -211,6 +244,11 @@ describe("dataset/movielens", () => {
         await assert.rejects(
           read(folder),
           coded("RLRF_DATA_COLUMNS", "lacks rating", "ml-100k.inter:1", "user_id, item_id, rating, timestamp"),
+        );
+        await write(folder, withLine(atomic, "ml-100k.item", 1, "item_id:token\ttitle:token_seq\tyear:token\tgenres:token_seq"), "utf8");
+        await assert.rejects(
+          read(folder),
+          coded("RLRF_DATA_COLUMNS", "lacks movie_title or movie_name, class or genre or type", "ml-100k.item:1", "genres"),
         );
       }));
 
