@@ -5,7 +5,9 @@ import { takesWeights } from "./options.js";
 import type { PlainFault } from "./validate.js";
 
 export function misplaced(named: readonly NamedPlugin[]): readonly PlainFault[] {
-  const rewards = named.filter(({ entry }) => entry.kind === "reward").flatMap((reward) => [...shares(reward), ...unheard(reward)]);
+  const rewards = named
+    .filter(({ entry }) => entry.kind === "reward")
+    .flatMap((reward) => [...shares(reward), ...unheard(reward), ...alone(reward)]);
   const llms = named.filter(({ entry }) => entry.kind === "llm").flatMap((llm) => strangeLlm(llm, named));
   return [...rewards, ...llms].map((fault) => ({ code: "RLRF_SPEC_CONFLICT", ...fault }));
 }
@@ -31,6 +33,20 @@ function unheard(outer: NamedPlugin): readonly Misfit[] {
       pointer: `${pointer}/plugin`,
       message: `the reward "${entry.name}" looks at the text and not at the recommender's ranking, so within "${outer.entry.name}" it is always 0`,
       expected: "a reward of the ranking (ndcg, map, mrr, log-likelihood)",
+    }));
+}
+
+/** A batch of another user's rankings holds no further users' to compare with. */
+function alone(outer: NamedPlugin): readonly Misfit[] {
+  const others = ({ entry }: NamedPlugin) => entry.kind === "reward" && entry.needs?.includes("others") === true;
+  if (!others(outer)) return [];
+  return partsOf(outer)
+    .flatMap(withInner)
+    .filter(others)
+    .map(({ entry, pointer }) => ({
+      pointer: `${pointer}/plugin`,
+      message: `the reward "${entry.name}" compares with other users, but within "${outer.entry.name}" it is given one of them at a time`,
+      expected: `one of the two, or both side by side in a "weighted" sum`,
     }));
 }
 

@@ -188,6 +188,16 @@ describe("parts that go together", () => {
     assert.deepEqual(judged(plugin("causal-lm")), []);
     assert.deepEqual(judged(plugin("llama-cpp")), []);
     assert.deepEqual(judged(plugin("tiny")), at("plugin"));
+  it("a contrast of contrasts is none, at whatever depth", () => {
+    const contrast = (reward: object) => plugin("contrast", { reward });
+    const weighted = (reward: object) => plugin("weighted", { rewards: [{ reward }] });
+    const at = "/reward/options/reward";
+    assert.deepEqual(faultsWith({ reward: contrast(contrast(plugin("ndcg"))) }), conflictAt(`${at}/plugin`));
+    const deep = contrast(weighted(contrast(plugin("ndcg"))));
+    assert.deepEqual(faultsWith({ reward: deep }), conflictAt(`${at}/options/rewards/0/reward/plugin`));
+    assert.deepEqual(faultsWith({ reward: weighted(contrast(weighted(plugin("ndcg")))) }), []);
+  });
+
     assert.deepEqual(judged(plugin("replay", { path: "x.jsonl" })), at("plugin"));
     assert.deepEqual(judged(plugin("llama-cpp", { model: null })), at("options"));
   });
