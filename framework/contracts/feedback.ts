@@ -101,8 +101,8 @@ export interface SamplingStrategy {
   readonly samples: number;
   readonly generation: GenerationParameters;
   readonly needs: readonly ("greedy" | "previous")[];
-  /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), or "many". */
-  readonly rejected: 0 | 1 | "many";
+  /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), "many", or "ranked": many, each with less reward than the one before. */
+  readonly rejected: 0 | 1 | "many" | "ranked";
   select(samples: readonly SampledText[], rng: Rng): Selection;
   /** Present where what is kept of a user's examples depends on those of the others. @param selections of every user; @returns as many */
   compare?(selections: readonly UserSelection[]): readonly Selection[];
@@ -111,7 +111,11 @@ export interface UserSelection extends Selection {
   readonly samples: readonly SampledText[];
 }
 
-export type LossNeed = "reference" | "lengths" | "rewards" | "listwise" | "mismatched";
+/**
+ * What a batch must hold. "listwise": several rejected texts a pair; "ranked": and no two as good as each other, since their order is learnt.
+ * "batch": several pairs, since what becomes of one depends on the others.
+ */
+export type LossNeed = "reference" | "lengths" | "rewards" | "listwise" | "ranked" | "mismatched" | "batch";
 
 /** One side of a batch. `Shape` is [pairs] for the chosen and [pairs, k] for the rejected texts. */
 export interface PreferenceSide<Shape> {

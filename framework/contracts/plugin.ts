@@ -69,7 +69,7 @@ export interface PluginIdentity {
    */
   readonly needs?: readonly string[];
   /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
-  readonly rejected?: 0 | 1 | "many";
+  readonly rejected?: 0 | 1 | "many" | "ranked";
   /** reward: it looks at the text alone, or at its structure alone. As the class says. */
   readonly reads?: "text" | "structure";
   /** A reward that measures a share of the texts and predicts the others (its class has `measures`). */

@@ -104,7 +104,7 @@ const optional: readonly [key: keyof PluginIdentity, holds: (value: unknown) => 
   ["worksWith", isPartners, "an object of kinds, plugins and schemas of their options"],
   ["pure", (value) => typeof value === "boolean", "true or false"],
   ["needs", (value) => Array.isArray(value) && value.every((need) => typeof need === "string"), "a list of texts"],
-  ["rejected", (value) => value === 0 || value === 1 || value === "many", '0, 1 or "many"'],
+  ["rejected", (value) => [0, 1, "many", "ranked"].some((count) => count === value), '0, 1, "many" or "ranked"'],
   ["reads", (value) => value === "text" || value === "structure", '"text" or "structure"'],
   ["measures", (value) => value === true, "true"],
   ["tunable", (value) => value === true, "true"],

@@ -1,14 +1,15 @@
 /** Whether the parts that a spec names go together, as far as their registry entries tell: no plugin is imported. */
 import type { SpecSection } from "../contracts/kinds.js";
 import type { Registry } from "../kernel/registry.js";
-import { type NamedPlugin, partsOf } from "./named-plugins.js";
+import { type NamedPlugin, partsOf, withInner } from "./named-plugins.js";
 import { takesAdapters } from "./options.js";
 import type { Section, SoundSections } from "./sound.js";
 import type { Spec } from "./types.js";
 import type { PlainFault } from "./validate.js";
 
-/** How many rejected texts a sampling strategy gives, or a loss takes at least. */
-export type Rejected = 0 | 1 | "many";
+/** How many rejected texts a sampling strategy gives, or a loss takes at least; the most demanding first. */
+const rejectedCounts = ["ranked", "many", 1, 0] as const;
+export type Rejected = (typeof rejectedCounts)[number];
 
 /** What a rule may look at. */
 interface Parts {
@@ -23,6 +24,7 @@ const rules: readonly (readonly [misfitOf: (parts: Parts) => Misfit | null, read
   [textMisfit, ["textEncoder", "llm"]],
   [tuningMisfit, ["llm", "alignment"]],
   [feedbackMisfit, ["loss", "sampling"]],
+  [batchMisfit, ["loss", "alignment"]],
   [samplesMisfit, ["sampling", "alignment"]],
   [structureMisfit, ["alignment", "reward", "sampling"]],
   [samplerMisfit, ["llm", "alignment"]],
@@ -129,14 +131,32 @@ function feedbackMisfit({ named: { loss, sampling } }: Parts): Misfit | null {
   return rejectedMisfit(takenBy(loss), sampling.entry.rejected);
 }
 
-/** A loss that lists several texts needs a strategy that gives several; one on pairs takes exactly one; `sft` and its like are content with any. */
+/** Gradients of accumulated batches are added, but each batch is computed by itself. */
+function batchMisfit({ spec: { alignment }, named: { loss } }: Parts): Misfit | null {
+  if (alignment?.batchSize !== 1 || loss === undefined) return null;
+  const comparing = withInner(loss).find(({ entry }) => entry.kind === "loss" && entry.needs?.includes("batch"));
+  if (comparing === undefined) return null;
+  return {
+    pointer: "/alignment/batchSize",
+    message: `the loss "${comparing.entry.name}" compares the pairs of a batch with each other, and a batch holds one (accumulate does not change that)`,
+    expected: "a batchSize of at least 2, the more the better, or another loss",
+  };
+}
+
+/** A loss that lists several texts needs a strategy that gives several, in their order where it learns that; one on pairs takes exactly one; `sft` and its like are content with any. */
 export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null {
-  if (takes === 0 || takes === gives) return null;
-  if (takes === "many")
+  if (takes === 0 || takes === gives || (takes === "many" && gives === "ranked")) return null;
+  if (takes === "ranked" && gives === "many")
+    return {
+      pointer: "/sampling",
+      message: "the loss learns the order of the rejected texts, and the sampling strategy gives texts of equal rewards in some order, too",
+      expected: "a strategy that ranks (ranked-list), or a loss that takes them alike (s-dpo, dmpo)",
+    };
+  if (typeof takes === "string")
     return {
       pointer: "/sampling",
       message: `the loss compares a chosen text with several, but the sampling strategy gives ${gives === 0 ? "none" : "one"}`,
-      expected: "a strategy with many rejected texts (multi-negative, ranked-list), or a loss on pairs",
+      expected: `a strategy with many rejected texts (${takes === "many" ? "multi-negative, " : ""}ranked-list), or a loss on pairs`,
     };
   if (gives === 0)
     return {
@@ -155,9 +175,10 @@ export function rejectedMisfit(takes: Rejected, gives: Rejected): Misfit | null 
 function takenBy(loss: NamedPlugin): Rejected {
   const { needs = [], rejected } = loss.entry;
   const takes = [rejectedTaken({ needs, ...(rejected === 0 && { rejected }) }), ...partsOf(loss).map(takenBy)];
-  return takes.find((taken) => taken === "many") ?? takes.find((taken) => taken === 1) ?? 0;
+  return rejectedCounts.find((count) => takes.includes(count)) ?? 0;
 }
 
 export function rejectedTaken({ needs, rejected }: { readonly needs: readonly string[]; readonly rejected?: 0 }): Rejected {
+  if (needs.includes("ranked")) return "ranked";
   return needs.includes("listwise") ? "many" : (rejected ?? 1);
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type {
+  LossNeed,
   PreferenceBatch,
   PreferenceLoss,
   PreferenceSide,
@@ -67,13 +68,14 @@ function gradients(loss: PreferenceLoss, batch: PreferenceBatch): readonly [chos
   return [chosen?.dataSync<"float32">() ?? new Float32Array(), rejected?.dataSync<"float32">() ?? new Float32Array()];
 }
 
+const lossNeeds: readonly string[] = ["reference", "lengths", "rewards", "listwise", "ranked", "mismatched", "batch"] satisfies LossNeed[];
+
 export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner): void {
   const using = (body: (loss: PreferenceLoss, k: number) => void) => () =>
     withPlugin(subject, (loss) => noLeak(() => tf.tidy(() => body(loss, loss.needs.includes("listwise") ? 3 : 1))));
   const checks = {
     "says what it needs": using(({ needs, beta }) => {
-      for (const need of needs)
-        assert.ok(["reference", "lengths", "rewards", "listwise", "mismatched"].includes(need), `"${need}" is no need`);
+      for (const need of needs) assert.ok(lossNeeds.includes(need), `"${need}" is no need`);
       assert.ok(beta === undefined || beta > 0, `beta is ${beta}`);
     }),
     "needs what its decorator says": declares(subject),
@@ -84,7 +86,7 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
     }),
     "computes with what it says it needs, and nothing else": using((loss, k) => {
       const { chosen, rejected, mismatched } = preferenceBatch(k);
-      const keys = ["logProbs", ...loss.needs.filter((need) => need !== "listwise" && need !== "mismatched")];
+      const keys: readonly string[] = ["logProbs", ...loss.needs];
       const needed = <Side extends object>(side: Side) =>
         Object.fromEntries(Object.entries(side).filter(([key]) => keys.includes(key))) as Side;
       const rest = loss.needs.includes("mismatched") && mismatched !== undefined ? { mismatched: needed(mismatched) } : {};
@@ -151,7 +153,7 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
       assert.ok(Number.isInteger(samples) && samples >= 1, `samples is ${samples}`);
       assert.ok(generation.temperature >= 0 && generation.maxTokens >= 1 && generation.topP > 0 && generation.topP <= 1);
       for (const need of needs) assert.ok(["greedy", "previous"].includes(need), `"${need}" is no need`);
-      assert.ok([0, 1, "many"].includes(rejected));
+      assert.ok([0, 1, "many", "ranked"].includes(rejected));
     }),
     "needs and gives what its decorator says": declares(subject),
     "makes examples of the samples' own indices, or says why not": using((strategy) => {
@@ -167,9 +169,12 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
           assert.ok(samples[chosen]?.conforms, "a text that does not conform is chosen");
           assert.ok(!rejected.includes(chosen) && new Set(rejected).size === rejected.length, "a text stands twice in an example");
           assert.ok(
-            strategy.rejected === "many" ? rejected.length >= 1 : rejected.length === strategy.rejected,
+            typeof strategy.rejected === "string" ? rejected.length >= 1 : rejected.length === strategy.rejected,
             `${rejected.length} texts are rejected`,
           );
+          const rewards = [chosen, ...rejected].map((index) => samples[index]?.reward as number);
+          const falling = rewards.every((reward, i) => i === 0 || reward < (rewards[i - 1] as number));
+          assert.ok(strategy.rejected !== "ranked" || falling, `the rewards of a ranking are ${rewards}`);
         }
       }
     }),

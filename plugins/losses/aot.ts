@@ -19,13 +19,14 @@ interface AotOptions extends BetaOption, LabelSmoothingOption {
   readonly unpaired: boolean;
 }
 
-const needs = ["reference"] as const;
+const needs = ["reference", "batch"] as const;
 
 @plugin({
   kind: "loss",
   name: "aot",
   version: "1.0.0",
-  summary: "Alignment via optimal transport: the batch's sorted margins dominate the reference's, quantile by quantile",
+  summary:
+    "Alignment via optimal transport: the sorted margins of a batch (alignment.batchSize pairs) dominate the reference's, quantile by quantile",
   source: "Melnyk et al. 2024, arXiv 2406.05882 (paired and unpaired AOT)",
   pure: true,
   needs,

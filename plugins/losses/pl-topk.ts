@@ -4,7 +4,7 @@ interface PlTopKOptions extends BetaOption {
   readonly top: number;
 }
 
-const needs = ["reference", "listwise"] as const;
+const needs = ["reference", "listwise", "ranked"] as const;
 
 @plugin({
   kind: "loss",

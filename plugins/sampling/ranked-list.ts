@@ -23,12 +23,12 @@ import {
   source: "Cai et al. 2025, arXiv 2506.00441 (KPO); Song et al. 2023, arXiv 2306.17492 (PRO)",
   pure: true,
 
-  rejected: "many",
+  rejected: "ranked",
   options: { type: "object", properties: generationOptions },
 })
 export class RankedList implements SamplingStrategy {
   readonly needs = [] as const;
-  readonly rejected = "many";
+  readonly rejected = "ranked";
   readonly samples: number;
   readonly generation: GenerationParameters;
 

@@ -202,6 +202,9 @@ describe("check", function () {
     const combinations: readonly (readonly [change: object, where: string, why: RegExp])[] = [
       [{ loss: plugin("s-dpo") }, "/sampling", /several, but the sampling strategy gives one/],
       [{ loss: plugin("pl-topk"), sampling: plugin("rejection") }, "/sampling", /several, but the sampling strategy gives none/],
+      [{ loss: plugin("pl-topk"), sampling: many }, "/sampling", /learns the order of the rejected texts/],
+      [{ loss: plugin("aot"), alignment: { batchSize: 1 } }, "/alignment/batchSize", /"aot" compares the pairs of a batch with each other/],
+      [{ reward: plugin("contrast", { reward: plugin("contrast") }) }, "/reward/options/reward/plugin", /within "contrast" it is given one of them at a time/],
       [{ sampling: many }, "/loss", /several rejected texts, but the loss takes pairs/],
       [{ sampling: plugin("rejection") }, "/sampling", /with a rejected one, but the sampling strategy gives none/],
       [{ loss: plugin("mix", { losses: [{ loss: plugin("sft") }, { loss: plugin("dmpo") }] }) }, "/sampling", /compares a chosen text with several/],

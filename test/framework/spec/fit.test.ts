@@ -96,7 +96,6 @@ describe("parts that go together", () => {
   it("a loss takes what the strategy gives", () => {
     assert.deepEqual(faultsOf(plugin("dpo"), plugin("best-worst")), []);
     assert.deepEqual(faultsOf(plugin("s-dpo"), plugin("multi-negative")), []);
-    assert.deepEqual(faultsOf(plugin("pl-topk"), plugin("ranked-list")), []);
     for (const sampling of ["rejection", "best-worst", "ranked-list"]) assert.deepEqual(faultsOf(plugin("sft"), plugin(sampling)), []);
   });
 
@@ -105,6 +104,14 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsOf(plugin("rec-po"), plugin("rejection")), conflictAt("/sampling"));
     assert.deepEqual(faultsOf(plugin("simpo"), plugin("rejection")), conflictAt("/sampling"));
     assert.deepEqual(faultsOf(plugin("dpo"), plugin("ranked-list")), conflictAt("/loss"));
+  });
+
+  it("a likelihood of rankings takes rankings, in a mix too", () => {
+    const mixed = plugin("mix", { losses: [{ loss: plugin("s-dpo") }, { loss: plugin("pl-topk") }] });
+    for (const loss of [plugin("pl-topk"), mixed]) {
+      assert.deepEqual(faultsOf(loss, plugin("ranked-list")), []);
+      assert.deepEqual(faultsOf(loss, plugin("multi-negative")), conflictAt("/sampling"));
+    }
   });
 
   it("hidden states are asked of an LLM that has some to show", () => {
@@ -147,6 +154,16 @@ describe("parts that go together", () => {
     assert.equal(missing("loss.plugin=dpo", "loss.plugin=mix"), "--set loss.plugin=… /loss/options/losses");
   });
 
+  it("a loss that compares pairs with each other is given several at once", () => {
+    const alignment = (batchSize: number) => ({ ...(quickstart.alignment as object), batchSize, accumulate: 8 });
+    const mix = plugin("mix", { losses: [{ loss: plugin("sft") }, { loss: plugin("aot") }] });
+    for (const loss of [plugin("aot"), mix]) {
+      assert.deepEqual(faultsWith({ loss, alignment: alignment(1) }), conflictAt("/alignment/batchSize"));
+      assert.deepEqual(faultsWith({ loss, alignment: alignment(2) }), []);
+    }
+    assert.deepEqual(faultsWith({ loss: plugin("dpo"), alignment: alignment(1) }), []);
+  });
+
   it("a mix takes what the most demanding of its losses takes", () => {
     const mix = (...names: string[]) => plugin("mix", { losses: names.map((name) => ({ loss: plugin(name) })) });
     const nested = plugin("mix", { losses: [{ loss: mix("s-dpo", "sft") }, { loss: plugin("dpo") }] });
@@ -171,6 +188,16 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsWith({ reward: weighted(lift(weighted(plugin("ndcg"), plugin("structure")))) }), [nested]);
   });
 
+  it("a contrast of contrasts is none, at whatever depth", () => {
+    const contrast = (reward: object) => plugin("contrast", { reward });
+    const weighted = (reward: object) => plugin("weighted", { rewards: [{ reward }] });
+    const at = "/reward/options/reward";
+    assert.deepEqual(faultsWith({ reward: contrast(contrast(plugin("ndcg"))) }), conflictAt(`${at}/plugin`));
+    const deep = contrast(weighted(contrast(plugin("ndcg"))));
+    assert.deepEqual(faultsWith({ reward: deep }), conflictAt(`${at}/options/rewards/0/reward/plugin`));
+    assert.deepEqual(faultsWith({ reward: weighted(contrast(weighted(plugin("ndcg")))) }), []);
+  });
+
   it("a reward that measures a share stands around others, not within one", () => {
     const weighted = { rewards: [{ reward: plugin("ndcg") }, { reward: plugin("learned") }] };
     assert.deepEqual(
@@ -188,16 +215,6 @@ describe("parts that go together", () => {
     assert.deepEqual(judged(plugin("causal-lm")), []);
     assert.deepEqual(judged(plugin("llama-cpp")), []);
     assert.deepEqual(judged(plugin("tiny")), at("plugin"));
-  it("a contrast of contrasts is none, at whatever depth", () => {
-    const contrast = (reward: object) => plugin("contrast", { reward });
-    const weighted = (reward: object) => plugin("weighted", { rewards: [{ reward }] });
-    const at = "/reward/options/reward";
-    assert.deepEqual(faultsWith({ reward: contrast(contrast(plugin("ndcg"))) }), conflictAt(`${at}/plugin`));
-    const deep = contrast(weighted(contrast(plugin("ndcg"))));
-    assert.deepEqual(faultsWith({ reward: deep }), conflictAt(`${at}/options/rewards/0/reward/plugin`));
-    assert.deepEqual(faultsWith({ reward: weighted(contrast(weighted(plugin("ndcg")))) }), []);
-  });
-
     assert.deepEqual(judged(plugin("replay", { path: "x.jsonl" })), at("plugin"));
     assert.deepEqual(judged(plugin("llama-cpp", { model: null })), at("options"));
   });
@@ -226,12 +243,13 @@ describe("parts that go together", () => {
   });
 
   it("in every combination of how many rejected texts there are", () => {
-    const counts: readonly Rejected[] = [0, 1, "many"];
+    const counts: readonly Rejected[] = [0, 1, "many", "ranked"];
     const fits = counts.map((takes) => counts.map((gives) => rejectedMisfit(takes, gives) === null));
     assert.deepEqual(fits, [
-      [true, true, true],
-      [false, true, false],
-      [false, false, true],
+      [true, true, true, true],
+      [false, true, false, false],
+      [false, false, true, true],
+      [false, false, false, true],
     ]);
   });
 });
