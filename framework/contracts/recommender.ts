@@ -76,7 +76,7 @@ export interface Reranker {
   readonly fit: FitOptions;
   /** Width of the item-ID embedding that the reranker learns for each candidate. */
   readonly embedding: number;
-  /** Interactions right before a list that it looks at itself, at most; absent = none. */
+  /** Interactions right before a list that it looks at itself, at most, as far as protocol.history lets it; absent = none. */
   readonly history?: number;
   build(scope: Parameters, shape: RerankerShape): RerankerNetwork;
 }

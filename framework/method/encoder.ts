@@ -15,7 +15,7 @@ import { leaveLastOut, listHistories, paddedBatch, type Sequences, trainingRows 
 export interface EncoderParts {
   readonly data: PreparedData;
   readonly encoder: SequenceEncoder;
-  /** Interactions before a list that the encoder sees, at most (protocol.history). */
+  /** Interactions before a list that anything sees, at most (protocol.history). */
   readonly history: number;
 }
 export interface EncoderRequest extends EncoderParts {
@@ -100,6 +100,7 @@ const featureBatch = 512;
 /** A frozen encoder: the features of candidates, the same for every arm. */
 export class FittedEncoder {
   readonly width: number;
+  readonly history: number;
   private readonly histories: Sequences;
   private cache: tf.Tensor2D | undefined;
 
@@ -111,6 +112,7 @@ export class FittedEncoder {
     readonly report?: FitReport,
   ) {
     this.width = network.width;
+    this.history = parts.history;
     this.histories = listHistories(parts.data);
   }
 
@@ -147,7 +149,7 @@ export class FittedEncoder {
 
   /** Of any candidates. @param rows of `histories`, one a list; @param candidates [lists, length]; @returns [lists, length, width] */
   featuresAfter(histories: Sequences, rows: Int32Array, candidates: tf.Tensor2D): tf.Tensor3D {
-    return this.network.features(paddedBatch(histories, rows, this.parts.history), candidates, evaluating);
+    return this.network.features(paddedBatch(histories, rows, this.history), candidates, evaluating);
   }
 
   state(): Promise<NamedArrays> {

@@ -128,17 +128,23 @@ export class RecommenderNetwork {
   }
 
   private itemsOf(lists: Int32Array): Items {
-    const { data, encoder, reranker } = this.parts;
-    const history = this.histories ? paddedBatch(this.histories, lists, reranker.history ?? 0) : null;
+    const { data, encoder } = this.parts;
+    const history = this.histories ? this.seen(this.histories, lists) : null;
     return { candidates: candidatesOf(data.lists, lists), history, features: encoder.width > 0 ? encoder.features(lists) : null };
   }
 
   private itemsOfOthers({ histories, candidates: items, length }: OtherLists): Items {
-    const { encoder, reranker } = this.parts;
+    const { encoder } = this.parts;
     const rows = Int32Array.from(histories.end.keys());
     const candidates = tf.tensor2d(items, [rows.length, length], "int32");
-    const history = this.histories ? paddedBatch(histories, rows, reranker.history ?? 0) : null;
+    const history = this.histories ? this.seen(histories, rows) : null;
     return { candidates, history, features: encoder.width > 0 ? encoder.featuresAfter(histories, rows, candidates) : null };
+  }
+
+  /** What the reranker looks at of these histories: no more than the protocol lets it. */
+  private seen(histories: Sequences, rows: Int32Array): tf.Tensor2D {
+    const { encoder, reranker } = this.parts;
+    return paddedBatch(histories, rows, Math.min(reranker.history ?? 0, encoder.history));
   }
 
   private score({ candidates, history, features: said }: Items, texts: ItemTexts | undefined, mode: Mode): tf.Tensor2D {

@@ -36,7 +36,7 @@ const protocol = closed("How users are split, and how windows and lists are cut 
     ...positive,
     default: 50,
     unit: "interactions",
-    description: "Interactions before a list that the sequence encoder sees, at most.",
+    description: "Interactions before a list that the sequence encoder and the reranker see, at most.",
   },
   listLength: { type: "integer", minimum: 2, default: 10, unit: "items", description: "Candidates in a list." },
   positives: {

@@ -47,7 +47,13 @@ export interface MirOptions extends FitOptions {
       hidden: { type: "integer", minimum: 1, default: 64, description: "Width that candidates and history are brought to" },
       units: { type: "integer", minimum: 1, default: 64, description: "Units of each direction of the history's LSTM" },
       heads: headsOption(1),
-      history: { type: "integer", minimum: 1, default: 30, unit: "items", description: "Interactions right before the list, at most" },
+      history: {
+        type: "integer",
+        minimum: 1,
+        default: 30,
+        unit: "items",
+        description: "Interactions right before the list, at most; protocol.history bounds them",
+      },
       mlp: widthsOption([200, 80], "Hidden widths of the final MLP"),
       dropout: { type: "number", minimum: 0, exclusiveMaximum: 1, default: 0.1, description: "Dropout of the MLP" },
       positions: {

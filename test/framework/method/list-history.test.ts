@@ -28,9 +28,13 @@ const options = { embedding: 3, hidden: 8, units: 4, history: 2, mlp: [8], epoch
 describe("a list's history", () => {
   useEngine();
 
-  for (const texts of [knowledge, null])
-    it(`holds the items right before the list${texts ? ", with their adapted texts" : ""}`, () =>
-      withPlugin({ plugin: Mir, options }, (mir: Reranker) =>
+  for (const [texts, asked, allowed] of [
+    [knowledge, 2, 5],
+    [null, 2, 5],
+    [null, 30, 2],
+  ] as const)
+    it(`holds the ${Math.min(asked, allowed)} items right before the list, of ${asked} asked for and ${allowed} allowed${texts ? ", with their adapted texts" : ""}`, () =>
+      withPlugin({ plugin: Mir, options: { ...options, history: asked } }, (mir: Reranker) =>
         assertNoLeak(async () => {
           const seen: { training: boolean; items: number[][][]; real: number[][] }[] = [];
           const note = (training: boolean, history: ListHistory | undefined) => {
@@ -53,7 +57,7 @@ describe("a list's history", () => {
               };
             },
           };
-          const encoder = await fitEncoder({ data, round, encoder: new NoEncoder(), history: 5, seed: 1 });
+          const encoder = await fitEncoder({ data, round, encoder: new NoEncoder(), history: allowed, seed: 1 });
           const request = {
             data,
             round,
