@@ -29,10 +29,12 @@ export interface OptionSchema {
   readonly divides?: string;
   /** The number divides half of that of the option of this name beside it. */
   readonly dividesHalf?: string;
-  /** The number is at most that of the option of this name beside it, or at this JSON pointer into the spec. */
+  /** The number, or each of the list, is at most that of the option of this name beside it, or (a number alone) at this JSON pointer into the spec. */
   readonly atMost?: string;
   /** The numbers of the list rise, or stay. */
   readonly ascending?: true;
+  /** The number is at least the lowest of the list of this name beside it, and below the highest. */
+  readonly splits?: string;
   /** Not every entry of the list has 0 under this name. */
   readonly notAllZero?: string;
   /** What a value works with, where that depends on it: as the plugin's own `worksWith`, by value. */

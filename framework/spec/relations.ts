@@ -5,18 +5,24 @@ import { dotted } from "./pointer.js";
 type Relations = { readonly [keyword: string]: unknown };
 type Place = { readonly parentData: Readonly<Record<string, unknown>> };
 
-/** Of a number and that of the option which the keyword names beside it; defaults are filled in by then, and where there is none nothing is asked. */
+/**
+ * Of a number, or each of a list, and that of the option which the keyword names beside it; defaults are filled in by then, and where there is
+ * none nothing is asked.
+ */
 function heldTo(keyword: string, holds: (value: number, other: number) => boolean): FuncKeywordDefinition {
   return {
     keyword,
-    type: "number",
+    type: ["number", "array"],
     schemaType: "string",
-    validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
+    validate: (name: string, value: unknown, _schema?: unknown, place?: Place) => {
       const other = place?.parentData[name];
-      return typeof other !== "number" || holds(value, other);
+      return typeof other !== "number" || numbersIn([value].flat()).every((number) => holds(number, other));
     },
   };
 }
+
+/** What is no number has a fault of its own. */
+const numbersIn = (values: readonly unknown[]) => values.filter((value) => typeof value === "number");
 
 /** `"heads": {"divides": "hidden"}` */
 const divides = heldTo("divides", (value, whole) => whole % value === 0);
@@ -24,7 +30,7 @@ const divides = heldTo("divides", (value, whole) => whole % value === 0);
 /** `"heads": {"dividesHalf": "hidden"}`: what is left for each is even, as rotary positions need it. */
 const dividesHalf = heldTo("dividesHalf", (value, whole) => whole % (2 * value) === 0);
 
-/** `"top": {"atMost": "experts"}`; what begins with a slash is a place in the spec, which limits.ts looks up. */
+/** `"top": {"atMost": "experts"}`, `"interactions": {"atMost": "items"}`; what begins with a slash is a place in the spec, which limits.ts looks up. */
 const atMost = heldTo("atMost", (value, limit) => value <= limit);
 
 /** `"interactions": {"ascending": true}`: no entry is less than the one before it. */
@@ -33,8 +39,19 @@ const ascending: FuncKeywordDefinition = {
   type: "array",
   schemaType: "boolean",
   validate: (_wanted: true, values: readonly unknown[]) => {
-    const numbers = values.filter((value) => typeof value === "number"); // what is no number has a fault of its own
+    const numbers = numbersIn(values);
     return numbers.every((value, i) => value >= (numbers[i - 1] ?? value));
+  },
+};
+
+/** `"relevantAbove": {"splits": "ratings"}`: some of what the list ranges over lies above the number, and some does not. */
+const splits: FuncKeywordDefinition = {
+  keyword: "splits",
+  type: "number",
+  schemaType: "string",
+  validate: (name: string, value: number, _schema?: unknown, place?: Place) => {
+    const numbers = numbersIn([place?.parentData[name]].flat());
+    return numbers.length === 0 || (Math.min(...numbers) <= value && value < Math.max(...numbers));
   },
 };
 
@@ -47,15 +64,16 @@ const notAllZero: FuncKeywordDefinition = {
     entries.length === 0 || entries.some((entry) => (entry as Relations | null)?.[name] !== 0),
 };
 
-export const relations: readonly FuncKeywordDefinition[] = [divides, dividesHalf, atMost, ascending, notAllZero];
+export const relations: readonly FuncKeywordDefinition[] = [divides, dividesHalf, atMost, ascending, splits, notAllZero];
 
 /** What the relations of an option's schema ask of its value, in words. */
-export function relationsText({ divides, dividesHalf, atMost, ascending, notAllZero }: Relations): readonly string[] {
+export function relationsText({ divides, dividesHalf, atMost, ascending, splits, notAllZero }: Relations): readonly string[] {
   return [
     ...(divides === undefined ? [] : [`a divisor of \`${divides}\``]),
     ...(dividesHalf === undefined ? [] : [`a divisor of half of \`${dividesHalf}\``]),
     ...(atMost === undefined ? [] : [`at most \`${dotted(String(atMost))}\``]),
     ...(ascending === undefined ? [] : ["ascending"]),
+    ...(splits === undefined ? [] : [`at least the lowest of \`${splits}\` and below the highest`]),
     ...(notAllZero === undefined ? [] : [`a \`${notAllZero}\` that is not 0`]),
   ];
 }

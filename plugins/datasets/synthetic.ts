@@ -10,7 +10,6 @@ import {
   options,
   plugin,
   type Rng,
-  RlrfError,
 } from "rlrf4rec";
 
 export interface SyntheticOptions {
@@ -41,6 +40,7 @@ export interface SyntheticOptions {
         minItems: 2,
         maxItems: 2,
         ascending: true,
+        atMost: "items",
         default: [30, 60],
         description: "Interactions of a user, fewest and most",
       },
@@ -55,16 +55,7 @@ export class Synthetic implements Dataset {
   readonly relevantAbove = 3;
   readonly ratingScale = { lowest: 1, highest: 5 };
 
-  constructor(@options() private readonly options: SyntheticOptions) {
-    const { interactions, items, genres, genresPerItem } = options;
-    const [fewest, most] = interactions;
-    if (fewest > most || most > items || genresPerItem > genres)
-      throw new RlrfError("RLRF_SPEC_VALUE", {
-        message: `no user can have ${fewest} to ${most} interactions with ${items} items of ${genresPerItem} of ${genres} genres`,
-        where: "dataset.options",
-        expected: "fewest <= most <= items, genresPerItem <= genres",
-      });
-  }
+  constructor(@options() private readonly options: SyntheticOptions) {}
 
   async load(connection: DuckDBConnection): Promise<Record<string, number>> {
     const items = itemsOf(this.options);

@@ -105,10 +105,16 @@ const fields = { type: "array", items: column, uniqueItems: true, description: "
         items: { type: "number" },
         minItems: 2,
         maxItems: 2,
+        ascending: true,
         default: [1, 5],
         description: "Lowest and highest rating that is possible: what prompts say, and what others are bad rows by",
       },
-      relevantAbove: { type: "number", default: 3, description: "An interaction is relevant when its rating is above this" },
+      relevantAbove: {
+        type: "number",
+        default: 3,
+        splits: "ratings",
+        description: "An interaction is relevant when its rating is above this",
+      },
       timeUnit: {
         enum: ["seconds", "milliseconds", "date"],
         default: "seconds",
@@ -137,12 +143,6 @@ export class Table implements Dataset {
     const [lowest, highest] = options.ratings;
     this.relevantAbove = options.relevantAbove;
     this.ratingScale = { lowest, highest };
-    if (lowest < highest && this.relevantAbove < highest && this.relevantAbove >= lowest) return;
-    throw new RlrfError("RLRF_SPEC_VALUE", {
-      message: `ratings from ${lowest} to ${highest}, relevant above ${options.relevantAbove}`,
-      where: "dataset.options",
-      expected: "ratings[0] <= relevantAbove < ratings[1]",
-    });
   }
 
   async load(connection: DuckDBConnection): Promise<Record<string, number>> {

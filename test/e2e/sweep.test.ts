@@ -137,14 +137,7 @@ describe("a sweep", function () {
   it("reports a trial that fails, and goes on with the others", async () => {
     const folder = await fs.mkdtemp(join(os.tmpdir(), "rlrf-sweep-failing-"));
     const path = join(folder, "failing.json");
-    const axes = {
-      "/dataset/options/interactions": {
-        values: [
-          [20, 120],
-          [20, 24],
-        ],
-      },
-    };
+    const axes = { "/protocol/relevantAbove": { values: [5, 3] } };
     await fs.writeFile(
       path,
       JSON.stringify({ extends: join(packageRoot, "test", "e2e", "specs", "quick.json"), name: "failing", sweep: { axes, metric: null } }),
@@ -152,12 +145,12 @@ describe("a sweep", function () {
     const { status, stdout, stderr } = await startRun(path, folder).finished;
     assert.equal(status, 1, stderr);
     assert.match(stderr, /RLRF_SWEEP_FAILED: 1 of 2 trials failed/);
-    assert.match(stdout, /t1 +RLRF_SPEC_VALUE +no user can have 20 to 120 interactions/);
+    assert.match(stdout, /t1 +RLRF_DATA_EMPTY +no list has a relevant item/);
     const { trials, best } = await reportIn(folder);
     assert.deepEqual(
       trials.map(({ state, error }) => [state, error?.code]),
       [
-        ["failed", "RLRF_SPEC_VALUE"],
+        ["failed", "RLRF_DATA_EMPTY"],
         ["done", undefined],
       ],
     );

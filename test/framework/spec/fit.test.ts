@@ -79,6 +79,8 @@ describe("parts that go together", () => {
       [{ loss: plugin("mix", { losses: [{ loss: plugin("dpo"), weight: 0 }] }) }, `${value} /loss/options/losses`],
       [{ reward: plugin("weighted", { rewards: [{ reward: plugin("map"), weight: 0 }] }) }, `${value} /reward/options/rewards`],
       [{ dataset: plugin("synthetic", { interactions: [30, 20] }) }, `${value} /dataset/options/interactions`],
+      [{ dataset: plugin("synthetic", { items: 20 }) }, `${value} /dataset/options/interactions`],
+      [{ dataset: plugin("table", { interactions: "x.csv", relevantAbove: 9 }) }, `${value} /dataset/options/relevantAbove`],
       [{ dataset: plugin("synthetic", { users: 1e9 }) }, `${value} /dataset/options/users`],
       [{ reranker: plugin("prm", { mlp: [1_000_000, 1_000_000] }) }, `${value} /reranker/options/mlp/0`],
     ];

@@ -585,6 +585,19 @@ describe("relations of options", () => {
     for (const options of [{}, { top: 7 }, { top: 9, all: 9 }]) assert.deepEqual(faults(schema, options), []);
     assert.deepEqual(faults(schema, { top: 8 }), [["top is 8", "integer, at most `all`"]]);
     assert.deepEqual(faults({ top: { type: "integer", atMost: "/protocol/listLength" } }, { top: 99 }), []);
+    const list = { some: { type: "array", items: { type: "integer" }, atMost: "all" }, all: schema.all };
+    for (const options of [{}, { some: [] }, { some: [7, 1] }, { some: [9], all: 9 }]) assert.deepEqual(faults(list, options), []);
+    assert.deepEqual(faults(list, { some: [1, 8] }), [["some is [1,8]", "array of (integer), at most `all`"]]);
+  });
+
+  it("have a number split what a list goes from and to", () => {
+    const ends = { type: "array", items: { type: "number" }, default: [1, 5] };
+    const schema = { above: { type: "number", splits: "ends" }, ends } as const;
+    for (const options of [{ above: 1 }, { above: 4.5 }, { above: 0, ends: [0, 1] }, { above: 9, ends: [] }])
+      assert.deepEqual(faults(schema, options), []);
+    for (const above of [0.5, 5, 9])
+      assert.deepEqual(faults(schema, { above }), [[`above is ${above}`, "number, at least the lowest of `ends` and below the highest"]]);
+    assert.equal(faults(schema, { above: 3, ends: [3, 3] }).length, 1);
   });
 
   it("hold a number to half of one beside it", () => {

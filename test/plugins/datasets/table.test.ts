@@ -298,8 +298,9 @@ describe("dataset/table", () => {
     const data = await read({ "interactions.csv": csv(wide) }, "csv", { ratings: [0, 100], relevantAbove: 50 });
     assert.deepEqual(data.ratingScale, { lowest: 0, highest: 100 });
     assert.ok(data.sequence.ratings.every((rating, i) => data.sequence.relevant[i] === Number(rating > 50)));
-    for (const options of [{ ratings: [5, 1] }, { relevantAbove: 5 }, { ratings: [4, 5] }])
-      assert.throws(() => table({ interactions: "x.csv", ...options }), coded("RLRF_SPEC_VALUE", "ratings from"));
+    for (const options of [{ relevantAbove: 9 }, { relevantAbove: 5 }, { ratings: [4, 5] }, { ratings: [3, 3] }])
+      assert.throws(() => table({ interactions: "x.csv", ...options }), coded("RLRF_SPEC_VALUE", "relevantAbove is", "below the highest"));
+    assert.throws(() => table({ interactions: "x.csv", ratings: [5, 1] }), coded("RLRF_SPEC_VALUE", "ratings is [5,1]", "ascending"));
   });
 
   const row = { user_id: "u9", item_id: "i9", rating: 3, timestamp: 5 };
