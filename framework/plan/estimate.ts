@@ -1,4 +1,5 @@
 /** How much a run will write and tune, told before anything is loaded: an estimate, with what it assumes. */
+import { generationOptions } from "../feedback/generation-options.js";
 import type { Spec } from "../spec/types.js";
 
 /** How often each step of the loop meets a user, from the spec alone. */
@@ -31,8 +32,8 @@ export function amounts({ protocol, alignment, sampling }: Spec, users: number):
     tuned: alignUsers - heldOut,
     iterations,
     policies: 1 + iterations + (alignment?.warmup ? 1 : 0),
-    samples: numberOf(sampling?.options.samples, 10),
-    maxTokens: numberOf(sampling?.options.maxTokens, 64),
+    samples: numberOf(sampling?.options.samples, generationOptions.samples.default),
+    maxTokens: numberOf(sampling?.options.maxTokens, generationOptions.maxTokens.default),
   };
 }
 
