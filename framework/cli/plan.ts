@@ -44,11 +44,12 @@ async function plan(file: string, { users, items, gpus, cpus, json = false, set,
   const { readPlanFile } = await import("../plan/rates.js");
   const { planOf } = await import("../plan/plan.js");
   const { workOf } = await import("../plan/work.js");
-  const { spec } = resolveSpec(await readSpec(file, set), await Registry.read());
+  const registry = await Registry.read();
+  const { spec } = resolveSpec(await readSpec(file, set), registry);
   const rates = await readPlanFile<Rates>(files.rates, "rates");
   const prices = files.prices === undefined ? null : await readPlanFile<Prices>(files.prices, "prices");
   const sizes = { ...rates.sizes, ...(items !== undefined && { items }) };
-  const plans = users.map((count) => planOf(workOf(spec, count, sizes), { ...rates, sizes }, { gpus, cpus }, count, prices));
+  const plans = users.map((count) => planOf(workOf(spec, registry, count, sizes), { ...rates, sizes }, { gpus, cpus }, count, prices));
   if (json) return printJson({ spec: spec.name, resources: { gpus, cpus }, measured: rates.measured ?? null, prices, plans });
   print(plans.map((one) => planText(one, prices)).join("\n\n"));
   print(`\ncounted    for ${cpus} CPU and ${gpus} GPU workers; every iteration and every epoch runs, nothing is in the store yet`);

@@ -11,6 +11,8 @@ export interface Amounts {
   readonly heldOut: number;
   readonly tuned: number;
   readonly iterations: number;
+  /** Iterations that fit reward models of their own: those that hear the same texts as the first find its models in the store. */
+  readonly refits: number;
   /** Policies that write a greedy text for every user: llm-0, llm-warm, llm-1, … */
   readonly policies: number;
   /** N: texts sampled a prompt. */
@@ -31,6 +33,7 @@ export function amounts({ protocol, alignment, sampling }: Spec, users: number):
     heldOut,
     tuned: alignUsers - heldOut,
     iterations,
+    refits: alignment?.hears === "template" ? 1 : iterations,
     policies: 1 + iterations + (alignment?.warmup ? 1 : 0),
     samples: numberOf(sampling?.options.samples, generationOptions.samples.default),
     maxTokens: numberOf(sampling?.options.maxTokens, generationOptions.maxTokens.default),

@@ -58,11 +58,11 @@ function costOf({ resolved: { spec } }: Trial, usersOf: (spec: Spec) => number |
   return { fits: fitsOf(spec), estimate: found, unknown: spec.llm !== undefined && found === null, untuned: untunedTexts(spec, users) };
 }
 
-/** An arm a round and seed, and the reward models of each iteration. */
+/** An arm a round and seed, and the reward models of each iteration that fits some. */
 function fitsOf(spec: Spec): number {
   const { seeds, protocol, alignment } = spec;
-  const { iterations } = amounts(spec, 0);
-  return seeds.length * (Math.max(1, protocol.folds) * fittedArms(spec) + iterations * (alignment?.rewardFolds ?? 0));
+  const { refits } = amounts(spec, 0);
+  return seeds.length * (Math.max(1, protocol.folds) * fittedArms(spec) + refits * (alignment?.rewardFolds ?? 0));
 }
 
 /** Greedy texts of all users, samples of held-out ones, and, where no warm-up comes first, the samples of iteration 1. */

@@ -2,8 +2,10 @@
  * How much each step of the method does, counted in the units of `Rates`, from a spec and the sizes of its data. The counts follow
  * framework/method step by step: a change there that makes more or fewer texts, fits or scores is a change here.
  */
+import type { Registry } from "../kernel/registry.js";
 import type { Spec } from "../spec/types.js";
 import { type Amounts, amounts, fittedArms, numberOf } from "./estimate.js";
+import { type Rankings, rankingsOf } from "./rankings.js";
 import type { Sizes, Work } from "./rates.js";
 
 export interface StepWork {
@@ -27,14 +29,14 @@ export const usersPerPart = 1000;
 const bytesOf = { token: 4, interaction: 9, list: (length: number) => 8 + 5 * length, score: (length: number) => 24 * length, weight: 4 };
 
 /** The steps in their order; each begins when the one before has ended. */
-export function workOf(spec: Spec, users: number, sizes: Sizes): readonly StepWork[] {
+export function workOf(spec: Spec, registry: Registry, users: number, sizes: Sizes): readonly StepWork[] {
   const counted = amounts(spec, users);
   const writes = spec.llm !== undefined;
   const tunes = spec.alignment !== undefined && writes;
   return [
     prepare(spec, users, sizes),
     ...(writes ? [languageModel, infer(users, counted, sizes)] : []),
-    ...(tunes ? tuning(spec, counted, sizes) : []),
+    ...(tunes ? tuning(spec, counted, sizes, rankingsOf(spec, registry)) : []),
     encode(spec, users, counted, sizes),
     ...evaluation(spec, users, sizes),
   ];
@@ -60,18 +62,16 @@ function infer(users: number, { policies, heldOut, samples }: Amounts, { promptT
   };
 }
 
-function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
+function tuning(spec: Spec, counted: Amounts, sizes: Sizes, rankings: Rankings): StepWork[] {
   const { alignment, loss, seeds } = spec;
   if (alignment === undefined) return [];
-  const { listeners, tuned, heldOut, iterations, samples } = counted;
+  const { listeners, tuned, iterations, refits, samples } = counted;
   const { promptTokens, completionTokens, listsPerUser } = sizes;
   const once = { parts: 1, needsModel: true };
   const warm = alignment.warmup === null ? null : { ...alignment.warmup, users: Math.min(alignment.warmup.users, tuned) };
   const fits = alignment.rewardFolds * seeds.length;
   const learnt = (listeners * (alignment.rewardFolds - 1)) / alignment.rewardFolds;
   const epochs = numberOf(spec.reranker.options.epochs, 1);
-  const judged = 2 * iterations * heldOut * samples + counted.policies * heldOut * samples;
-  const rewarded = iterations * tuned * samples + judged;
   // The reference's pass has no backward, which costs about twice a forward.
   const passes = alignment.epochs + (loss !== undefined ? 1 / 3 : 0);
   return [
@@ -90,10 +90,10 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
       step: "recommend",
       work: {
         ...sequences(spec, learnt * alignment.rewardFolds * seeds.length),
-        fittedLists: iterations * fits * epochs * learnt * listsPerUser,
+        fittedLists: refits * fits * epochs * learnt * listsPerUser,
       },
       parts: fits,
-      rounds: iterations,
+      rounds: refits,
       needsModel: false,
       bytes: 0,
     },
@@ -105,14 +105,7 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
       needsModel: true,
       bytes: iterations * tuned * samples * completionTokens * bytesOf.token,
     },
-    {
-      step: "score",
-      work: { scoredLists: seeds.length * listsPerUser * (rewarded * (1 + othersOf(spec.reward?.options)) + 2 * iterations * listeners) },
-      parts: parts(tuned),
-      rounds: iterations,
-      needsModel: false,
-      bytes: iterations * tuned * samples * 8,
-    },
+    score(spec, counted, sizes, rankings),
     {
       step: "align",
       work: { trainedTokens: iterations * tuned * passes * (promptTokens + 2 * completionTokens) },
@@ -123,10 +116,22 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes): StepWork[] {
   ];
 }
 
-/** Other users for whom a text is ranked besides its own, by an option `users` of the reward or of one within it. */
-function othersOf(options: unknown): number {
-  if (typeof options !== "object" || options === null) return 0;
-  return Math.max(0, ...Object.entries(options).map(([name, value]) => (name === "users" ? numberOf(value, 0) : othersOf(value))));
+/** The rewards of sampled and held-out texts, the hearing test's two texts of each listener, and the upper reference. */
+function score({ seeds, arms }: Spec, counted: Amounts, { listsPerUser }: Sizes, rankings: Rankings): StepWork {
+  const { listeners, tuned, heldOut, iterations, refits, policies, samples } = counted;
+  // The first reward models score every policy's held-out texts, those of a later fit the texts before and after their iteration.
+  const judged = policies + 2 * (refits - 1);
+  const rewarded = (iterations * tuned + judged * heldOut) * samples * rankings.scored;
+  const calibrated = (iterations + judged) * listeners * rankings.calibration;
+  const best = arms.includes("best-of-N") ? tuned : 0;
+  return {
+    step: "score",
+    work: { scoredLists: seeds.length * listsPerUser * (rewarded + calibrated + 2 * iterations * listeners + best) },
+    parts: parts(tuned),
+    rounds: iterations,
+    needsModel: false,
+    bytes: iterations * tuned * samples * 8,
+  };
 }
 
 /** An upper bound: an aspect's text that several users share is encoded once. */

@@ -29,14 +29,16 @@ const rates: Rates = {
   },
 };
 
+const registry = await Registry.read();
+
 async function spec(...set: readonly string[]): Promise<Spec> {
   const file = join(packageRoot, "test/e2e/specs/small.json");
-  return resolveSpec(await readSpec(file, set), await Registry.read()).spec;
+  return resolveSpec(await readSpec(file, set), registry).spec;
 }
 
 describe("plan", () => {
   it("counts what the method does: a spec of 60/10/30, two policies' worth of iterations, hand-computed", async () => {
-    const steps = new Map(workOf(await spec(), 1000, sizes).map((step) => [step.step, step]));
+    const steps = new Map(workOf(await spec(), registry, 1000, sizes).map((step) => [step.step, step]));
     const of = (step: string) => steps.get(step)?.work;
     // 600 align users, 120 of them held out, 480 tuned; llm-0, llm-warm, llm-1, llm-2; N = 4
     assert.deepEqual(of("prepare"), { interactions: 40_000 });
@@ -52,20 +54,44 @@ describe("plan", () => {
     assert.deepEqual(of("evaluate"), { scoredLists: 9 * 2 * 300 * 5, comparedUsers: 300 * 2 * (9 + 36) });
   });
 
-  it("counts the other users' rankings that a reward compares with, at whatever depth", async () => {
-    const scored = async (...set: string[]) => {
-      const steps = workOf(await spec(...set), 1000, sizes);
-      return steps.find(({ step }) => step === "score")?.work.scoredLists as number;
+  it("counts fits and rankings once that a later iteration finds: under the template's texts all of them hear by the same models", async () => {
+    const of = async (...set: string[]) => new Map(workOf(await spec(...set), registry, 1000, sizes).map((step) => [step.step, step]));
+    const [policy, template] = [await of(), await of("alignment.hears=template")];
+    const fitted = policy.get("recommend")?.work.fittedLists as number;
+    assert.deepEqual(
+      [template.get("recommend")?.work.fittedLists, template.get("recommend")?.rounds, policy.get("recommend")?.rounds],
+      [fitted / 2, 1, 2],
+    );
+    // two seeds, five lists, N = 4, 120 held-out users: the second models would score two policies' texts that the first have scored
+    const scored = (steps: typeof policy) => steps.get("score")?.work.scoredLists as number;
+    assert.equal(scored(policy) - scored(template), 2 * 5 * 2 * 120 * 4);
+  });
+
+  it("counts all that a reward has ranked: of other users, with a neutral text, and of the texts that it is calibrated by", async () => {
+    const scored = async (reward?: object) => {
+      const steps = workOf(await spec(...(reward ? [`reward=${JSON.stringify(reward)}`] : [])), registry, 1000, sizes);
+      return (steps.find(({ step }) => step === "score")?.work.scoredLists as number) / (2 * 5); // two seeds, five lists
     };
-    // two seeds, five lists; texts of 480 tuned and 120 held-out users; the hearing test asks 600 twice an iteration
-    const [texts, heard] = [2 * 480 * 4 + (2 * 2 + 4) * 120 * 4, 2 * 2 * 600];
-    assert.equal(await scored(), 2 * 5 * (texts + heard));
-    const nested = { plugin: "weighted", options: { rewards: [{ reward: { plugin: "contrast", options: { users: 7 } } }] } };
-    assert.equal(await scored(`reward=${JSON.stringify(nested)}`), 2 * 5 * (8 * texts + heard));
+    const plugin = (name: string, options: object = {}) => ({ plugin: name, options });
+    const weighted = (...rewards: object[]) => plugin("weighted", { rewards: rewards.map((reward) => ({ reward })) });
+    const contrast = (users: number, reward = plugin("ndcg")) => plugin("contrast", { users, reward });
+    const lift = (reward: object) => plugin("lift", { reward });
+    // Of 480 tuned users two iterations' texts, of 120 held-out ones those of four policies by the first models and of two by the second;
+    // the hearing test asks 600 listeners twice an iteration, and the best of N is ranked once
+    const [texts, heard] = [(2 * 480 + 6 * 120) * 4, 2 * 2 * 600 + 480];
+    const calibrated = 8 * 600; // every time that texts are scored
+    assert.equal(await scored(), texts + heard);
+    assert.equal(await scored(lift(plugin("mrr"))), 2 * texts + heard);
+    assert.equal(await scored(contrast(7)), 8 * texts + heard);
+    assert.equal(await scored(contrast(7, lift(plugin("mrr")))), 2 * 8 * texts + heard);
+    assert.equal(await scored(weighted(contrast(7), contrast(3))), 11 * (texts + calibrated) + heard);
+    assert.equal(await scored(contrast(7, weighted(plugin("ndcg")))), 8 * texts + calibrated + heard);
+    assert.equal(await scored(lift(weighted(contrast(7)))), 2 * 15 * (texts + calibrated) + heard);
+    assert.equal(await scored(weighted(plugin("structure"))), heard, "nothing is ranked for it");
   });
 
   it("lets the reward models learn from all align users, however few of them are sampled", async () => {
-    const of = async (...set: string[]) => new Map(workOf(await spec(...set), 1000, sizes).map(({ step, work }) => [step, work]));
+    const of = async (...set: string[]) => new Map(workOf(await spec(...set), registry, 1000, sizes).map(({ step, work }) => [step, work]));
     const [all, few] = [await of(), await of("alignment.users=100")];
     assert.deepEqual(few.get("recommend"), all.get("recommend"));
     assert.deepEqual(few.get("sample"), { promptTokens: 2 * 80 * 200, completionTokens: 2 * 80 * 4 * 20 });
@@ -73,13 +99,13 @@ describe("plan", () => {
 
   it("leaves out what a spec does not do", async () => {
     const file = join(packageRoot, "test/e2e/specs/quick.json");
-    const { spec: quick } = resolveSpec(await readSpec(file), await Registry.read());
-    const steps = workOf(quick, 1000, sizes).map(({ step }) => step);
+    const { spec: quick } = resolveSpec(await readSpec(file), registry);
+    const steps = workOf(quick, registry, 1000, sizes).map(({ step }) => step);
     assert.deepEqual(steps, ["prepare", "encode", "fit arms", "evaluate"]);
   });
 
   it("divides by rates, workers and prices", async () => {
-    const work = workOf(await spec(), 10_000, sizes);
+    const work = workOf(await spec(), registry, 10_000, sizes);
     const prices = { currency: "EUR", gpuHour: 2, cpuHour: 0.5, gigabyteMonth: 0.1 };
     const one = planOf(work, rates, { gpus: 1, cpus: 1 }, 10_000, prices);
     const infer = one.steps.find(({ step }) => step === "infer");
@@ -97,7 +123,7 @@ describe("plan", () => {
   });
 
   it("names the step that a run would wait for, and whether workers help", async () => {
-    const work = workOf(await spec(), 10_000, sizes);
+    const work = workOf(await spec(), registry, 10_000, sizes);
     const slow = { ...rates, rates: { ...rates.rates, trainedTokens: rate(1) } };
     const { bottleneck } = planOf(work, slow, { gpus: 8, cpus: 8 }, 10_000, null);
     assert.equal(bottleneck.step, "align");
@@ -112,7 +138,7 @@ describe("plan", () => {
     const small = await spec();
     fc.assert(
       fc.property(fc.integer({ min: 1000, max: 200_000 }), fc.integer({ min: 1, max: 12 }), fc.integer(), (users, cpus, seed) => {
-        const work = workOf(small, users, sizes);
+        const work = workOf(small, registry, users, sizes);
         const { total } = planOf(work, rates, { gpus: 1, cpus }, users, null);
         const simulated = simulate(work, rates, cpus, seed);
         const ratio = simulated / total.wallSeconds;

@@ -341,6 +341,8 @@ describe("sweep: cost", () => {
         unknown: 0,
       },
     );
+    const template = { ...spec, alignment: { ...alignment, hears: "template" } };
+    assert.equal(sweepCost(swept({ axes: { [beta]: { values: [1] } } }, template), () => 100).fits, 2 * 4 + 2 * 2, "fitted once");
     assert.deepEqual(sweepCost(swept({ axes: { "/llm/seed": { values: [1, 2] } }, metric: "ndcg@5" }, spec), () => 100).shared, 0);
     assert.deepEqual(sweepCost(swept({ axes: { [beta]: { values: [1, 2] } } }, spec), () => undefined).unknown, 2);
   });
