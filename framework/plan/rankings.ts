@@ -1,7 +1,6 @@
 /** How many lists a reward has the recommender rank, by what the registry says that it and the rewards within it need. */
-import type { RewardNeed } from "../contracts/feedback.js";
 import type { Registry } from "../kernel/registry.js";
-import { type NamedPlugin, namedPlugins, partsOf } from "../spec/named-plugins.js";
+import { type NamedPlugin, namedPlugins, needs, partsOf } from "../spec/named-plugins.js";
 import type { Spec } from "../spec/types.js";
 import { numberOf } from "./estimate.js";
 
@@ -39,8 +38,4 @@ function othersOf(reward: NamedPlugin): Rankings {
     scored: sum("scored") + (needs(reward, "others") ? numberOf(reward.reference.options.users, 0) : 0),
     calibration: sum("calibration") + (needs(reward, "calibration") ? sum("scored") : 0),
   };
-}
-
-function needs({ entry }: NamedPlugin, need: RewardNeed): boolean {
-  return entry.needs?.includes(need) ?? false;
 }

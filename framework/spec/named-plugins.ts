@@ -1,4 +1,5 @@
 /** Every plugin that a spec names, those within the options of others included. */
+import type { RewardNeed } from "../contracts/feedback.js";
 import type { PluginKind } from "../contracts/kinds.js";
 import type { PluginEntry, Registry } from "../kernel/registry.js";
 import { type Annotated, annotated } from "./options.js";
@@ -45,4 +46,9 @@ export function withInner(plugin: NamedPlugin): readonly NamedPlugin[] {
 /** Those of its own kind that its options name: the parts of a sum, the reward that another one changes. */
 export function partsOf({ entry, within }: NamedPlugin): readonly NamedPlugin[] {
   return within.filter((plugin) => plugin.entry.kind === entry.kind);
+}
+
+/** As its decorator says: a reward that takes others needs, besides, what they need. */
+export function needs({ entry }: NamedPlugin, need: RewardNeed): boolean {
+  return entry.needs?.includes(need) ?? false;
 }

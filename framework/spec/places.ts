@@ -1,13 +1,12 @@
 /** What may stand where: rewards within rewards, language models elsewhere than in their section. Registry entries tell: no plugin is imported. */
 import type { Misfit } from "./fit.js";
-import { type NamedPlugin, partsOf, withInner } from "./named-plugins.js";
+import { type NamedPlugin, needs, partsOf, withInner } from "./named-plugins.js";
 import { takesWeights } from "./options.js";
 import type { PlainFault } from "./validate.js";
 
 export function misplaced(named: readonly NamedPlugin[]): readonly PlainFault[] {
-  const rewards = named
-    .filter(({ entry }) => entry.kind === "reward")
-    .flatMap((reward) => [...shares(reward), ...unheard(reward), ...alone(reward)]);
+  const rules = [shares, unheard, alone, rankedTwice];
+  const rewards = named.filter(({ entry }) => entry.kind === "reward").flatMap((reward) => rules.flatMap((rule) => rule(reward)));
   const llms = named.filter(({ entry }) => entry.kind === "llm").flatMap((llm) => strangeLlm(llm, named));
   return [...rewards, ...llms].map((fault) => ({ code: "RLRF_SPEC_CONFLICT", ...fault }));
 }
@@ -25,7 +24,7 @@ function shares(outer: NamedPlugin): readonly Misfit[] {
 
 /** What a text is depends neither on what the recommender hears nor on whom it ranks for, so a difference of two such leaves nothing of it. */
 function unheard(outer: NamedPlugin): readonly Misfit[] {
-  if (!["neutral", "others"].some((need) => outer.entry.needs?.includes(need))) return [];
+  if (!needs(outer, "neutral") && !needs(outer, "others")) return [];
   return partsOf(outer)
     .flatMap(withInner)
     .filter(({ entry }) => entry.kind === "reward" && entry.reads !== undefined)
@@ -38,15 +37,26 @@ function unheard(outer: NamedPlugin): readonly Misfit[] {
 
 /** A batch of another user's rankings holds no further users' to compare with. */
 function alone(outer: NamedPlugin): readonly Misfit[] {
-  const others = ({ entry }: NamedPlugin) => entry.kind === "reward" && entry.needs?.includes("others") === true;
-  if (!others(outer)) return [];
+  if (!needs(outer, "others")) return [];
   return partsOf(outer)
     .flatMap(withInner)
-    .filter(others)
+    .filter((part) => needs(part, "others"))
     .map(({ entry, pointer }) => ({
       pointer: `${pointer}/plugin`,
       message: `the reward "${entry.name}" compares with other users, but within "${outer.entry.name}" it is given one of them at a time`,
       expected: `one of the two, or both side by side in a "weighted" sum`,
+    }));
+}
+
+/** Two differences are the same either way round; but the outer one asks for all that the inner one compares with twice. */
+function rankedTwice(outer: NamedPlugin): readonly Misfit[] {
+  if (!needs(outer, "neutral")) return [];
+  return partsOf(outer)
+    .filter((part) => needs(part, "others"))
+    .map(({ entry, pointer }) => ({
+      pointer: `${pointer}/plugin`,
+      message: `the reward "${entry.name}" has the lists of all its other users ranked twice within "${outer.entry.name}"`,
+      expected: `"${entry.name}" around "${outer.entry.name}": the same for half the rankings`,
     }));
 }
 

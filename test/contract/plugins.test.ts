@@ -87,7 +87,11 @@ const variants: Readonly<Record<string, readonly object[]>> = {
   "reranker/setrank": [{}, { induced: 0, positions: true }],
   "reward/judge": [{ llm: { plugin: "replay", options: { path: recordedTexts() } } }],
   "reward/contrast": [{}, { reward: { plugin: "lift", options: { reward: { plugin: "map" } } }, users: 1 }],
-  "reward/lift": [{}, { reward: { plugin: "contrast" } }, { reward: { plugin: "log-likelihood" } }],
+  "reward/lift": [
+    {},
+    { reward: { plugin: "weighted", options: { rewards: [{ reward: { plugin: "contrast" } }] } } },
+    { reward: { plugin: "log-likelihood" } },
+  ],
   "reward/weighted": [
     { rewards: [{ reward: { plugin: "ndcg" } }, { reward: { plugin: "structure" }, weight: 0.2 }] },
     { rewards: [{ reward: { plugin: "lift" } }, { reward: { plugin: "map" } }], standardise: false },

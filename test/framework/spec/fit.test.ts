@@ -200,6 +200,13 @@ describe("parts that go together", () => {
     assert.deepEqual(faultsWith({ reward: weighted(contrast(weighted(plugin("ndcg")))) }), []);
   });
 
+  it("a contrast stands around the lift, not within it, where it would rank others twice", () => {
+    const around = (name: string, reward: object = plugin("ndcg")) => plugin(name, { reward });
+    const weighted = plugin("weighted", { rewards: [{ reward: around("contrast") }] });
+    for (const reward of [around("contrast", around("lift")), around("lift", weighted)]) assert.deepEqual(faultsWith({ reward }), []);
+    assert.deepEqual(faultsWith({ reward: around("lift", around("contrast")) }), conflictAt("/reward/options/reward/plugin"));
+  });
+
   it("a reward that measures a share stands around others, not within one", () => {
     const weighted = { rewards: [{ reward: plugin("ndcg") }, { reward: plugin("learned") }] };
     assert.deepEqual(
