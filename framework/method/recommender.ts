@@ -11,11 +11,11 @@ import type { NamedArrays } from "../tensor/optimiser.js";
 import type { AnswerVectors } from "./answer-vectors.js";
 import { chunks, shuffledBatches } from "./batches.js";
 import { breath, type FitReport, train } from "./fit.js";
-import { RecommenderNetwork, type RecommenderParts } from "./recommender-network.js";
+import { type Adapted, RecommenderNetwork, type RecommenderParts } from "./recommender-network.js";
 
 export { type EncoderParts, type EncoderRequest, FittedEncoder, fitEncoder, restoreEncoder } from "./encoder.js";
 export { DivergedError, type FitReport } from "./fit.js";
-export type { Knowledge, OtherLists, RecommenderNetwork, RecommenderParts } from "./recommender-network.js";
+export type { Adapted, Knowledge, OtherLists, RecommenderNetwork, RecommenderParts } from "./recommender-network.js";
 
 export interface RecommenderRequest extends RecommenderParts {
   readonly round: Round;
@@ -43,16 +43,21 @@ export class Recommender {
     readonly report?: FitReport,
   ) {}
 
+  /** Texts that more than one call of `score` hears; the caller disposes the result. @returns null with `knowledge` null */
+  adapt(texts: AnswerVectors | null): Adapted | null {
+    return this.network.adapt(texts);
+  }
+
   /**
    * Each text and each item is adapted once, however many lists it meets.
    * @param lists list numbers
-   * @param texts to hear; null with `knowledge` null
+   * @param texts to hear, or what `adapt` made of them; null with `knowledge` null
    * @param textOf which of them each of the lists hears, [lists]
    * @returns [lists * length]
    */
   async score(
     lists: Int32Array,
-    texts: AnswerVectors | null,
+    texts: AnswerVectors | Adapted | null,
     textOf: Int32Array | null,
     options: ScoreOptions = {},
   ): Promise<Float32Array> {
@@ -60,7 +65,7 @@ export class Recommender {
     const scores = new Float32Array(lists.length * length);
     const batches = chunks(lists, scoreBatch);
     await this.parts.encoder.warm(options.signal);
-    const adapted = this.network.adapt(texts);
+    const adapted = isAdapted(texts) ? texts : this.adapt(texts);
     const shown = options.progress?.start("scoring lists", lists.length, "lists");
     try {
       for (const [i, batch] of batches.entries()) {
@@ -71,7 +76,7 @@ export class Recommender {
       }
       return scores;
     } finally {
-      adapted?.dispose();
+      if (adapted !== texts) adapted?.dispose();
       shown?.end();
     }
   }
@@ -84,6 +89,10 @@ export class Recommender {
   dispose(): void {
     this.network.dispose();
   }
+}
+
+function isAdapted(texts: AnswerVectors | Adapted | null): texts is Adapted {
+  return texts !== null && "dispose" in texts;
 }
 
 /** Trains on the lists of the round's train users, stopped by its valid users with their own texts. @throws RLRF_TRAIN_NAN, or the signal's reason */

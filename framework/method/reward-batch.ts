@@ -7,7 +7,7 @@ import { hasRelevant, labelsOf } from "../data/labels.js";
 import { createRng } from "../rng.js";
 import { type AnswerVectors, silentTexts, textsAt, written } from "./answer-vectors.js";
 import { promptOf } from "./prompt.js";
-import type { FittedEncoder, Knowledge, Recommender } from "./recommender.js";
+import type { Adapted, FittedEncoder, Knowledge, Recommender } from "./recommender.js";
 import type { UserText } from "./structure.js";
 import type { Study } from "./study.js";
 
@@ -54,7 +54,7 @@ export class RewardBatches {
     const unmeasured = measureAll ? null : this.unmeasured(own);
     return {
       texts: own.map(({ user, text, parsed: { structureRate } }) => ({ user, text, structureRate })),
-      lists: await this.ranked(model.recommender, own, heard, unmeasured, this.study.context.progress),
+      lists: await this.ranked(model.recommender, own, this.told(heard), unmeasured, this.study.context.progress),
       ties: spec.protocol.ties,
       ...(unmeasured && { unmeasured }),
       ...(needs.includes("vectors") && { vectors: { width: heard.aspects * heard.width, values: written(heard) } }),
@@ -66,32 +66,41 @@ export class RewardBatches {
     };
   }
 
+  /** What a list is ranked by: the texts, and silence where the head compares with it. */
+  private told(heard: AnswerVectors): readonly AnswerVectors[] {
+    return [heard, ...(this.reward.needs.includes("neutral") ? [silentTexts(1, heard)] : [])];
+  }
+
   /** The texts as if each were another user's: of one user after another who can have a reward. */
   private async *others(
-    model: RewardListener,
+    { recommender, round }: RewardListener,
     texts: readonly UserText[],
     heard: AnswerVectors,
     unmeasured: Uint8Array | null,
   ): AsyncGenerator<RewardBatch> {
+    if (texts.length === 0) return;
     const { protocol } = this.study.spec;
-    const users = model.round.test.filter((user) => this.listsOf.has(user));
+    const users = round.test.filter((user) => this.listsOf.has(user));
+    const told = this.told(heard).map((voice) => recommender.adapt(voice));
     const shown = this.study.context.progress.start("other users", 0, "users"); // as many as the head asks for
     try {
       for (const user of createRng(protocol.seed, "other users").shuffle(users)) {
         const theirs = texts.map((text) => ({ ...text, user }));
-        const lists = await this.ranked(model.recommender, theirs, heard, unmeasured);
+        const lists = await this.ranked(recommender, theirs, told, unmeasured);
         shown.advance();
         yield { texts: theirs.map(({ text, parsed: { structureRate } }) => ({ user, text, structureRate })), lists, ties: protocol.ties };
       }
     } finally {
       shown.end();
+      for (const adapted of told) adapted?.dispose();
     }
   }
 
+  /** @param told of `told`, or what the recommender's `adapt` made of it */
   private async ranked(
     recommender: Recommender,
     texts: readonly UserText[],
-    heard: AnswerVectors,
+    [heard = null, silence]: readonly (AnswerVectors | Adapted | null)[],
     unmeasured: Uint8Array | null,
     progress?: Progress,
   ): Promise<RewardBatch["lists"]> {
@@ -104,9 +113,9 @@ export class RewardBatches {
     const text = Int32Array.from(pairs, ({ text }) => text);
     const empty = { text, length: lists.length, scores: new Float32Array(), labels: new Uint8Array() };
     if (pairs.length === 0) return empty;
-    const score = (heard: AnswerVectors, of: Int32Array) => recommender.score(numbers, heard, of, { progress, signal });
+    const score = (heard: AnswerVectors | Adapted | null, of: Int32Array) => recommender.score(numbers, heard, of, { progress, signal });
     const scores = await score(heard, text);
-    const neutral = this.reward.needs.includes("neutral") ? await score(silentTexts(1, heard), new Int32Array(numbers.length)) : null;
+    const neutral = silence && (await score(silence, new Int32Array(numbers.length)));
     return { ...empty, scores, labels: labelsOf(lists, numbers), ...(neutral && { neutral }) };
   }
 

@@ -3,9 +3,18 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Reward, RewardBatch } from "../../../framework/contracts/feedback.js";
 import { partOfBatch } from "../../../framework/feedback/part-of-batch.js";
+import { type AnswerVectors, silentTexts, textsAt } from "../../../framework/method/answer-vectors.js";
+import { fitEncoder, Recommender } from "../../../framework/method/recommender.js";
+import { RecommenderNetwork } from "../../../framework/method/recommender-network.js";
 import { type RewardListener, RewardBatches } from "../../../framework/method/reward-batch.js";
 import type { UserText } from "../../../framework/method/structure.js";
 import type { Study } from "../../../framework/method/study.js";
+import { createRng } from "../../../framework/rng.js";
+import { HybridExperts } from "../../../plugins/adaptors/hea.js";
+import { NoEncoder } from "../../../plugins/encoders/none.js";
+import { Prm } from "../../../plugins/rerankers/prm.js";
+import { defaultsOf } from "../../bench/workload.js";
+import { assertNoLeak, useEngine } from "../../support/engine.js";
 import { silent } from "../../support/fixtures.js";
 import { tastes } from "./tastes.js";
 
@@ -54,7 +63,7 @@ describe("a part of a reward batch", () => {
     ));
 });
 
-const { data, knowledge } = tastes();
+const { data, knowledge, round } = tastes();
 /** The last ten users have no relevant item. */
 const labels = data.lists.labels.map((label, at) => ((data.lists.user[Math.floor(at / data.lists.length)] as number) < 80 ? label : 0));
 const study = {
@@ -68,6 +77,7 @@ describe("a reward that compares with others", () => {
   it("is given the same texts for one other user after another whom the model may score, each scored when it is asked for", async () => {
     const scored: Int32Array[] = [];
     const recommender = {
+      adapt: () => null,
       score: async (lists: Int32Array) => {
         scored.push(lists);
         return new Float32Array(lists.length * data.lists.length).fill(scored.length);
@@ -97,6 +107,50 @@ describe("a reward that compares with others", () => {
     assert.ok(new Set(users).size === 2 && users.every((user) => [3, 5, 8].includes(user)), `${users}: 85 has no relevant item`);
     assert.deepEqual(await read(own), users, "the same again");
     assert.deepEqual(await read(partOfBatch(own, [1])), users);
+  });
+});
+
+describe("the rankings of others", () => {
+  useEngine();
+
+  it("hear texts that are adapted once, silence too, and are those that each call would adapt for itself", () =>
+    assertNoLeak(async () => {
+      const encoder = await fitEncoder({ data, round, encoder: new NoEncoder(), history: 5, seed: 1 });
+      const parts = { data, encoder, adaptor: new HybridExperts(defaultsOf(HybridExperts)), reranker: new Prm(defaultsOf(Prm)), knowledge };
+      const network = new RecommenderNetwork(parts, createRng("others"));
+      const recommender = new Recommender(network, parts);
+      const [adapted, scored]: [AnswerVectors[], Parameters<Recommender["score"]>[]] = [[], []];
+      const listening = {
+        adapt: (heard: AnswerVectors) => {
+          adapted.push(heard);
+          return recommender.adapt(heard);
+        },
+        score: (...asked: Parameters<Recommender["score"]>) => {
+          scored.push(asked);
+          return recommender.score(...asked);
+        },
+      };
+      const reward: Reward = { needs: ["others", "neutral"], reward: () => new Float64Array() };
+      const listener = { recommender: listening, round } as unknown as RewardListener;
+      const { others = [] } = await new RewardBatches(study, reward).of(listener, texts, knowledge.users, [70, 71, 75]);
+      scored.length = 0;
+      let users = 0;
+      for await (const { lists } of others) {
+        const [[own, , textOf], [, , silent]] = scored.splice(0) as [Parameters<Recommender["score"]>, Parameters<Recommender["score"]>];
+        assert.deepEqual(lists.scores, await recommender.score(own, textsAt(knowledge.users, [70, 71, 75]), textOf));
+        assert.deepEqual(lists.neutral, await recommender.score(own, silentTexts(1, knowledge.users), silent));
+        if (++users === 3) break;
+      }
+      assert.equal(adapted.length, 2);
+      recommender.dispose();
+      encoder.dispose();
+    }));
+
+  it("are none where there are no texts", async () => {
+    const listener = { round } as unknown as RewardListener;
+    const reward: Reward = { needs: ["others"], reward: () => new Float64Array() };
+    const { others = [] } = await new RewardBatches(study, reward).of(listener, texts, knowledge.users, []);
+    for await (const other of others) assert.fail(`of user ${other.texts[0]?.user}`);
   });
 });
 
