@@ -185,7 +185,13 @@ const alignment = closed("The loop of sampling, pairing and preference tuning; w
     unit: "weight",
     description: "w in (1 - w) * reward + w * structure rate; used with structure = reward.",
   },
-  structureShare: { ...share, default: 0.2, unit: "share of pairs", description: "Structure pairs at most; used with structure = gate." },
+  structureShare: {
+    ...share,
+    exclusiveMaximum: 1,
+    default: 0.2,
+    unit: "share of pairs",
+    description: "Structure pairs at most; used with structure = gate.",
+  },
   accept: {
     enum: ["if-better", "always"],
     default: "if-better",

@@ -428,6 +428,10 @@ describe("resolving", () => {
     assert.deepEqual(faultsOf({ ...tunedSpec(), alignment: { heldOut: 1 } }), ["RLRF_SPEC_VALUE /alignment/heldOut"]);
   });
 
+  it("pairs that teach the structure stand beside others", () => {
+    assert.deepEqual(faultsOf({ ...tunedSpec(), alignment: { structureShare: 1 } }), ["RLRF_SPEC_VALUE /alignment/structureShare"]);
+  });
+
   it("no schema means no options", () => {
     assert.deepEqual(faultsOf({ ...baseSpec(), dataset: { plugin: "@fixture/rows", options: { size: 1 } } }), [
       "RLRF_SPEC_UNKNOWN_KEY /dataset/options/size",
