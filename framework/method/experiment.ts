@@ -13,7 +13,7 @@ import { type PolicyTexts, templateTexts } from "./infer.js";
 import { divergence, type Judgement, judgeIteration, judgePolicies } from "./judge.js";
 import { loadLanguageModel } from "./language-model.js";
 import { requireMemoryOfRun } from "./memory.js";
-import { pairTexts } from "./pairs.js";
+import { pairTexts, type ScoredSample } from "./pairs.js";
 import { alignUsers, type Policy, sampleScored, writePolicy } from "./policy.js";
 import { writePairs, writeResult, writeTexts, writeUsers } from "./record.js";
 import type { Hearing, IterationOutcome, Result } from "./result.js";
@@ -83,7 +83,7 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
   }
   const hearing: Hearing[] = [];
   const iterations: IterationOutcome[] = [];
-  let upperReference: Result["arms"] = {};
+  let samples: ReadonlyMap<number, readonly ScoredSample[]> = new Map();
   let previous = policies[0] as Policy; // what came before the policy that is tuned, whatever was rejected since
   for (let iteration = 1; iteration <= tuning.alignment.iterations; iteration++) {
     const current = policies.at(-1) as Policy;
@@ -93,10 +93,9 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
     const reward = await study.timed("recommend", () => RewardModels.fit(study, tuning.reward, heard, rewards[0])); // 2, 3
     rewards.push(reward);
     hearing.push(await study.timed("hear", () => mustHear(study, reward, heard.name)));
-    const samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration, own)); // 4, 5
+    samples = await study.timed("sample", () => sampleScored(study, tuning, users.tuned, reward, iteration, own)); // 4, 5
     const pairing = pairTexts(samples, tuning.sampling, tuning.alignment, study.llmSeed + iteration); // 6
     await writePairs(study, iteration, pairing);
-    upperReference = await bestOfN(study, reward, samples);
 
     const before = await tuning.policy.adapter();
     const { adapter, outcome } = await study.timed("align", () => alignPolicy(study, tuning, pairing, iteration)); // 7
@@ -121,5 +120,6 @@ async function iterate(study: Study, llm: LlmBackend, metadata: PolicyTexts, rew
   }
   const referee = rewards[0] as RewardModels; // one for all policies, so that their figures can be compared
   const judgement = await study.timed("judge", () => judgePolicies(study, referee, policies));
+  const upperReference = await bestOfN(study, rewards.at(-1) as RewardModels, samples);
   return { policies, hearing, iterations, judgement, upperReference };
 }

@@ -91,6 +91,18 @@ describe("a whole run, from a spec to its result", function () {
     }
   });
 
+  it("takes the best of N from the last iteration's samples: the reward is NDCG@5, and so is the arm's figure", async () => {
+    const run = await runFolderIn(undisturbed);
+    const { arms } = JSON.parse(await fs.readFile(join(run, "result.json"), "utf8")) as Result;
+    const samples = await lines<{ users: string; rewards: readonly (number | null)[] }>(join(run, "samples", "2.jsonl"));
+    const best = samples.flatMap(({ users, rewards }) => {
+      const known = rewards.flatMap((reward) => reward ?? []);
+      return users === "tuned" && known.length > 0 ? [Math.max(...known)] : [];
+    });
+    const reported = arms["best-of-N"]?.["ndcg@5"]?.mean as number;
+    assert.ok(Math.abs(mean(best) - reported) < 1e-9, `${mean(best)} and ${reported}`);
+  });
+
   it("is compared by its scores: the figures of its result, and no difference from a copy", async () => {
     const run = await runFolderIn(undisturbed);
     const result = JSON.parse(await fs.readFile(join(run, "result.json"), "utf8")) as Result;
