@@ -89,9 +89,15 @@ export async function divergence(
   heldOut: Samples,
   reference: AdapterState,
 ): Promise<number> {
-  const { data, spec, context } = study;
-  const inputs = { tuned: study.identityOf("llm"), reference, texts: heldOut.map((texts) => texts.map(({ user, text }) => [user, text])) };
-  const step = await context.store.step({ step: "divergence", version: 1, inputs }, async (folder) => {
+  const { data, dataKey, spec, context } = study;
+  const inputs = {
+    tuned: study.identityOf("llm"),
+    reference,
+    data: dataKey,
+    prompt: spec.prompt,
+    texts: heldOut.map((texts) => texts.map(({ user, text, finished }) => [user, text, finished])),
+  };
+  const step = await context.store.step({ step: "divergence", version: 2, inputs }, async (folder) => {
     const examples = heldOut
       .filter((texts) => texts.length > 0)
       .map((texts) =>

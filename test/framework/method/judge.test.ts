@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { distinct2, verdictOf } from "../../../framework/method/judge.js";
+import type { UserSample } from "../../../framework/method/infer.js";
+import { distinct2, divergence, verdictOf } from "../../../framework/method/judge.js";
+import type { Study, TuningParts } from "../../../framework/method/study.js";
+import { type StepIdentity, stepKey } from "../../../framework/store/store.js";
 
 const better = { mean: 0.02, low: -0.01, high: 0.05 };
 const worse = { mean: -0.001, low: -0.01, high: 0.01 };
@@ -30,6 +33,34 @@ describe("what accepts an iteration", () => {
     assert.equal(verdictOf({ ...gated, structure: "reward" }, better, 0.98, 0.2).accepted, true);
     assert.equal(verdictOf({ ...gated, structure: "off" }, worse, 0.98, 0.98).accepted, false);
     assert.equal(verdictOf({ ...gated, accept: "always" }, worse, 0.98, 0.2).accepted, true);
+  });
+});
+
+describe("the key of the divergence", () => {
+  const said = (more: Partial<UserSample> = {}) => [[{ user: 0, text: "Genre: Drama", finished: true, ...more } as UserSample]];
+
+  async function keyOf({ texts = said(), items = "title", dataKey = "data" }): Promise<string> {
+    let asked: StepIdentity | undefined;
+    const step = (identity: StepIdentity) => {
+      asked = identity;
+      return Promise.reject(new Error("only its key is wanted"));
+    };
+    const study = { data: {}, dataKey, spec: { prompt: { items } }, context: { store: { step } }, identityOf: () => "llm" };
+    await assert.rejects(divergence(study as unknown as Study, {} as TuningParts, texts, {}), /only its key/);
+    assert.ok(asked);
+    return stepKey(asked);
+  }
+
+  it("names all that log-probs follow from: the prompt of a text, and whether its end was written, too", async () => {
+    assert.equal(await keyOf({}), await keyOf({ texts: said() }));
+    const others = [
+      { texts: said({ text: "Genre: Horror" }) },
+      { texts: said({ finished: false }) },
+      { items: "title+genres" },
+      { dataKey: "others" },
+    ];
+    const keys = await Promise.all([{}, ...others].map(keyOf));
+    assert.equal(new Set(keys).size, keys.length);
   });
 });
 
