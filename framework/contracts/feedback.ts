@@ -103,6 +103,8 @@ export interface SamplingStrategy {
   readonly needs: readonly ("greedy" | "previous")[];
   /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), "many", or "ranked": many, each with less reward than the one before. */
   readonly rejected: 0 | 1 | "many" | "ranked";
+  /** Where they are many: at most so many. Absent: all of a user's texts but one. */
+  readonly rejectedAtMost?: number;
   select(samples: readonly SampledText[], rng: Rng): Selection;
   /** Present where what is kept of a user's examples depends on those of the others. @param selections of every user; @returns as many */
   compare?(selections: readonly UserSelection[]): readonly Selection[];

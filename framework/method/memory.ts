@@ -1,4 +1,5 @@
 /** Before hours are spent: has the engine the memory for the tuning that comes after them? */
+import type { SamplingStrategy } from "../contracts/feedback.js";
 import type { ChatMessage, TokenizedExample, TunablePolicy } from "../contracts/llm.js";
 import type { Tuner } from "../contracts/tuner.js";
 import type { Alignment } from "../spec/types.js";
@@ -10,7 +11,7 @@ import type { Study } from "./study.js";
 export interface TuningSizes {
   /** Of the users that are tuned on. */
   readonly prompts: readonly (readonly ChatMessage[])[];
-  /** Texts a prompt: the chosen one, the rejected ones, and another user's where the loss needs it. */
+  /** Texts a prompt at most: the chosen one, the rejected ones, and another user's where the loss needs it. */
   readonly texts: number;
   /** Tokens of a text at most. */
   readonly maxTokens: number;
@@ -21,10 +22,13 @@ export function requireMemoryOfRun(study: Study): void {
   const { tuning, data, spec } = study;
   if (tuning === null) return;
   const prompts = Array.from(alignUsers(study).tuned, (user) => promptOf(user, data, spec.prompt));
-  const { rejected, generation } = tuning.sampling;
-  // A strategy with several rejected texts says how many only when it has seen them: one at least.
-  const texts = 1 + (rejected === 0 ? 0 : 1) + (tuning.loss.loss.needs.includes("mismatched") ? 1 : 0);
-  requireTuningMemory(tuning, { prompts, texts, maxTokens: generation.maxTokens });
+  const texts = 1 + mostRejected(tuning.sampling) + (tuning.loss.loss.needs.includes("mismatched") ? 1 : 0);
+  requireTuningMemory(tuning, { prompts, texts, maxTokens: tuning.sampling.generation.maxTokens });
+}
+
+function mostRejected({ rejected, rejectedAtMost = Number.POSITIVE_INFINITY, samples, needs }: SamplingStrategy): number {
+  const others = samples + needs.length - 1; // the policies' own texts may be rejected, too
+  return typeof rejected === "string" ? Math.min(rejectedAtMost, others) : rejected;
 }
 
 /** The longest prompt with texts as long as they may be, in batches as large as the spec's. */

@@ -169,7 +169,9 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
           assert.ok(samples[chosen]?.conforms, "a text that does not conform is chosen");
           assert.ok(!rejected.includes(chosen) && new Set(rejected).size === rejected.length, "a text stands twice in an example");
           assert.ok(
-            typeof strategy.rejected === "string" ? rejected.length >= 1 : rejected.length === strategy.rejected,
+            typeof strategy.rejected === "string"
+              ? rejected.length >= 1 && rejected.length <= (strategy.rejectedAtMost ?? samples.length)
+              : rejected.length === strategy.rejected,
             `${rejected.length} texts are rejected`,
           );
           const rewards = [chosen, ...rejected].map((index) => samples[index]?.reward as number);

@@ -54,10 +54,12 @@ interface MultiNegativeOptions extends GenerationOptions {
 export class MultiNegative implements SamplingStrategy {
   readonly needs = [] as const;
   readonly rejected = "many";
+  readonly rejectedAtMost: number;
   readonly samples: number;
   readonly generation: GenerationParameters;
 
   constructor(@options() private readonly options: MultiNegativeOptions) {
+    this.rejectedAtMost = options.k;
     this.samples = options.samples;
     this.generation = generationParameters(options);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { SamplingStrategy } from "../../../framework/contracts/feedback.js";
 import type { TokenizedExample } from "../../../framework/contracts/llm.js";
 import { requireMemoryOfRun, requireTuningMemory } from "../../../framework/method/memory.js";
 import type { Study } from "../../../framework/method/study.js";
@@ -40,12 +41,12 @@ describe("memory of a run's tuning", () => {
   });
 
   it("is asked for as many texts as a pair has: chosen, rejected, and another user's where the loss needs one", () => {
-    const textsOf = (rejected: 0 | 1 | "many", needs: readonly string[]) => {
+    const textsOf = (rejected: SamplingStrategy["rejected"], needs: readonly string[], more: Partial<SamplingStrategy> = {}) => {
       const asked: number[] = [];
       const tuner = { requireMemory: (_: object, { completions }: TokenizedExample) => asked.push(completions.length) };
       const policy = { tokenize: () => ({ prompt: new Int32Array(1), completions: [] }) };
       const settings = { users: 0, heldOut: 0.5, batchSize: 1, warmup: null };
-      const sampling = { rejected, generation: { maxTokens: 1 } };
+      const sampling = { rejected, samples: 10, needs: [], generation: { maxTokens: 1 }, ...more };
       const tuning = { tuner, policy, alignment: settings, sampling, loss: { loss: { needs } } };
       const data = { ...movies, parts: { ...movies.parts, align: Int32Array.of(0, 1) } };
       const spec = { prompt: moviePrompt, protocol: { seed: 7 }, alignment: settings };
@@ -55,7 +56,11 @@ describe("memory of a run's tuning", () => {
     assert.deepEqual(textsOf(0, []), [1]);
     assert.deepEqual(textsOf(1, ["reference"]), [2]);
     assert.deepEqual(textsOf(1, ["reference", "mismatched"]), [3]);
-    assert.deepEqual(textsOf("many", ["mismatched"]), [3]);
+    assert.deepEqual(textsOf("many", ["mismatched"]), [11], "all ten samples, where the strategy does not say");
+    assert.deepEqual(textsOf("ranked", []), [10]);
+    assert.deepEqual(textsOf("many", [], { needs: ["greedy", "previous"] }), [12]);
+    assert.deepEqual(textsOf("many", [], { rejectedAtMost: 3 }), [4]);
+    assert.deepEqual(textsOf("many", [], { rejectedAtMost: 30 }), [10]);
     assert.deepEqual(textsOf(0, ["mismatched"]), [2]);
   });
 
