@@ -103,6 +103,7 @@ export const errorCodes = {
   RLRF_TRY_INPUT: { exit: 2, summary: "The input of `rlrf try` is not of the form that the plugin's kind takes." },
   RLRF_ENGINE_UNKNOWN: { exit: 2, summary: "The tensor engine asked for is none of auto, tensorflow, wasm and cpu." },
   RLRF_ENGINE_UNAVAILABLE: { exit: 1, summary: "The tensor engine that was forced cannot start on this machine." },
+  RLRF_ENGINE_THREADS: { exit: 2, summary: "RLRF_THREADS is no number of threads." },
   RLRF_ENGINE_MEMORY: { exit: 1, summary: "A model needs more tensor memory than the engine can hold." },
   RLRF_ENGINE_SETUP: { exit: 1, summary: "TensorFlow could not be bound to this Node; what was tried is listed." },
   RLRF_PLAN_FILE: { exit: 2, summary: "A file of rates or prices for `rlrf plan` is not in its form." },

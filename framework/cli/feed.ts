@@ -31,14 +31,20 @@ export const feeders: Readonly<Partial<Record<PluginKind, Feed>>> = {
 const numbers = { type: "array", items: { type: "number" } } as const;
 const rows = { type: "array", items: numbers } as const;
 
-function side(shape: object): object {
-  const properties = { logProbs: shape, reference: shape, lengths: shape, rewards: shape };
+const tokens = { type: "array", items: { type: "integer", minimum: 1 } } as const;
+
+function side(shape: object, lengths: object): object {
+  const properties = { logProbs: shape, reference: shape, lengths, rewards: shape };
   return { type: "object", properties, required: ["logProbs"], additionalProperties: false };
 }
 
 const lossInput = {
   type: "object",
-  properties: { chosen: side(numbers), rejected: side(rows), mismatched: side(numbers) },
+  properties: {
+    chosen: side(numbers, tokens),
+    rejected: side(rows, { type: "array", items: tokens }),
+    mismatched: side(numbers, tokens),
+  },
   required: ["chosen"],
   additionalProperties: false,
 };
@@ -59,6 +65,8 @@ async function feedLoss(loss: PreferenceLoss, document: JsonDocument): Promise<u
     mustHave(`/rejected/${name}`, values, pairs);
     for (const [i, row] of values.entries()) mustHave(`/rejected/${name}/${i}`, row, k);
   }
+  if (mismatched?.logProbs?.length === 0) throw wrong("/mismatched/logProbs", "there is no completion", "a number a completion");
+  for (const [name, values] of Object.entries(mismatched ?? {})) mustHave(`/mismatched/${name}`, values, mismatched?.logProbs?.length ?? 0);
   for (const need of ["reference", "lengths", "rewards"] as const)
     if (loss.needs.includes(need) && (chosen[need] === undefined || (k > 0 && rejected[need] === undefined)))
       throw wrong(`/chosen/${need}`, `the loss needs "${need}" of both sides`, "a number a text");
@@ -129,7 +137,8 @@ function feedSampling(strategy: SamplingStrategy, document: JsonDocument): unkno
 }
 
 const candidates = { ...numbers, minItems: 1 } as const;
-const ranking = { scores: candidates, labels: candidates, neutral: candidates };
+const labels = { type: "array", items: { type: "integer", minimum: 0, maximum: 255 }, minItems: 1 } as const;
+const ranking = { scores: candidates, labels, neutral: candidates };
 const ranked = (properties: object) => ({ type: "object", properties, required: ["scores", "labels"], additionalProperties: false });
 const list = {
   ...ranking,
@@ -140,7 +149,7 @@ const list = {
 const listInput = ranked(list);
 const listsInput = { type: "array", items: listInput };
 const stacked = { type: "array", items: candidates } as const;
-const stackedInput = ranked({ ...list, scores: stacked, labels: stacked, neutral: stacked });
+const stackedInput = ranked({ ...list, scores: stacked, labels: { type: "array", items: labels }, neutral: stacked });
 
 interface RankingInput {
   readonly scores: number[];

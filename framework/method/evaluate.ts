@@ -66,7 +66,9 @@ async function armsOf(study: Study, told: readonly PolicyTexts[]): Promise<ArmKn
     { name: "item-only", knowledge: silent(last) },
   ];
   const declared = ({ name }: ArmKnowledge) => asked.has(name);
-  return [...without.filter(declared), ...arms, ...controls.filter(declared)];
+  // Where nobody else speaks the template is told for the controls' sake, which need not make it an arm.
+  const speakers = arms.filter((arm) => arm.name !== "metadata" || declared(arm));
+  return [...without.filter(declared), ...speakers, ...controls.filter(declared)];
 }
 
 /**

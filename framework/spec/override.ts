@@ -10,7 +10,8 @@ export function applyOverride(spec: SpecSource, argument: string): SpecSource {
   if (path.startsWith("/"))
     throw wrong(`--set ${path}`, "a path is written with dots, not with slashes", `${path.slice(1).replaceAll("/", ".")}=…`);
   const keys = path.split(".");
-  if (keys.includes("")) throw wrong(`--set ${path}`, "it has no path", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
+  if (keys.includes(""))
+    throw wrong(`--set ${path}`, "its path is empty, or a part of it", "path=value, e.g. loss.options.beta=0.1 or seeds.0=7");
   const forbidden = keys.find((key) => forbiddenKeys.has(key));
   if (forbidden !== undefined) throw wrong(`--set ${path}`, `the key "${forbidden}" is not allowed`, "any other key");
   const value = parseValue(argument.slice(equals + 1), path);
@@ -57,6 +58,8 @@ function step(place: Json, key: string, argument: string, value?: Json): Json {
   // Not what it is: a value that stands where a secret's variable belongs may be the secret.
   const kind = place === null ? "null" : `a ${typeof place}`;
   if (!isObject(place)) throw wrong(argument, `"${key}" would be inside ${kind}`, "a path through objects and lists");
+  if (/^\d+$/.test(key) && Object.keys(place).length === 0)
+    throw wrong(argument, `there is no list to have a place ${key}: a default cannot be set in part`, "the whole list, e.g. seeds=[7]");
   const next = value === undefined ? (place[key] ?? {}) : value;
   place[key] = next;
   return next;

@@ -34,10 +34,10 @@ let wantedThreads: string | undefined;
  * Starts the tensor engine and makes it tfjs' current backend. Asking again for "auto" or for the same engine returns what runs already.
  * @param wanted "auto" takes the first that starts; another name forces one. RLRF_ENGINE stands in for "auto".
  * @param threads of TensorFlow's ops, where RLRF_THREADS says nothing and it has not started yet
- * @throws RLRF_ENGINE_UNKNOWN, RLRF_ENGINE_UNAVAILABLE
+ * @throws RLRF_ENGINE_UNKNOWN, RLRF_ENGINE_UNAVAILABLE, RLRF_ENGINE_THREADS
  */
 export async function startEngine(wanted: "auto" | EngineName = "auto", threads?: number): Promise<EngineInfo> {
-  wantedThreads = process.env.RLRF_THREADS || threads?.toString();
+  wantedThreads = threadsOf(process.env.RLRF_THREADS) ?? threads?.toString();
   const fromEnvironment = wanted === "auto" && process.env.RLRF_ENGINE ? process.env.RLRF_ENGINE : undefined;
   const forced = asEngineName(fromEnvironment ?? wanted);
   if (current !== undefined && (forced === null || forced === current.name)) return current;
@@ -45,6 +45,20 @@ export async function startEngine(wanted: "auto" | EngineName = "auto", threads?
   const by = fromEnvironment === undefined ? "the spec or caller asks for it" : "RLRF_ENGINE asks for it";
   current = forced === null ? await startFirst() : { ...(await startForced(forced)), reason: by };
   return current;
+}
+
+/** Far beyond what any op gains from; TensorFlow would start as many as it is told. */
+const mostThreads = 1024;
+
+function threadsOf(value: string | undefined): string | undefined {
+  if (!value) return undefined;
+  if (/^[1-9]\d{0,3}$/.test(value) && Number(value) <= mostThreads) return value;
+  throw new RlrfError("RLRF_ENGINE_THREADS", {
+    message: `${JSON.stringify(value)} is no number of threads`,
+    where: "environment variable RLRF_THREADS",
+    expected: `a whole number from 1 to ${mostThreads}`,
+    hint: "set it to one, or unset it to let TensorFlow take every core",
+  });
 }
 
 function asEngineName(name: string): EngineName | null {

@@ -406,10 +406,20 @@ describe("try", function () {
     for (const [empty, said] of [
       ['{"scores": [], "labels": []}', /scores is \[\]/],
       ['{"scores": [[]], "labels": [[]]}', /scores\.0 is \[\]/],
+      ['{"scores": [1, 2], "labels": [256, 0]}', /labels\.0 is 256/],
+      ['{"scores": [1, 2], "labels": [0, -1]}', /labels\.1 is -1/],
+      ['{"scores": [1, 2], "labels": [0.5, 0]}', /labels\.0 is 0\.5/],
     ] as const)
       fails(await rlrfWith(empty, "try", "reward/ndcg", "--input", "-"), 2, said);
     fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
     fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
+    const mismatched = (theirs: object) => JSON.stringify({ ...batch, mismatched: theirs });
+    for (const [theirs, said] of [
+      [{ logProbs: [-1], reference: [-1, -2, -3] }, /there are 3 entries/],
+      [{ logProbs: [], reference: [] }, /there is no completion/],
+      [{ logProbs: [-1], reference: [-1], lengths: [0] }, /lengths\.0 is 0/],
+    ] as const)
+      fails(await rlrfWith(mismatched(theirs), "try", "loss/kto", "--input", "-"), 2, said);
     fails(
       await rlrfWith('{"chosen": {"logProbs": ["x"]}}', "try", "loss/dpo", "--input", "-"),
       2,
@@ -476,6 +486,13 @@ describe("run", function () {
     prompt: { aspects: ["Genre", "Avoids"] },
     arms: ["id-only", "metadata"],
   };
+
+  it("reports the arms that were asked for alone", async () => {
+    const { status, out, err } = await rlrf("run", await spec({ ...small, arms: ["id-only", "swapped"] }));
+    assert.equal(status, 0, err);
+    assert.match(out, /^swapped\s/m);
+    assert.doesNotMatch(out, /^metadata\s+0/m);
+  });
 
   it("runs a spec, prints the arms, and keeps the resolved spec", async () => {
     const { status, out, err } = await rlrf("run", await spec(small));

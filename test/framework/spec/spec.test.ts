@@ -244,9 +244,10 @@ describe("--set", () => {
 
   it("says what does not fit", () => {
     for (const [argument, code, message] of [
-      ["=1", "RLRF_SPEC_SET", /no path/],
-      ["a", "RLRF_SPEC_SET", /no path/],
-      ["a..b=1", "RLRF_SPEC_SET", /no path/],
+      ["=1", "RLRF_SPEC_SET", /its path is empty/],
+      ["a", "RLRF_SPEC_SET", /its path is empty/],
+      ["a..b=1", "RLRF_SPEC_SET", /its path is empty, or a part of it/],
+      ["seeds.0=7", "RLRF_SPEC_SET", /no list to have a place 0[\s\S]*the whole list/],
       ["/loss/options/beta=0.1", "RLRF_SPEC_SET", /with dots[\s\S]*expected {2}loss\.options\.beta=…/],
       ["__proto__.x=1", "RLRF_SPEC_SET", /not allowed/],
       ["list.5=1", "RLRF_SPEC_SET", /from 0 to 2/],

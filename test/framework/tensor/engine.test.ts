@@ -236,6 +236,11 @@ describe("tensor engines", () => {
     it("uses as many threads as RLRF_THREADS says", async () => {
       const { answer } = await startWith({ RLRF_THREADS: "1", RLRF_ENGINE: "auto" });
       assert.equal(answer.threads, 1);
+      for (const threads of ["0", "-1", "1.5", "x", "100000"]) {
+        const refused = (await startWith({ RLRF_THREADS: threads, RLRF_ENGINE: "cpu" })).answer;
+        assert.equal(refused.code, "RLRF_ENGINE_THREADS", threads);
+        assert.match(refused.message, /environment variable RLRF_THREADS[\s\S]*from 1 to 1024/);
+      }
     });
   });
 });
