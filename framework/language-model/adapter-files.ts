@@ -119,7 +119,7 @@ export async function readAdapter(folder: string, config: DecoderConfig): Promis
 const headerLimit = 1 << 20;
 const rankLimit = 4096;
 
-/** What of PEFT's settings changes what an adapter computes, and the values under which it computes what ours does. */
+/** What of PEFT's settings changes what an adapter computes, and the values under which it computes what ours does (PEFT 0.21.2). */
 const plainLora: Readonly<Record<string, readonly unknown[]>> = {
   peft_type: ["LORA"],
   bias: ["none"],
@@ -133,8 +133,18 @@ const plainLora: Readonly<Record<string, readonly unknown[]>> = {
   trainable_token_indices: [null],
   exclude_modules: [null],
   lora_bias: [false],
+  // The others train beside a base that was changed (pissa, olora, corda, lora_ga, loftq): onto the model as it is they do not fit.
+  init_lora_weights: [true, false, "gaussian", "eva", "orthogonal", "mica"],
+  use_qalora: [false],
+  use_bdlora: [null],
   alora_invocation_tokens: [null],
+  arrow_config: [null],
+  kasa_config: [null],
+  monteclora_config: [null],
+  velora_config: [null],
 };
+const toPlainLora =
+  "tune as plain LoRA; from pissa, olora, corda and lora_ga PEFT makes it: save_pretrained(…, path_initial_model_for_weight_conversion=…)";
 
 async function readOptions(path: string): Promise<LoraOptions> {
   await mustBeSmall(path, headerLimit);
@@ -146,12 +156,7 @@ async function readOptions(path: string): Promise<LoraOptions> {
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw configFault(path, `${configName} is no object`, "an object");
   const entries = json as Readonly<Record<string, unknown>>;
-  for (const [key, allowed] of Object.entries(plainLora))
-    if (Object.hasOwn(entries, key) && !allowed.includes(entries[key]) && !isEmpty(entries[key]))
-      throw configFault(path, `${key} is ${brief(entries[key])}`, `plain LoRA: ${key} = ${brief(allowed[0])}`);
-  for (const key of ["rank_pattern", "alpha_pattern"])
-    if (Object.hasOwn(entries, key) && entries[key] !== null && !isEmpty(entries[key]))
-      throw configFault(path, `${key} is ${brief(entries[key])}`, "one rank and one alpha for all projections");
+  mustBePlain(path, entries);
   const { r, lora_alpha: alpha, lora_dropout: dropout = 0, target_modules: targets } = entries;
   if (entries.peft_type === undefined) throw configFault(path, "peft_type is missing", '"LORA"');
   if (!Number.isInteger(r) || (r as number) < 1 || (r as number) > rankLimit)
@@ -163,6 +168,21 @@ async function readOptions(path: string): Promise<LoraOptions> {
   return { rank: r as number, alpha, dropout, targets: targetsOf(path, targets) };
 }
 
+function mustBePlain(path: string, entries: Readonly<Record<string, unknown>>): void {
+  // An empty object, unlike an empty list, may turn a variant of LoRA on, with its defaults.
+  const unset = (value: unknown) => Array.isArray(value) && isEmpty(value);
+  for (const [key, allowed] of Object.entries(plainLora))
+    if (Object.hasOwn(entries, key) && !allowed.includes(entries[key]) && !unset(entries[key]))
+      throw configFault(path, `${key} is ${brief(entries[key])}`, `plain LoRA: ${key} = ${allowed.map(brief).join(" or ")}`, toPlainLora);
+  for (const key of ["rank_pattern", "alpha_pattern"])
+    if (Object.hasOwn(entries, key) && entries[key] !== null && !isEmpty(entries[key]))
+      throw configFault(path, `${key} is ${brief(entries[key])}`, "one rank and one alpha for all projections");
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
+
 function targetsOf(path: string, targets: unknown): readonly ProjectionName[] {
   const expected = `a list of ${projectionNames.join(", ")}`;
   if (!Array.isArray(targets) || targets.length === 0 || targets.length > 1000)
@@ -170,10 +190,6 @@ function targetsOf(path: string, targets: unknown): readonly ProjectionName[] {
   const unknown = targets.find((name) => !(projectionNames as readonly unknown[]).includes(name));
   if (unknown !== undefined) throw configFault(path, `target_modules names ${brief(unknown)}`, expected);
   return projectionNames.filter((name) => targets.includes(name));
-}
-
-function isEmpty(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
 /** Nothing is read before its size is known to be what an adapter of this model can have. */
@@ -192,8 +208,8 @@ function fileFault(message: string, where: string, cause?: unknown): RlrfError {
   const hint = "export the adapter again, with PEFT's save_pretrained or policy.exportAdapter";
   return new RlrfError("RLRF_ADAPTER_FILE", { message, where, hint }, { cause });
 }
-function configFault(where: string, message: string, expected: string): RlrfError {
-  return new RlrfError("RLRF_ADAPTER_CONFIG", { message, where, expected });
+function configFault(where: string, message: string, expected: string, hint?: string): RlrfError {
+  return new RlrfError("RLRF_ADAPTER_CONFIG", { message, where, expected, ...(hint !== undefined && { hint }) });
 }
 function mismatch(where: string, message: string, expected: string): RlrfError {
   return new RlrfError("RLRF_ADAPTER_MISMATCH", { message, where, expected, hint: "is the adapter one of this very model?" });

@@ -4,10 +4,11 @@
 
 FOLDER/model and FOLDER/ours were exported by us, and so was FOLDER/published, from a GGUF file; FOLDER/input.json has token ids, and texts.
 Writes FOLDER/theirs (an adapter made by PEFT) and FOLDER/output.json: logits of the last row of tokens without an adapter, with ours and with
-theirs, and the texts' token ids, by the model's tokenizer and by the published one's.
+theirs, the same of theirs said to have been initialised in every way, and the texts' token ids, by the model's tokenizer and by the published one's.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,10 +42,18 @@ def main(folder: Path) -> None:
     result["ours"] = logits(ours, tokens)
     model = ours.unload()
     torch.manual_seed(1)
-    config = LoraConfig(r=5, lora_alpha=15, lora_dropout=0.1, target_modules=["down_proj", "k_proj", "q_proj", "gate_proj"], init_lora_weights=False)
+    config = LoraConfig(r=6, lora_alpha=15, lora_dropout=0.1, target_modules=["down_proj", "k_proj", "q_proj", "gate_proj"], init_lora_weights=False)
     theirs = get_peft_model(model, config).eval()
     result["theirs"] = logits(theirs, tokens)
     theirs.save_pretrained(folder / "theirs")
+    result["initialised"] = {}
+    for way in [True, False, "gaussian", "eva", "orthogonal", "mica", "pissa", "olora"]:
+        said = json.loads((folder / "theirs" / "adapter_config.json").read_text()) | {"init_lora_weights": way}
+        (folder / "said").mkdir(exist_ok=True)
+        (folder / "said" / "adapter_config.json").write_text(json.dumps(said))
+        shutil.copy(folder / "theirs" / "adapter_model.safetensors", folder / "said")
+        base = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
+        result["initialised"][json.dumps(way)] = logits(PeftModel.from_pretrained(base, folder / "said").eval(), tokens)
     factors = [parameter for name, parameter in theirs.named_parameters() if "lora_" in name]
     for dtype in (torch.bfloat16, torch.float32):
         for parameter in factors:

@@ -1,4 +1,6 @@
 /** Small decoders with a language, for tests. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { LoraOptions } from "../../framework/contracts/llm.js";
 import { trainBpe } from "../../framework/language-model/bpe-training.js";
 import { ChatMl, chatTokens } from "../../framework/language-model/chat.js";
 import type { DecoderConfig } from "../../framework/language-model/config.js";
@@ -61,3 +63,10 @@ export function testModel(changes: Partial<DecoderConfig> = {}, seed = 1, batchi
 }
 
 export const allProjections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
+
+/** Gives a policy's adapter values that no initialiser would. */
+export function shake(model: LanguageModel, options: LoraOptions): void {
+  model.attach(options, 1);
+  for (const [i, variable] of model.trainable().entries())
+    tf.tidy(() => variable.assign(tf.randomNormal(variable.shape, 0, 0.3, "float32", 7 + i)));
+}
