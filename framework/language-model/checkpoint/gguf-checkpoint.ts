@@ -163,8 +163,9 @@ function configOf(metadata: Metadata, tensors: ReadonlyMap<string, GgufTensor>, 
     normEpsilon: metadata.number("attention.layer_norm_rms_epsilon"),
     rope: { theta, scaling: scalingOf(metadata, theta, headDim, divisors) },
     tiedHead: !tensors.has("lm_head.weight"),
-    qkvBias: tensors.has("model.layers.0.self_attn.q_proj.bias"),
-    qkNorm: tensors.has("model.layers.0.self_attn.q_norm.weight"),
+    // As in a folder's config.json: what an adapter or a copy is written as has to be what the file was.
+    qkvBias: metadata.architecture === "qwen2",
+    qkNorm: metadata.architecture === "qwen3",
   });
 }
 

@@ -124,6 +124,10 @@ describe("published checkpoints", () => {
     const extra = { name: "blk.0.attn_output.bias", sides: [16], type: 0, data: new Uint8Array(64) };
     await file({}, /no place for 1 of its tensors: model.layers.0.self_attn.o_proj.bias/, [extra]);
     await file({}, /is Q2_K[\s\S]*Q4_K/, [{ ...extra, type: 10 }]);
+    const biased = () => openCheckpoint(writeGguf(path("x.gguf"), { ...config, qkvBias: true }, "llama"));
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", biased, /no place for 6 of its tensors: model.layers.0.self_attn.q_proj.bias/);
+    const bare = () => openCheckpoint(writeGguf(path("x.gguf"), config, "qwen2"));
+    await assertFails("RLRF_CHECKPOINT_BROKEN", bare, /no tensor model.layers.0.self_attn.q_proj.bias/);
     await writeFolder(path("folder"), config);
     const json = JSON.parse(readFileSync(path("folder", "config.json"), "utf8")) as object;
     for (const [change, message] of [
