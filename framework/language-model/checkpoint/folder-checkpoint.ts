@@ -7,7 +7,7 @@ import { type TensorEntry, TensorFile } from "../../store/tensors.js";
 import type { DecoderConfig, RopeScaling } from "../config.js";
 import type { CheckpointTensor } from "../weights.js";
 import { type ChatDescription, type Checkpoint, checkConfig, checkpointShapes, checkTensors } from "./checkpoint.js";
-import { brokenCheckpoint, unsupportedCheckpoint } from "./faults.js";
+import { brokenCheckpoint, cutCheckpoint, unsupportedCheckpoint } from "./faults.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -37,7 +37,7 @@ async function readText(path: string): Promise<string> {
   const file = await RangeFile.open(path, () => brokenCheckpoint(path, "not a regular file"));
   try {
     if (file.size > textLimit) throw brokenCheckpoint(path, `the file has ${file.size} bytes`, `at most ${textLimit}`);
-    return new TextDecoder().decode(await file.read(0, file.size, (end) => brokenCheckpoint(path, `the file ends at byte ${end}`)));
+    return new TextDecoder().decode(await file.read(0, file.size, cutCheckpoint(path)));
   } finally {
     await file.close();
   }

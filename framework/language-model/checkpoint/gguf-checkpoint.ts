@@ -4,32 +4,33 @@ import type { DecoderConfig, RopeScaling } from "../config.js";
 import { ropeFrequencies } from "../rotary.js";
 import type { CheckpointTensor } from "../weights.js";
 import { type ChatDescription, type Checkpoint, checkConfig, checkTensors } from "./checkpoint.js";
-import { brokenCheckpoint, unsupportedCheckpoint } from "./faults.js";
-import { type GgufHeader, type GgufTensor, type GgufValue, quoted, readGgufHeader } from "./gguf.js";
-import { type TokenizerJson, tokenizerOfGguf } from "./tokenizer-json.js";
+import { brokenCheckpoint, cutCheckpoint, quoted, unsupportedCheckpoint } from "./faults.js";
+import { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf.js";
+import type { GgufMetadata } from "./gguf-metadata.js";
+import { tokenizerOfGguf } from "./tokenizer-json.js";
 
 /** @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED, RLRF_FILE_… */
 export async function openGguf(path: string): Promise<Checkpoint> {
   const file = await RangeFile.open(path, () => brokenCheckpoint(path, "not a regular file"));
   try {
-    const cut = (end: number) => brokenCheckpoint(path, `the file ends at byte ${end}`);
-    const header = await readGgufHeader(path, file.size, async (end) => new Uint8Array(await file.read(0, end, cut)));
-    const metadata = new Metadata(path, header.metadata);
-    const tokenizer = tokenizerOfGguf(path, header.metadata);
+    const header = await readGgufHeader(file);
+    const { metadata } = header;
+    const architecture = architectureOf(metadata);
+    const tokenizer = tokenizerOfGguf(metadata);
     const tensors = renamed(path, header);
-    const config = configOf(metadata, tensors, await ropeDivisors(file, header, cut));
+    const config = configOf(metadata, architecture, tensors, await ropeDivisors(file, header));
     checkTensors(path, config, tensors);
-    const permuted = metadata.architecture === "llama";
+    const permuted = architecture === "llama";
     const read = async (name: string): Promise<CheckpointTensor> => {
       const tensor = tensors.get(name);
       if (tensor === undefined) throw brokenCheckpoint(path, `there is no tensor ${name}`);
-      const values = await readValues(file, tensor, cut);
+      const values = await readValues(file, tensor);
       return {
         shape: tensor.shape,
         values: permuted && /[qk]_proj/.test(name) ? halvesApart(values, tensor.shape[0] as number, config.headDim) : values,
       };
     };
-    return { path, config, tokenizer, chat: chatOf(metadata, tokenizer), files: [path], read, close: () => file.close() };
+    return { path, config, tokenizer, chat: chatOf(metadata), files: [path], read, close: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;
@@ -39,12 +40,12 @@ export async function openGguf(path: string): Promise<Checkpoint> {
 /** Blocks read at once: of two copies of a tensor, the one in the file's form stays small. */
 const chunkBytes = 1 << 23;
 
-async function readValues(file: RangeFile, { format, begin, bytes }: GgufTensor, cut: (end: number) => Error): Promise<Float32Array> {
+async function readValues(file: RangeFile, { format, begin, bytes }: GgufTensor): Promise<Float32Array> {
   const values = new Float32Array((bytes / format.bytes) * format.block);
   const chunk = new Uint8Array(Math.min(bytes, Math.floor(chunkBytes / format.bytes) * format.bytes));
   for (let done = 0; done < bytes; done += chunk.length) {
     const part = chunk.subarray(0, Math.min(chunk.length, bytes - done));
-    await file.readInto(part, begin + done, cut);
+    await file.readInto(part, begin + done, cutCheckpoint(file.path));
     const first = (done / format.bytes) * format.block;
     format.decode(part, values.subarray(first, first + (part.length / format.bytes) * format.block));
   }
@@ -101,81 +102,54 @@ function renamed(path: string, { tensors }: GgufHeader): ReadonlyMap<string, Ggu
   return names;
 }
 
-/** Values of the metadata, of the types that are expected of them. */
-class Metadata {
-  readonly architecture: string;
+type Architecture = "llama" | "qwen2" | "qwen3";
 
-  constructor(
-    readonly path: string,
-    private readonly values: ReadonlyMap<string, GgufValue>,
-  ) {
-    const architecture = values.get("general.architecture");
-    if (architecture !== "llama" && architecture !== "qwen2" && architecture !== "qwen3")
-      throw unsupportedCheckpoint(
-        path,
-        `its architecture is ${typeof architecture === "string" ? quoted(architecture) : "not named"}`,
-        "llama, qwen2, qwen3",
-      );
-    this.architecture = architecture;
-  }
-
-  /** A number under the architecture's own prefix. */
-  number(key: string, otherwise?: number): number {
-    return this.plainNumber(`${this.architecture}.${key}`, otherwise);
-  }
-
-  plainNumber(key: string, otherwise?: number): number {
-    const value = this.values.get(key) ?? otherwise;
-    if (typeof value === "number") return value;
-    throw brokenCheckpoint(this.path, value === undefined ? `the metadata has no ${key}` : `${key} is no number`);
-  }
-
-  text(key: string): string | undefined {
-    const value = this.values.get(key);
-    if (value === undefined || typeof value === "string") return value;
-    throw brokenCheckpoint(this.path, `${key} is no text`);
-  }
-
-  own(key: string): string | undefined {
-    return this.text(`${this.architecture}.${key}`);
-  }
+function architectureOf(metadata: GgufMetadata): Architecture {
+  const architecture = metadata.text("general.architecture");
+  if (architecture === "llama" || architecture === "qwen2" || architecture === "qwen3") return architecture;
+  throw unsupportedCheckpoint(metadata.path, `its architecture is ${quoted(architecture)}`, "llama, qwen2, qwen3");
 }
 
-function configOf(metadata: Metadata, tensors: ReadonlyMap<string, GgufTensor>, divisors: readonly number[] | null): DecoderConfig {
+function configOf(
+  metadata: GgufMetadata,
+  architecture: Architecture,
+  tensors: ReadonlyMap<string, GgufTensor>,
+  divisors: readonly number[] | null,
+): DecoderConfig {
   const { path } = metadata;
-  const [hidden, heads] = [metadata.number("embedding_length"), metadata.number("attention.head_count")];
-  const headDim = metadata.number("attention.key_length", hidden / heads);
-  const theta = metadata.number("rope.freq_base", 10_000);
-  const rotated = metadata.number("rope.dimension_count", headDim);
+  const number = (key: string, otherwise?: number) => metadata.number(`${architecture}.${key}`, otherwise);
+  const [hidden, heads] = [number("embedding_length"), number("attention.head_count")];
+  const headDim = number("attention.key_length", hidden / heads);
+  const theta = number("rope.freq_base", 10_000);
+  const rotated = number("rope.dimension_count", headDim);
   if (rotated !== headDim) throw unsupportedCheckpoint(path, `RoPE turns ${rotated} of a head's ${headDim} features`, "all of them");
-  const values = metadata.number("attention.value_length", headDim);
+  const values = number("attention.value_length", headDim);
   if (values !== headDim) throw unsupportedCheckpoint(path, `keys are ${headDim} wide and values ${values}`, "one width");
-  if (metadata.number("expert_count", 0) !== 0) throw unsupportedCheckpoint(path, "it is a mixture of experts", "one feed-forward a layer");
+  if (number("expert_count", 0) !== 0) throw unsupportedCheckpoint(path, "it is a mixture of experts", "one feed-forward a layer");
   return checkConfig(path, {
     vocabulary: tensors.get("model.embed_tokens.weight")?.shape[0] ?? 0,
     hidden,
-    layers: metadata.number("block_count"),
+    layers: number("block_count"),
     heads,
-    kvHeads: metadata.number("attention.head_count_kv", heads),
+    kvHeads: number("attention.head_count_kv", heads),
     headDim,
-    intermediate: metadata.number("feed_forward_length"),
-    context: metadata.number("context_length"),
-    normEpsilon: metadata.number("attention.layer_norm_rms_epsilon"),
-    rope: { theta, scaling: scalingOf(metadata, theta, headDim, divisors) },
+    intermediate: number("feed_forward_length"),
+    context: number("context_length"),
+    normEpsilon: number("attention.layer_norm_rms_epsilon"),
+    rope: { theta, scaling: divisors === null ? scalingOf(metadata, architecture) : llama3Of(path, theta, headDim, divisors) },
     tiedHead: !tensors.has("lm_head.weight"),
     // As in a folder's config.json: what an adapter or a copy is written as has to be what the file was.
-    qkvBias: metadata.architecture === "qwen2",
-    qkNorm: metadata.architecture === "qwen3",
+    qkvBias: architecture === "qwen2",
+    qkNorm: architecture === "qwen3",
   });
 }
 
-function scalingOf(metadata: Metadata, theta: number, headDim: number, divisors: readonly number[] | null): RopeScaling | null {
+function scalingOf(metadata: GgufMetadata, architecture: Architecture): RopeScaling | null {
   const { path } = metadata;
-  if (divisors !== null) return llama3Of(path, theta, headDim, divisors);
-  const type = metadata.own("rope.scaling.type") ?? "none";
+  const type = metadata.text(`${architecture}.rope.scaling.type`) ?? "none";
   if (type === "none") return null;
   if (type !== "linear") throw unsupportedCheckpoint(path, `its RoPE is scaled by ${quoted(type)}`, "none, linear, or Llama 3's");
-  const factor = metadata.number("rope.scaling.factor");
+  const factor = metadata.number(`${architecture}.rope.scaling.factor`);
   if (!(factor > 0 && Number.isFinite(factor))) throw brokenCheckpoint(path, `RoPE is scaled by ${factor}`);
   return { type: "linear", factor };
 }
@@ -196,23 +170,23 @@ function llama3Of(path: string, theta: number, headDim: number, divisors: readon
   throw unsupportedCheckpoint(path, `its RoPE is divided by ${ropeFactors} in another way than Llama 3's`, "none, linear, or Llama 3's");
 }
 
-async function ropeDivisors(file: RangeFile, { tensors }: GgufHeader, cut: (end: number) => Error): Promise<readonly number[] | null> {
+async function ropeDivisors(file: RangeFile, { tensors }: GgufHeader): Promise<readonly number[] | null> {
   const tensor = tensors.get(ropeFactors);
   if (tensor === undefined) return null;
   if (tensor.bytes > 1 << 16) throw brokenCheckpoint(file.path, `tensor ${ropeFactors} has ${tensor.bytes} bytes`);
-  return [...(await readValues(file, tensor, cut))];
+  return [...(await readValues(file, tensor))];
 }
 
-function chatOf(metadata: Metadata, { model }: TokenizerJson): ChatDescription {
-  const tokens = new Map(Object.entries(model.vocab).map(([token, id]) => [id, token]));
-  const id = (kind: string) => metadata.plainNumber(`tokenizer.ggml.${kind}_token_id`, -1);
+function chatOf(metadata: GgufMetadata): ChatDescription {
+  const tokens = metadata.texts("tokenizer.ggml.tokens");
+  const id = (kind: string) => metadata.number(`tokenizer.ggml.${kind}_token_id`, -1);
   const variables = ["bos", "eos"].flatMap((kind) => {
-    const token = tokens.get(id(kind));
+    const token = tokens[id(kind)];
     return token === undefined ? [] : [[`${kind}_token`, token]];
   });
   return {
     template: metadata.text("tokenizer.chat_template") ?? null,
     variables: Object.fromEntries(variables),
-    endTokens: ["eos", "eot", "eom"].map(id).filter((token) => tokens.has(token)),
+    endTokens: ["eos", "eot", "eom"].map(id).filter((token) => tokens[token] !== undefined),
   };
 }

@@ -1,6 +1,6 @@
 /** Hugging Face's tokenizer.json: the one form in which tokenizers are used here, and what a GGUF vocabulary is made into. */
-import { brokenCheckpoint, unsupportedCheckpoint } from "./faults.js";
-import type { GgufValue } from "./gguf.js";
+import { brokenCheckpoint, quoted, unsupportedCheckpoint } from "./faults.js";
+import type { GgufMetadata } from "./gguf-metadata.js";
 
 export interface AddedToken {
   readonly id: number;
@@ -55,17 +55,18 @@ const preTokenizers: Readonly<
 const [control, userDefined] = [3, 4];
 
 /** @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED */
-export function tokenizerOfGguf(where: string, metadata: ReadonlyMap<string, GgufValue>): TokenizerJson {
-  const model = metadata.get("tokenizer.ggml.model");
+export function tokenizerOfGguf(metadata: GgufMetadata): TokenizerJson {
+  const { path: where } = metadata;
+  const model = metadata.text("tokenizer.ggml.model");
   if (model !== "gpt2")
-    throw unsupportedCheckpoint(where, `its tokenizer is ${named(model)}`, 'byte-level BPE (tokenizer.ggml.model "gpt2")');
-  const pre = metadata.get("tokenizer.ggml.pre");
-  const known = typeof pre === "string" && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined;
-  if (known === undefined) throw unsupportedCheckpoint(where, `its pre-tokenizer is ${named(pre)}`, Object.keys(preTokenizers).join(", "));
-  const tokens = texts(where, metadata, "tokenizer.ggml.tokens");
-  const types = metadata.get("tokenizer.ggml.token_type");
-  if (!(types instanceof Int32Array) || types.length !== tokens.length)
-    throw brokenCheckpoint(where, "tokenizer.ggml.token_type does not tell of each token", `${tokens.length} int32`);
+    throw unsupportedCheckpoint(where, `its tokenizer is ${quoted(model)}`, 'byte-level BPE (tokenizer.ggml.model "gpt2")');
+  const pre = metadata.text("tokenizer.ggml.pre");
+  const known = pre !== undefined && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined;
+  if (known === undefined) throw unsupportedCheckpoint(where, `its pre-tokenizer is ${quoted(pre)}`, Object.keys(preTokenizers).join(", "));
+  const tokens = metadata.texts("tokenizer.ggml.tokens");
+  const types = metadata.int32s("tokenizer.ggml.token_type");
+  if (types.length !== tokens.length)
+    throw brokenCheckpoint(where, `tokenizer.ggml.token_type tells of ${types.length} tokens`, `of ${tokens.length}`);
   const vocab = vocabularyOf(where, tokens);
   const added = tokens.flatMap((content, id): AddedToken[] => {
     if (types[id] !== control && types[id] !== userDefined) return [];
@@ -89,22 +90,15 @@ export function tokenizerOfGguf(where: string, metadata: ReadonlyMap<string, Ggu
       byte_fallback: false,
       ignore_merges: known.ignoreMerges ?? false,
       vocab,
-      merges: texts(where, metadata, "tokenizer.ggml.merges").map((merge) => pairOf(where, merge)),
+      merges: metadata.texts("tokenizer.ggml.merges").map((merge) => pairOf(where, merge)),
     },
   };
-}
-
-function texts(where: string, metadata: ReadonlyMap<string, GgufValue>, key: string): readonly string[] {
-  const value = metadata.get(key);
-  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value as string[];
-  throw brokenCheckpoint(where, `${key} is no list of texts`);
 }
 
 function vocabularyOf(where: string, tokens: readonly string[]): Readonly<Record<string, number>> {
   const ids = new Map<string, number>();
   tokens.forEach((token, id) => {
-    if (ids.has(token))
-      throw brokenCheckpoint(where, `token ${id} is token ${ids.get(token)} once more: ${JSON.stringify(token.slice(0, 40))}`);
+    if (ids.has(token)) throw brokenCheckpoint(where, `token ${id} is token ${ids.get(token)} once more: ${quoted(token)}`);
     ids.set(token, id);
   });
   // fromEntries defines properties: a token "__proto__" is one like any other.
@@ -115,11 +109,7 @@ function vocabularyOf(where: string, tokens: readonly string[]): Readonly<Record
 function pairOf(where: string, merge: string): readonly [string, string] {
   const [left, right, more] = merge.split(" ");
   if (left && right && more === undefined) return [left, right];
-  throw brokenCheckpoint(where, `a merge is ${JSON.stringify(merge.slice(0, 40))}`, "two tokens with a space between them");
-}
-
-function named(value: GgufValue | undefined): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : "not named";
+  throw brokenCheckpoint(where, `a merge is ${quoted(merge)}`, "two tokens with a space between them");
 }
 
 /**

@@ -6,11 +6,14 @@ import fc from "fast-check";
 import { TemplateChat } from "../../../../framework/language-model/chat.js";
 import { ChatTemplate } from "../../../../framework/language-model/checkpoint/chat-template.js";
 import type { ChatDescription } from "../../../../framework/language-model/checkpoint/checkpoint.js";
+import { GgufMetadata } from "../../../../framework/language-model/checkpoint/gguf-metadata.js";
+import { GgufReader } from "../../../../framework/language-model/checkpoint/gguf-reader.js";
 import { openCheckpoint } from "../../../../framework/language-model/checkpoint/open.js";
 import { TextTokenizer } from "../../../../framework/language-model/checkpoint/text-tokenizer.js";
 import { type TokenizerJson, tokenizerOfGguf } from "../../../../framework/language-model/checkpoint/tokenizer-json.js";
 import { decodeBytes } from "../../../../framework/language-model/tokenizer.js";
 import { packageRoot } from "../../../../framework/setup/paths.js";
+import { gguf, ggufBytes } from "../../../support/checkpoint.js";
 import { assertFails } from "../../../support/faults.js";
 import { oddTexts } from "../../../support/odd-texts.js";
 import { smollm2Path } from "../../../support/smollm2.js";
@@ -35,19 +38,23 @@ describe("published tokenizers and chat templates", function () {
     Object.entries(json.model.vocab)
       .sort(([, a], [, b]) => a - b)
       .map(([token]) => token);
-  /** The same vocabulary behind another pre-tokenizer, as a GGUF file's metadata. */
-  const metadata = (pre: string) =>
-    new Map<string, string | string[] | Int32Array>([
-      ["tokenizer.ggml.model", "gpt2"],
-      ["tokenizer.ggml.pre", pre],
-      ["tokenizer.ggml.tokens", tokens()],
-      ["tokenizer.ggml.token_type", Int32Array.from(tokens(), (_, id) => (json.added_tokens.some((token) => token.id === id) ? 3 : 1))],
-      ["tokenizer.ggml.merges", json.model.merges.map((pair) => (pair as readonly string[]).join(" "))],
-    ]);
+  /** The tokenizer of a GGUF file with the same vocabulary behind another pre-tokenizer. */
+  const ofGguf = (pre: string, changes: Readonly<Record<string, Buffer>> = {}) => {
+    const types = tokens().map((_, id) => (json.added_tokens.some((token) => token.id === id) ? 3 : 1));
+    const metadata = {
+      "tokenizer.ggml.model": gguf.text("gpt2"),
+      "tokenizer.ggml.pre": gguf.text(pre),
+      "tokenizer.ggml.tokens": gguf.texts(tokens()),
+      "tokenizer.ggml.token_type": gguf.i32s(types),
+      "tokenizer.ggml.merges": gguf.texts(json.model.merges.map((pair) => (pair as readonly string[]).join(" "))),
+    };
+    const bytes = ggufBytes({ ...metadata, ...changes }, []);
+    return tokenizerOfGguf(new GgufMetadata(new GgufReader("here", bytes, bytes.length, 16))); // behind the number of tensors
+  };
 
   for (const [pre, digests] of Object.entries(golden.tokens)) {
     it(`cuts 10,000 texts as the tokenizers library does: ${pre}`, () => {
-      const own = new TextTokenizer("here", tokenizerOfGguf("here", metadata(pre)));
+      const own = new TextTokenizer("here", ofGguf(pre));
       const texts = oddTexts();
       digests.forEach((digest, chunk) => {
         const rows = texts.slice(chunk * 100, (chunk + 1) * 100).map((text) => own.encode(text).join(","));
@@ -72,20 +79,13 @@ describe("published tokenizers and chat templates", function () {
   });
 
   it("names tokenizers that it does not compute", async () => {
-    await assertFails(
-      "RLRF_CHECKPOINT_UNSUPPORTED",
-      () => tokenizerOfGguf("here", metadata("deepseek-llm")),
-      /"deepseek-llm"[\s\S]*smollm/,
-    );
-    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => tokenizerOfGguf("here", metadata("__proto__")));
-    const sentencePiece = metadata("gpt-2").set("tokenizer.ggml.model", "llama");
-    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => tokenizerOfGguf("here", sentencePiece), /"llama"/);
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => ofGguf("deepseek-llm"), /"deepseek-llm"[\s\S]*smollm/);
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => ofGguf("__proto__"));
+    const sentencePiece = { "tokenizer.ggml.model": gguf.text("llama") };
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => ofGguf("gpt-2", sentencePiece), /"llama"/);
     await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => new TextTokenizer("here", { ...json, decoder: null }), /decoder none/);
-    await assertFails(
-      "RLRF_CHECKPOINT_BROKEN",
-      () => tokenizerOfGguf("here", metadata("gpt-2").set("tokenizer.ggml.merges", ["a"])),
-      /a merge is "a"/,
-    );
+    const merge = (text: string) => ({ "tokenizer.ggml.merges": gguf.texts([text]) });
+    await assertFails("RLRF_CHECKPOINT_BROKEN", () => ofGguf("gpt-2", merge("a")), /a merge is "a"/);
   });
 
   describe("the chat form", () => {
