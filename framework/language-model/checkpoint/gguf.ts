@@ -25,15 +25,18 @@ const mostDimensions = 4;
 /** Read at first; most headers are within. */
 const firstBytes = 1 << 22;
 
-/** @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED, RLRF_FILE_… */
+/** @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED when a tensor's format is not computed here, RLRF_FILE_… */
 export function readGgufHeader(file: RangeFile): Promise<GgufHeader> {
   return readHead(file, (reader) => {
-    readVersion(reader);
-    const count = reader.count("tensors", 24, mostTensors); // a name's length, a number of dimensions, a type, an offset
-    const metadata = new GgufMetadata(reader);
+    const { metadata, tensors: count } = readBeginning(reader);
     const table = Array.from({ length: count }, () => readTensor(reader));
     return { metadata, tensors: placed(reader, table, alignmentOf(metadata)) };
   });
+}
+
+/** The metadata alone, whatever the tensors are. @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED, RLRF_FILE_… */
+export function readGgufMetadata(file: RangeFile): Promise<GgufMetadata> {
+  return readHead(file, (reader) => readBeginning(reader).metadata);
 }
 
 /** Reads more and more of the file, until the header is within. */
@@ -50,6 +53,17 @@ async function readHead<Result>(file: RangeFile, parse: (reader: GgufReader) => 
   }
 }
 
+/** All before the table of tensors, and how many there are. */
+function readBeginning(reader: GgufReader): { readonly metadata: GgufMetadata; readonly tensors: number } {
+  readVersion(reader);
+  const tensors = reader.count("tensors", 24, mostTensors); // a name's length, a number of dimensions, a type, an offset
+  const metadata = new GgufMetadata(reader);
+  const parts = metadata.number("split.count", 1);
+  if (parts <= 1) return { metadata, tensors };
+  const hint = "merge them: llama-gguf-split --merge FIRST.gguf MERGED.gguf (llama.cpp)";
+  throw unsupportedCheckpoint(reader.path, `the model is split into ${parts} files`, "one file", hint);
+}
+
 function readVersion(reader: GgufReader): void {
   if (reader.bytes(4).some((byte, i) => byte !== "GGUF".charCodeAt(i)))
     throw brokenCheckpoint(reader.path, "the file does not begin as GGUF does", 'the bytes "GGUF"');
@@ -57,7 +71,7 @@ function readVersion(reader: GgufReader): void {
   if (version === 2 || version === 3) return;
   const bigEndian = version > 0 && (version & 0xffff) === 0;
   const found = bigEndian ? "a big-endian GGUF file" : `version ${version} of GGUF`;
-  throw unsupportedCheckpoint(reader.path, `this is ${found}`, "little-endian GGUF, version 2 or 3");
+  throw unsupportedCheckpoint(reader.path, `this is ${found}`, "little-endian GGUF, version 2 or 3", "convert the model again");
 }
 
 interface TensorRow {

@@ -1,7 +1,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { byteString } from "../tokenizer.js";
 import { visibleBytes } from "../tokenizer-files.js";
-import { brokenCheckpoint, unsupportedCheckpoint } from "./faults.js";
+import { brokenCheckpoint, unsupportedTokenizer } from "./faults.js";
 import { type AddedToken, exactSteps, type TokenizerJson } from "./tokenizer-json.js";
 
 /** A published byte-level BPE tokenizer, computed by @huggingface/tokenizers. Texts never become special tokens. */
@@ -77,10 +77,10 @@ function leaveOut(tokenizer: Tokenizer, lost: ReadonlySet<string>): void {
 
 function checkForm(where: string, { model, decoder, normalizer, added_tokens: added }: TokenizerJson): void {
   if (model.type !== "BPE" || decoder?.type !== "ByteLevel")
-    throw unsupportedCheckpoint(where, `its tokenizer is ${model.type} with the decoder ${decoder?.type ?? "none"}`, "byte-level BPE");
+    throw unsupportedTokenizer(where, `its tokenizer is ${model.type} with the decoder ${decoder?.type ?? "none"}`, "byte-level BPE");
   if (normalizer !== null && normalizer.type !== "NFC")
-    throw unsupportedCheckpoint(where, `its tokenizer changes texts by ${normalizer.type}`, "NFC, or no normaliser");
+    throw unsupportedTokenizer(where, `its tokenizer changes texts by ${normalizer.type}`, "NFC, or no normaliser");
   const single = added.find((token) => token.single_word === true);
   if (single !== undefined)
-    throw unsupportedCheckpoint(where, `token ${single.content} stands for whole words only`, "tokens without single_word");
+    throw unsupportedTokenizer(where, `token ${single.content} stands for whole words only`, "tokens without single_word");
 }

@@ -1,5 +1,5 @@
 /** Hugging Face's tokenizer.json: the one form in which tokenizers are used here, and what a GGUF vocabulary is made into. */
-import { brokenCheckpoint, quoted, unsupportedCheckpoint } from "./faults.js";
+import { brokenCheckpoint, quoted, unsupportedTokenizer } from "./faults.js";
 import type { GgufMetadata } from "./gguf-metadata.js";
 
 export interface AddedToken {
@@ -59,10 +59,10 @@ export function tokenizerOfGguf(metadata: GgufMetadata): TokenizerJson {
   const { path: where } = metadata;
   const model = metadata.text("tokenizer.ggml.model");
   if (model !== "gpt2")
-    throw unsupportedCheckpoint(where, `its tokenizer is ${quoted(model)}`, 'byte-level BPE (tokenizer.ggml.model "gpt2")');
+    throw unsupportedTokenizer(where, `its tokenizer is ${quoted(model)}`, 'byte-level BPE (tokenizer.ggml.model "gpt2")');
   const pre = metadata.text("tokenizer.ggml.pre");
   const known = pre !== undefined && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined;
-  if (known === undefined) throw unsupportedCheckpoint(where, `its pre-tokenizer is ${quoted(pre)}`, Object.keys(preTokenizers).join(", "));
+  if (known === undefined) throw unsupportedTokenizer(where, `its pre-tokenizer is ${quoted(pre)}`, Object.keys(preTokenizers).join(", "));
   const tokens = metadata.texts("tokenizer.ggml.tokens");
   const types = metadata.int32s("tokenizer.ggml.token_type");
   if (types.length !== tokens.length)

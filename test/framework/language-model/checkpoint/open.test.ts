@@ -115,9 +115,10 @@ describe("published checkpoints", () => {
       );
       await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => openCheckpoint(path("x.gguf")), message);
     };
-    await file({ "general.architecture": gguf.text("gemma3") }, /"gemma3"[\s\S]*llama, qwen2, qwen3/);
-    await file({ "tokenizer.ggml.model": gguf.text("llama") }, /"llama"/);
-    await file({ "tokenizer.ggml.pre": gguf.text("tekken") }, /"tekken"/);
+    await file({ "general.architecture": gguf.text("gemma3") }, /"gemma3"[\s\S]*llama, qwen2, qwen3[\s\S]*`llama-cpp`/);
+    await file({ "tokenizer.ggml.model": gguf.text("llama") }, /"llama"(?![\s\S]*`llama-cpp`)/);
+    await file({ "tokenizer.ggml.pre": gguf.text("tekken") }, /"tekken"(?![\s\S]*`llama-cpp`)/);
+    await file({ "split.count": gguf.u32(2) }, /split into 2 files[\s\S]*llama-gguf-split --merge/);
     await file({ "llama.rope.dimension_count": gguf.u32(2) }, /RoPE turns 2/);
     await file({ "llama.rope.scaling.type": gguf.text("yarn") }, /"yarn"/);
     await file({ "llama.expert_count": gguf.u32(8) }, /mixture of experts/);
