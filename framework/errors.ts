@@ -121,7 +121,8 @@ export const errorCodes = {
   RLRF_CHECKPOINT_BROKEN: { exit: 2, summary: "A checkpoint of a language model is damaged or contradicts itself; says where." },
   RLRF_CHECKPOINT_UNSUPPORTED: {
     exit: 2,
-    summary: "A checkpoint has an architecture, number format, tokenizer or RoPE scaling that is not computed here.",
+    summary:
+      "A checkpoint has an architecture, number format, tokenizer or RoPE scaling that is not computed here, or is a GGUF file of several.",
   },
   RLRF_CHAT_TEMPLATE: { exit: 2, summary: "A checkpoint's chat template is missing, too long, fails, or does not come to an end." },
   RLRF_LLM_CONTEXT: { exit: 2, summary: "A prompt with its completion is longer than the language model's context." },

@@ -1,7 +1,7 @@
 /** An adapter as llama.cpp reads it: GGUF version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), as convert_lora_to_gguf.py writes it. */
 import { writeAtomic } from "../store/files.js";
 import { type Adapter, type AdapterMatrix, adapterMatrices } from "./adapter-files.js";
-import type { DecoderConfig } from "./config.js";
+import type { Architecture, DecoderConfig } from "./config.js";
 import { float32, ggufFile, type WrittenTensor } from "./gguf-file.js";
 import type { ProjectionName } from "./published-names.js";
 import { turnedColumns } from "./published-names.js";
@@ -17,7 +17,7 @@ export const ggufNames: Readonly<Record<ProjectionName, string>> = {
 };
 
 /** Which of llama.cpp's architectures a decoder is; the published models of each are told apart by these two. */
-export function ggufArchitecture({ qkvBias, qkNorm }: DecoderConfig): "llama" | "qwen2" | "qwen3" {
+export function ggufArchitecture({ qkvBias, qkNorm }: DecoderConfig): Architecture {
   return qkNorm ? "qwen3" : qkvBias ? "qwen2" : "llama";
 }
 
@@ -35,7 +35,7 @@ export async function writeAdapterGguf(path: string, config: DecoderConfig, adap
 }
 
 /** A is [rank, in] and B [out, rank], as PEFT's. */
-function ggufTensor(config: DecoderConfig, architecture: string, { state }: Adapter, matrix: AdapterMatrix): WrittenTensor {
+function ggufTensor(config: DecoderConfig, architecture: Architecture, { state }: Adapter, matrix: AdapterMatrix): WrittenTensor {
   const { layer, projection, side, name, shape } = matrix;
   const [rows, columns] = shape;
   const turned = turnedColumns((state[name] as { values: Float32Array }).values, rows, columns);

@@ -1,3 +1,7 @@
+/** The families of decoders that are computed here, by the names that config.json (`model_type`) and GGUF (`general.architecture`) have for them. */
+export const architectures = ["llama", "qwen2", "qwen3"] as const;
+export type Architecture = (typeof architectures)[number];
+
 /** A Llama-form decoder as data: what `tiny` trains and what real checkpoints (Llama, SmolLM2, Qwen) bring in their config.json. */
 export interface DecoderConfig {
   readonly vocabulary: number;

@@ -2,11 +2,13 @@
 export { type BpeTraining, trainBpe } from "./bpe-training.js";
 export { type ChatCodec, ChatMl, chatTokens, stopBytes, TemplateChat, tokenizeExample } from "./chat.js";
 export { ChatTemplate } from "./checkpoint/chat-template.js";
-export type { ChatDescription, Checkpoint } from "./checkpoint/checkpoint.js";
-export { openCheckpoint } from "./checkpoint/open.js";
+export type { ChatDescription, Checkpoint, CheckpointLanguage } from "./checkpoint/checkpoint.js";
+export { readGgufLanguage } from "./checkpoint/gguf-checkpoint.js";
+export { ggufFile, openCheckpoint } from "./checkpoint/open.js";
 export { TextTokenizer } from "./checkpoint/text-tokenizer.js";
 export type { TokenizerJson } from "./checkpoint/tokenizer-json.js";
-export type { DecoderConfig, RopeConfig, RopeScaling } from "./config.js";
+export { architectures } from "./config.js";
+export type { Architecture, DecoderConfig, RopeConfig, RopeScaling } from "./config.js";
 export { type Batching, contextError } from "./generate.js";
 export { Lane } from "./lane.js";
 export { LanguageModel } from "./model.js";

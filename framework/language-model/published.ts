@@ -7,7 +7,7 @@ import type { EngineInfo } from "../tensor/engine.js";
 import { requireTensorMemory } from "../tensor/engine.js";
 import { TemplateChat } from "./chat.js";
 import { ChatTemplate } from "./checkpoint/chat-template.js";
-import { type Checkpoint, checkpointShapes } from "./checkpoint/checkpoint.js";
+import { type CheckpointLanguage, checkpointShapes } from "./checkpoint/checkpoint.js";
 import { openCheckpoint } from "./checkpoint/open.js";
 import { TextTokenizer } from "./checkpoint/text-tokenizer.js";
 import { loadingBytes } from "./memory.js";
@@ -59,7 +59,7 @@ export async function loadPublishedModel(
 }
 
 /** The chat form that a checkpoint brings. @throws RLRF_CHAT_TEMPLATE, RLRF_CHECKPOINT_… */
-export function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
+export function codecOf({ path, tokenizer, chat }: CheckpointLanguage): TemplateChat {
   if (chat.template === null)
     throw new RlrfError("RLRF_CHAT_TEMPLATE", {
       message: "the model has no chat template",
@@ -70,7 +70,7 @@ export function codecOf({ path, tokenizer, chat }: Checkpoint): TemplateChat {
 }
 
 /** Names the weights: of the content of all files that decide what the model writes. */
-export async function checkpointHash({ files }: Checkpoint): Promise<string> {
+export async function checkpointHash({ files }: CheckpointLanguage): Promise<string> {
   return hashOf(await Promise.all(files.map(hashFile)));
 }
 

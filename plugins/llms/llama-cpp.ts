@@ -115,7 +115,8 @@ export class LlamaCpp implements LlmBackend, Disposable {
     if (options.model === null)
       this.useModel = async ({ folder }) => {
         if (this.llama === undefined) throw unprepared();
-        this.loaded = await this.load(this.llama, folder, join(folder, "model.gguf"));
+        const checkpoint = await lm.openCheckpoint(folder);
+        this.loaded = await this.load(this.llama, checkpoint, join(folder, "model.gguf")).finally(() => checkpoint.close());
       };
   }
 
@@ -123,31 +124,20 @@ export class LlamaCpp implements LlmBackend, Disposable {
     await this.dispose();
     this.llama = await openLlama(this.options.device, this.options.threads, this.logger);
     const { model } = this.options;
-    if (model !== null) this.loaded = await this.load(this.llama, await lm.modelPath(model, this.assets));
+    if (model === null) return;
+    const file = await ggufOf(await lm.modelPath(model, this.assets));
+    this.loaded = await this.load(this.llama, await lm.readGgufLanguage(file), file);
   }
 
-  /** @param file of the weights; the checkpoint's own where there is no other @throws RLRF_LLAMA_CPP, RLRF_CHECKPOINT_… */
-  private async load(llama: Llama, path: string, file?: string): Promise<Loaded> {
-    const checkpoint = await lm.openCheckpoint(path);
-    try {
-      const weights = file ?? checkpoint.files[0] ?? "";
-      if (!weights.endsWith(".gguf"))
-        throw new RlrfError("RLRF_CHECKPOINT_UNSUPPORTED", {
-          message: "llama.cpp reads GGUF files alone",
-          where: checkpoint.path,
-          expected: "a .gguf file, or a folder with one",
-          hint: "as llm.sampler it can take the LLM's own weights: options.model = null; else llama.cpp's convert_hf_to_gguf.py makes a file",
-        });
-      const codec = lm.codecOf(checkpoint);
-      const hash = await lm.checkpointHash(checkpoint);
-      const hint = "check options.model; a file of a newer form than the package's llama.cpp knows has to be converted again";
-      const model = await failing(`llama.cpp cannot load ${weights}`, hint, () =>
-        llama.loadModel({ modelPath: weights, ...(this.options.device === "cpu" && { gpuLayers: 0 }) }),
-      );
-      return { llama, model, codec, context: checkpoint.config.context, hash };
-    } finally {
-      await checkpoint.close();
-    }
+  /** @param file of the weights @throws RLRF_LLAMA_CPP, RLRF_CHECKPOINT_… */
+  private async load(llama: Llama, language: lm.CheckpointLanguage, file: string): Promise<Loaded> {
+    const codec = lm.codecOf(language);
+    const hash = await lm.checkpointHash(language);
+    const hint = "check options.model; a file of a newer form than the package's llama.cpp knows has to be converted again";
+    const model = await failing(`llama.cpp cannot load ${file}`, hint, () =>
+      llama.loadModel({ modelPath: file, ...(this.options.device === "cpu" && { gpuLayers: 0 }) }),
+    );
+    return { llama, model, codec, context: model.trainContextSize, hash };
   }
 
   /** The file, what computes it, and the adapter. */
@@ -189,7 +179,7 @@ export class LlamaCpp implements LlmBackend, Disposable {
     }
   }
 
-  /** @throws RLRF_LLAMA_CPP when the file is damaged or of another model */
+  /** @throws RLRF_LLAMA_CPP when the file is damaged, or the model is not the one that was tuned */
   async useAdapter(adapter: AdapterFiles | null): Promise<void> {
     const { llama, model } = this.ready;
     if (adapter?.identity === this.adapter?.identity) return;
@@ -197,6 +187,7 @@ export class LlamaCpp implements LlmBackend, Disposable {
     if (adapter === null) this.adapter = undefined;
     else {
       const path = join(adapter.folder, "adapter.gguf");
+      mustTakeAdapters(model, path);
       const lora = new llama._bindings.AddonModelLora(model._model, path);
       await failing(`llama.cpp cannot load the adapter ${path}`, "its model has to be the one that was tuned", () =>
         model._model.loadLora(lora),
@@ -249,6 +240,29 @@ export class LlamaCpp implements LlmBackend, Disposable {
     await loaded?.model.dispose();
     await llama?.dispose();
   }
+}
+
+/** llama.cpp itself tells its log alone why it does not take an adapter. @throws RLRF_LLAMA_CPP */
+function mustTakeAdapters({ fileInfo }: LlamaModel, path: string): void {
+  const { architecture } = fileInfo.metadata.general;
+  if ((lm.architectures as readonly string[]).includes(architecture)) return;
+  throw new RlrfError("RLRF_LLAMA_CPP", {
+    message: `the adapter ${path} cannot be of a model of the architecture ${architecture}`,
+    expected: lm.architectures.join(", "),
+    hint: "name the model that is tuned in options.model",
+  });
+}
+
+/** @throws RLRF_CHECKPOINT_UNSUPPORTED for a folder in Hugging Face's layout */
+async function ggufOf(path: string): Promise<string> {
+  const file = await lm.ggufFile(path);
+  if (file !== null) return file;
+  throw new RlrfError("RLRF_CHECKPOINT_UNSUPPORTED", {
+    message: "llama.cpp reads GGUF files alone",
+    where: path,
+    expected: "a .gguf file, or a folder with one",
+    hint: "as llm.sampler it can take the LLM's own weights: options.model = null; else llama.cpp's convert_hf_to_gguf.py makes a file",
+  });
 }
 
 function unprepared(): RlrfError {

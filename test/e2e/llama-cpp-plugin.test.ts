@@ -10,7 +10,7 @@ import { withPlugin } from "../../framework/testing/index.js";
 import { type EngineInfo, startEngine } from "../../framework/tensor/engine.js";
 import { CausalLm } from "../../plugins/llms/causal-lm.js";
 import { LlamaCpp } from "../../plugins/llms/llama-cpp.js";
-import { smallConfig, writeFolder, writeGguf } from "../support/checkpoint.js";
+import { ggufBytes, ggufMetadata, ggufTensors, smallConfig, writeFolder, writeGguf } from "../support/checkpoint.js";
 import { assertFails } from "../support/faults.js";
 import { useFolder } from "../support/folder.js";
 import { installLlamaCpp } from "../support/llama-cpp.js";
@@ -170,6 +170,27 @@ describe("llms/llama-cpp", function () {
         () => llm.useAdapter?.({ folder: folder("1"), identity: "damaged" }) ?? Promise.resolve(),
         /adapter\.gguf/,
       );
+    });
+  });
+
+  it("writes with models that causal-lm does not compute, and takes no adapter of another architecture", async () => {
+    // Blocks of IQ4_NL: a scale of 2^-7, and 32 values of four bits.
+    const block = (i: number) => Buffer.from([0, 0x20, ...Array.from({ length: 16 }, (_, j) => (i * 37 + j * 11) & 255)]);
+    const quantised = ggufTensors(config, "llama").map((tensor) =>
+      tensor.name.endsWith("attn_v.weight")
+        ? { ...tensor, type: 20, data: Buffer.concat(Array.from({ length: 64 }, (_, i) => block(i))) }
+        : tensor,
+    );
+    await writeFile(folder("iq4_nl.gguf"), ggufBytes(ggufMetadata(config, "llama"), quantised));
+    for (const model of [folder("iq4_nl.gguf"), writeGguf(folder("smollm3.gguf"), config, "smollm3")]) {
+      await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => using(CausalLm, probed, { model }), /`llama-cpp`/);
+      const { tokens, logProbs } = await using(LlamaCpp, probed, { model });
+      assert.deepEqual(tokens, (await using(CausalLm, probed)).tokens);
+      assert.ok(logProbs?.every(Number.isFinite));
+    }
+    const adapter = { folder: folder("adapter"), identity: "of another" };
+    await using(LlamaCpp, (llm) => assertFails("RLRF_LLAMA_CPP", () => llm.useAdapter?.(adapter), /adapter.gguf.*smollm3/), {
+      model: folder("smollm3.gguf"),
     });
   });
 

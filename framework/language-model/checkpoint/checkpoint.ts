@@ -1,17 +1,21 @@
 /** What every layout of a published model comes to: a decoder's sizes, its weights under Hugging Face's names, its tokenizer and chat template. */
-import { type DecoderConfig, groupSize } from "../config.js";
+import { type Architecture, architectures, type DecoderConfig, groupSize } from "../config.js";
 import type { CheckpointTensor } from "../weights.js";
-import { brokenCheckpoint, unsupportedCheckpoint } from "./faults.js";
+import { brokenCheckpoint, quoted, unsupportedCheckpoint } from "./faults.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 
-export interface Checkpoint {
+/** What of a published model tells how it is spoken with, whoever computes it. */
+export interface CheckpointLanguage {
   /** The file or folder. */
   readonly path: string;
-  readonly config: DecoderConfig;
   readonly tokenizer: TokenizerJson;
   readonly chat: ChatDescription;
   /** Every file whose content decides what the model writes. */
   readonly files: readonly string[];
+}
+
+export interface Checkpoint extends CheckpointLanguage {
+  readonly config: DecoderConfig;
   /** One of `checkpointShapes(config)`, in float32, in the shape that stands there. */
   read(name: string): Promise<CheckpointTensor>;
   close(): Promise<void>;
@@ -54,6 +58,13 @@ export function checkpointShapes(config: DecoderConfig): ReadonlyMap<string, rea
     set("post_attention_layernorm.weight", hidden);
   }
   return shapes;
+}
+
+/** @param key under which the checkpoint names its architecture @throws RLRF_CHECKPOINT_UNSUPPORTED when it is none of ours */
+export function knownArchitecture(where: string, key: string, name: unknown): Architecture {
+  const known = architectures.find((architecture) => architecture === name);
+  if (known !== undefined) return known;
+  throw unsupportedCheckpoint(where, `its ${key} is ${quoted(name)}`, architectures.join(", "));
 }
 
 /** Layers of the deepest decoders of today: about 130. Bounds what a lying file can make us list. */

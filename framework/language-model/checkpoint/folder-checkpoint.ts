@@ -6,7 +6,7 @@ import { RangeFile } from "../../store/ranges.js";
 import { type TensorEntry, TensorFile } from "../../store/tensors.js";
 import type { DecoderConfig, RopeScaling } from "../config.js";
 import type { CheckpointTensor } from "../weights.js";
-import { type ChatDescription, type Checkpoint, checkConfig, checkpointShapes, checkTensors } from "./checkpoint.js";
+import { type ChatDescription, type Checkpoint, checkConfig, checkpointShapes, checkTensors, knownArchitecture } from "./checkpoint.js";
 import { brokenCheckpoint, cutCheckpoint, unsupportedCheckpoint } from "./faults.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 
@@ -139,9 +139,7 @@ async function asCheckpointFault<Result>(work: () => Promise<Result>): Promise<R
 }
 
 function configOf(where: string, json: Json): DecoderConfig {
-  const family = json.model_type;
-  if (family !== "llama" && family !== "qwen2" && family !== "qwen3")
-    throw unsupportedCheckpoint(where, `its model_type is ${JSON.stringify(family ?? null).slice(0, 40)}`, "llama, qwen2, qwen3");
+  const family = knownArchitecture(where, "model_type", json.model_type);
   refuse(where, json, { hidden_act: "silu", mlp_bias: false, attention_bias: false, use_sliding_window: false, partial_rotary_factor: 1 });
   const [hidden, heads] = [number(where, json, "hidden_size"), number(where, json, "num_attention_heads")];
   return checkConfig(where, {

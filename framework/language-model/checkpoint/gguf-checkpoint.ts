@@ -1,24 +1,30 @@
 /** A model in one GGUF file, as llama.cpp's converter writes it. */
 import { RangeFile } from "../../store/ranges.js";
-import type { DecoderConfig, RopeScaling } from "../config.js";
+import type { Architecture, DecoderConfig, RopeScaling } from "../config.js";
 import { ropeFrequencies } from "../rotary.js";
 import type { CheckpointTensor } from "../weights.js";
-import { type ChatDescription, type Checkpoint, checkConfig, checkTensors } from "./checkpoint.js";
+import {
+  type ChatDescription,
+  type Checkpoint,
+  type CheckpointLanguage,
+  checkConfig,
+  checkTensors,
+  knownArchitecture,
+} from "./checkpoint.js";
 import { brokenCheckpoint, cutCheckpoint, quoted, unsupportedCheckpoint } from "./faults.js";
-import { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf.js";
+import { type GgufHeader, type GgufTensor, readGgufHeader, readGgufMetadata } from "./gguf.js";
 import type { GgufMetadata } from "./gguf-metadata.js";
 import { tokenizerOfGguf } from "./tokenizer-json.js";
 
 /** @throws RLRF_CHECKPOINT_BROKEN, RLRF_CHECKPOINT_UNSUPPORTED, RLRF_FILE_… */
 export async function openGguf(path: string): Promise<Checkpoint> {
-  const file = await RangeFile.open(path, () => brokenCheckpoint(path, "not a regular file"));
+  const file = await openFile(path);
   try {
     const header = await readGgufHeader(file);
-    const { metadata } = header;
-    const architecture = architectureOf(metadata);
-    const tokenizer = tokenizerOfGguf(metadata);
+    const architecture = knownArchitecture(path, "architecture", header.metadata.text("general.architecture"));
+    const language = languageOf(header.metadata);
     const tensors = renamed(path, header);
-    const config = configOf(metadata, architecture, tensors, await ropeDivisors(file, header));
+    const config = configOf(header.metadata, architecture, tensors, await ropeDivisors(file, header));
     checkTensors(path, config, tensors);
     const permuted = architecture === "llama";
     const read = async (name: string): Promise<CheckpointTensor> => {
@@ -30,11 +36,30 @@ export async function openGguf(path: string): Promise<Checkpoint> {
         values: permuted && /[qk]_proj/.test(name) ? halvesApart(values, tensor.shape[0] as number, config.headDim) : values,
       };
     };
-    return { path, config, tokenizer, chat: chatOf(metadata), files: [path], read, close: () => file.close() };
+    return { ...language, config, read, close: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+/** Of a model that is computed elsewhere: its architecture and the formats of its tensors may be any. @throws as `openGguf` */
+export async function readGgufLanguage(path: string): Promise<CheckpointLanguage> {
+  const file = await openFile(path);
+  try {
+    return languageOf(await readGgufMetadata(file));
+  } finally {
+    await file.close();
+  }
+}
+
+function openFile(path: string): Promise<RangeFile> {
+  return RangeFile.open(path, () => brokenCheckpoint(path, "not a regular file"));
+}
+
+function languageOf(metadata: GgufMetadata): CheckpointLanguage {
+  const { path } = metadata;
+  return { path, tokenizer: tokenizerOfGguf(metadata), chat: chatOf(metadata), files: [path] };
 }
 
 /** Blocks read at once: of two copies of a tensor, the one in the file's form stays small. */
@@ -100,14 +125,6 @@ function renamed(path: string, { tensors }: GgufHeader): ReadonlyMap<string, Ggu
     names.set(known ?? name, tensor);
   }
   return names;
-}
-
-type Architecture = "llama" | "qwen2" | "qwen3";
-
-function architectureOf(metadata: GgufMetadata): Architecture {
-  const architecture = metadata.text("general.architecture");
-  if (architecture === "llama" || architecture === "qwen2" || architecture === "qwen3") return architecture;
-  throw unsupportedCheckpoint(metadata.path, `its architecture is ${quoted(architecture)}`, "llama, qwen2, qwen3");
 }
 
 function configOf(

@@ -57,6 +57,9 @@ export interface Llama {
 }
 export interface LlamaModel {
   readonly _model: NativeModel;
+  readonly fileInfo: { readonly metadata: { readonly general: { readonly architecture: string } } };
+  /** Tokens of a text at most. */
+  readonly trainContextSize: number;
   createContext(options: object): Promise<LlamaContext>;
   dispose(): Promise<void>;
 }

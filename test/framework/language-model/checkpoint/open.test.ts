@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Checkpoint, checkpointShapes } from "../../../../framework/language-model/checkpoint/checkpoint.js";
+import { readGgufLanguage } from "../../../../framework/language-model/checkpoint/gguf-checkpoint.js";
 import { openCheckpoint } from "../../../../framework/language-model/checkpoint/open.js";
 import type { DecoderConfig } from "../../../../framework/language-model/config.js";
 import { readTensors, writeTensors } from "../../../../framework/store/tensors.js";
@@ -140,6 +141,27 @@ describe("published checkpoints", () => {
       writeFileSync(path("folder", "config.json"), JSON.stringify({ ...json, ...change }));
       await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", () => openCheckpoint(path("folder")), message);
     }
+  });
+
+  it("reads the language of a model whatever computes it: of any architecture, in any format", async () => {
+    const config = smallConfig();
+    const language = async (architecture: string, types: number, changes: Readonly<Record<string, Buffer>> = {}) => {
+      const tensors = ggufTensors(config, architecture).map((tensor) => ({ ...tensor, type: types }));
+      writeFileSync(path("x.gguf"), ggufBytes({ ...ggufMetadata(config, architecture), ...changes }, tensors));
+      return readGgufLanguage(path("x.gguf"));
+    };
+    const { tokenizer, chat, files } = await language("gemma3", 20); // IQ4_NL
+    const { config: _, read: _1, close, ...whole } = await openCheckpoint(writeGguf(path("whole.gguf"), config));
+    await close();
+    assert.deepEqual({ path: path("whole.gguf"), tokenizer, chat, files: [path("whole.gguf")] }, whole);
+    assert.deepEqual(files, [path("x.gguf")]);
+    const split = () => language("gemma3", 20, { "split.count": gguf.u32(2) });
+    await assertFails("RLRF_CHECKPOINT_UNSUPPORTED", split, /split into 2 files/);
+    await assertFails(
+      "RLRF_CHECKPOINT_UNSUPPORTED",
+      () => language("gemma3", 20, { "tokenizer.ggml.model": gguf.text("llama") }),
+      /"llama"/,
+    );
   });
 
   it("keeps Llama 3's RoPE, as divisors in GGUF and as factors in config.json", async () => {
