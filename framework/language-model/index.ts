@@ -1,7 +1,7 @@
 /** What an LLM plugin builds a decoder of its own from. */
 export { type BpeTraining, trainBpe } from "./bpe-training.js";
 export { type ChatCodec, ChatMl, chatTokens, stopBytes, TemplateChat, tokenizeExample } from "./chat.js";
-export { ChatTemplate } from "./checkpoint/chat-template.js";
+export { ChatTemplate, type TemplateVariables, templateVariables } from "./checkpoint/chat-template.js";
 export type { ChatDescription, Checkpoint, CheckpointLanguage } from "./checkpoint/checkpoint.js";
 export { readGgufLanguage } from "./checkpoint/gguf-checkpoint.js";
 export { ggufFile, openCheckpoint } from "./checkpoint/open.js";

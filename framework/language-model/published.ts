@@ -6,7 +6,7 @@ import { hashFile, hashOf } from "../store/hash.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import { requireTensorMemory } from "../tensor/engine.js";
 import { TemplateChat } from "./chat.js";
-import { ChatTemplate } from "./checkpoint/chat-template.js";
+import { ChatTemplate, type TemplateVariables, withVariables } from "./checkpoint/chat-template.js";
 import { type CheckpointLanguage, checkpointShapes } from "./checkpoint/checkpoint.js";
 import { openCheckpoint } from "./checkpoint/open.js";
 import { TextTokenizer } from "./checkpoint/text-tokenizer.js";
@@ -26,18 +26,19 @@ export interface PublishedModelOptions {
   readonly engine: EngineInfo;
   readonly progress: Progress;
   readonly checkpointing: TuningLimits["checkpointing"];
+  readonly template: TemplateVariables;
 }
 
 /** @throws RLRF_CHECKPOINT_…, RLRF_CHAT_TEMPLATE, RLRF_ENGINE_MEMORY before anything is loaded, RLRF_FILE_… */
 export async function loadPublishedModel(
   path: string,
-  { engine, progress, checkpointing }: PublishedModelOptions,
+  { engine, progress, checkpointing, template }: PublishedModelOptions,
 ): Promise<PublishedModel> {
   const checkpoint = await openCheckpoint(path);
   try {
     const { config } = checkpoint;
     requireTensorMemory(engine, loadingBytes(config), `the language model of ${path}`);
-    const codec = codecOf(checkpoint);
+    const codec = codecOf(checkpoint, template);
     const hash = await checkpointHash(checkpoint);
     const task = progress.start("language model", checkpointShapes(config).size, "tensors");
     const weights = await weightsFromCheckpoint(config, (name) => {
@@ -58,15 +59,16 @@ export async function loadPublishedModel(
   }
 }
 
-/** The chat form that a checkpoint brings. @throws RLRF_CHAT_TEMPLATE, RLRF_CHECKPOINT_… */
-export function codecOf({ path, tokenizer, chat }: CheckpointLanguage): TemplateChat {
+/** The chat form that a checkpoint brings. @param variables of its template @throws RLRF_CHAT_TEMPLATE, RLRF_CHECKPOINT_… */
+export function codecOf({ path, tokenizer, chat }: CheckpointLanguage, variables: TemplateVariables = {}): TemplateChat {
   if (chat.template === null)
     throw new RlrfError("RLRF_CHAT_TEMPLATE", {
       message: "the model has no chat template",
       where: path,
       hint: "choose a model that was tuned on instructions, or put a chat_template.jinja into its folder",
     });
-  return new TemplateChat(new TextTokenizer(path, tokenizer), new ChatTemplate(path, chat.template, chat.variables), chat.endTokens);
+  const template = new ChatTemplate(path, withVariables(path, chat.template, variables), chat.variables);
+  return new TemplateChat(new TextTokenizer(path, tokenizer), template, chat.endTokens);
 }
 
 /** Names the weights: of the content of all files that decide what the model writes. */

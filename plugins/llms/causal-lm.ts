@@ -24,6 +24,7 @@ import {
 
 interface CausalLmOptions {
   readonly model: string;
+  readonly template: lm.TemplateVariables;
   readonly checkpointing: "auto" | "on" | "off";
 }
 
@@ -51,6 +52,7 @@ interface CausalLmOptions {
         description:
           "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with config.json, tokenizer.json and safetensors",
       },
+      template: lm.templateVariables,
       checkpointing: {
         enum: ["auto", "on", "off"],
         default: "auto",
@@ -72,9 +74,10 @@ export class CausalLm implements LlmBackend, Disposable {
 
   async prepare(): Promise<void> {
     this.dispose();
-    const { model, checkpointing } = this.options;
+    const { model, template, checkpointing } = this.options;
     const path = await lm.modelPath(model, this.assets);
-    this.loaded = await lm.loadPublishedModel(path, { engine: this.engine, progress: this.progress, checkpointing });
+    const { engine, progress } = this;
+    this.loaded = await lm.loadPublishedModel(path, { engine, progress, checkpointing, template });
   }
 
   identity(): string {

@@ -36,6 +36,7 @@ import { candidatesFor, ThreadCount } from "./llama-cpp/threads.js";
 
 interface LlamaCppOptions {
   readonly model: string | null;
+  readonly template: lm.TemplateVariables;
   readonly device: Device;
   readonly sequences: number;
   readonly threads: number;
@@ -75,6 +76,7 @@ const contextStep = 256;
         description:
           "An asset's id, or the path (with a slash in it) of a .gguf file or of a folder with one; null, for llm.sampler: the LLM's own weights, in 16 bits a number",
       },
+      template: lm.templateVariables,
       device: {
         enum: ["auto", "cpu", "cuda", "vulkan", "metal"],
         default: "auto",
@@ -131,7 +133,7 @@ export class LlamaCpp implements LlmBackend, Disposable {
 
   /** @param file of the weights @throws RLRF_LLAMA_CPP, RLRF_CHECKPOINT_… */
   private async load(llama: Llama, language: lm.CheckpointLanguage, file: string): Promise<Loaded> {
-    const codec = lm.codecOf(language);
+    const codec = lm.codecOf(language, this.options.template);
     const hash = await lm.checkpointHash(language);
     const hint = "check options.model; a file of a newer form than the package's llama.cpp knows has to be converted again";
     const model = await failing(`llama.cpp cannot load ${file}`, hint, () =>

@@ -57,7 +57,7 @@ export function parametersOf({ tokens }: GenerationWork): GenerationParameters {
 
 export async function loadSmolLm2(engine: EngineInfo): Promise<PublishedModel> {
   const silent = { start: () => ({ advance() {}, end() {} }) };
-  return loadPublishedModel(await smollm2Path(), { engine, progress: silent, checkpointing: "auto" });
+  return loadPublishedModel(await smollm2Path(), { engine, progress: silent, checkpointing: "auto", template: {} });
 }
 
 /** The same model, to which no token is an end: every sample has as many tokens as it may. */

@@ -1,6 +1,7 @@
 import vm from "node:vm";
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import type { ChatMessage } from "../../contracts/llm.js";
+import type { OptionSchema } from "../../contracts/plugin.js";
 import { RlrfError } from "../../errors.js";
 
 /** Bounds of a template that comes with a model: characters of it and of what it writes, items of a range, milliseconds. */
@@ -57,6 +58,37 @@ export class ChatTemplate {
       { cause },
     );
   }
+}
+
+/** What a template that can be told something is told: `enable_thinking` of Qwen3, … */
+export type TemplateVariables = Readonly<Record<string, string | number | boolean>>;
+
+/** The schema of TemplateVariables, as an option of whatever renders a chat itself. */
+export const templateVariables: OptionSchema = {
+  type: "object",
+  additionalProperties: { type: ["string", "number", "boolean"] },
+  default: {},
+  description:
+    'Variables of the model\'s chat template, e.g. {"enable_thinking": false} for Qwen3, which otherwise thinks before it answers.',
+};
+
+/**
+ * The template with its variables set in its first line, so that they stay with it wherever it is written to.
+ * @throws RLRF_CHAT_TEMPLATE
+ */
+export function withVariables(where: string, source: string, variables: TemplateVariables): string {
+  const names = Object.keys(variables);
+  const odd = names.find((name) => !/^[A-Za-z_]\w*$/.test(name) || name === "messages" || name === "add_generation_prompt");
+  if (odd !== undefined)
+    throw new RlrfError("RLRF_CHAT_TEMPLATE", {
+      message: `${JSON.stringify(odd)} is no variable that can be set`,
+      where,
+      expected: "a name of letters, digits and _, but neither messages nor add_generation_prompt",
+      hint: "see which variables the model's chat template reads",
+    });
+  if (names.length === 0) return source;
+  const set = names.map((name) => `{% set ${name} = ${JSON.stringify(variables[name])} %}`).join("");
+  return `${set}{{ "" }}${source}`; // after a block a newline would be dropped
 }
 
 const globals = {

@@ -146,7 +146,12 @@ describe("adapters as files", () => {
 async function exportedGguf(folder: string) {
   const silent = { start: () => ({ advance() {}, end() {} }) };
   const path = writeGguf(join(folder, "published.gguf"));
-  const { model, dispose } = await loadPublishedModel(path, { engine: await startEngine(), progress: silent, checkpointing: "auto" });
+  const { model, dispose } = await loadPublishedModel(path, {
+    engine: await startEngine(),
+    progress: silent,
+    checkpointing: "auto",
+    template: {},
+  });
   await fs.mkdir(join(folder, "published"));
   await model.exportModel(join(folder, "published"));
   dispose();

@@ -48,7 +48,7 @@ function allLogits({ config, weights }: LanguageModel, tokens: readonly number[]
 describe("llms/causal-lm", function () {
   this.timeout(600_000); // the first run fetches the model
   let engine: EngineInfo;
-  const build = (model: string, on = engine) => new CausalLm({ model, checkpointing: "auto" }, createAssets(), on, silent);
+  const build = (model: string, on = engine) => new CausalLm({ model, checkpointing: "auto", template: {} }, createAssets(), on, silent);
   let llm: CausalLm;
   const model = () => llm.policy as LanguageModel;
   before(async () => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { TemplateChat } from "../../../../framework/language-model/chat.js";
-import { ChatTemplate } from "../../../../framework/language-model/checkpoint/chat-template.js";
+import { ChatTemplate, type TemplateVariables, withVariables } from "../../../../framework/language-model/checkpoint/chat-template.js";
 import type { ChatDescription } from "../../../../framework/language-model/checkpoint/checkpoint.js";
 import { GgufMetadata } from "../../../../framework/language-model/checkpoint/gguf-metadata.js";
 import { GgufReader } from "../../../../framework/language-model/checkpoint/gguf-reader.js";
@@ -105,6 +105,17 @@ describe("published tokenizers and chat templates", function () {
       );
       assert.equal(spelled(codec().completion("ok", true)), "ok[<|im_end|>]");
       assert.equal(spelled(codec().completion("ok", false)), "ok");
+    });
+
+    it("is told variables of its own, which stay with the template", async () => {
+      const thinking = `\n{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking is defined and not enable_thinking %}[{{ effort }}]{% endif %}<|im_end|>`;
+      const written = (variables: TemplateVariables) =>
+        new ChatTemplate("here", withVariables("here", thinking, variables), {}).render([{ role: "user", content: "U" }], true);
+      assert.equal(written({}), "\nU<|im_end|>");
+      assert.equal(written({ enable_thinking: false, effort: 'a "low" one' }), '\nU[a "low" one]<|im_end|>');
+      assert.equal(written({ enable_thinking: true }), "\nU<|im_end|>");
+      for (const name of ["messages", "add_generation_prompt", "a b", "%} {{ 7 }}"])
+        await assertFails("RLRF_CHAT_TEMPLATE", () => written({ [name]: true }), /no variable that can be set/);
     });
 
     it("ends where the template ends an answer, and where the file says", () => {
