@@ -21,6 +21,8 @@ export interface EncoderParts {
 export interface EncoderRequest extends EncoderParts {
   readonly round: Round;
   readonly seed: number;
+  /** Of the training sequences (`trainingRows`). */
+  readonly stride?: number | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -30,8 +32,8 @@ export interface EncoderRequest extends EncoderParts {
  * met before left out); test users' sequences are never learnt from.
  */
 export async function fitEncoder(request: EncoderRequest): Promise<FittedEncoder> {
-  const { data, round, encoder, history } = request;
-  const rows = trainingRows(data.sequence, round.train, history);
+  const { data, round, encoder, history, stride } = request;
+  const rows = trainingRows(data.sequence, round.train, history, stride);
   const { network, parameters, report } = await fitSequences({
     ...request,
     items: data.items.length - 1,

@@ -37,7 +37,8 @@ export async function encoderOf(study: Study, round: Round, name: FitName): Prom
   const { data, parts, spec, context } = study;
   const request = { data, encoder: parts.encoder, history: spec.protocol.history };
   const step = await context.store.step(encoderStep(study, round, name), async (folder) => {
-    const fitting = fitEncoder({ ...request, round, seed: name.seed, progress: context.progress, signal: context.signal });
+    const { stride } = spec.protocol;
+    const fitting = fitEncoder({ ...request, round, stride, seed: name.seed, progress: context.progress, signal: context.signal });
     const fitted = await keepingLastGood(study, ["encoder", name], fitting);
     await writeTensors(join(folder, "state.safetensors"), await fitted.state());
     await writeJson(join(folder, "report.json"), fitted.report ?? {});
@@ -172,6 +173,7 @@ function encoderInputs(study: Study, { train, valid }: Round, name: FitName) {
     learntFrom: { train, valid },
     seed: name.seed,
     history: spec.protocol.history,
+    stride: spec.protocol.stride,
     encoder: parts.identities.encoder,
     engine: context.engine.name,
   };

@@ -142,8 +142,8 @@ async function measureRecommender(study: Study, tell: Tell): Promise<number> {
   const round = someOf(data.parts.evaluate[0] as Round); // every protocol has one
   const knowledge = await study.knowledge(templateTexts(study).texts);
   const shared = { data, round, seed: 1, signal: context.signal };
-  const history = spec.protocol.history;
-  const fitted = await fitEncoder({ ...shared, encoder: withEpochs(encoder, 2), history });
+  const { history, stride } = spec.protocol;
+  const fitted = await fitEncoder({ ...shared, encoder: withEpochs(encoder, 2), history, stride });
   const [, sequenceEpoch] = fitted.report?.history ?? [];
   if (sequenceEpoch !== undefined) tell("fittedSequences", round.train.length / sequenceEpoch.seconds);
   const request = { ...shared, encoder: fitted, adaptor, reranker: withEpochs(reranker, 2), knowledge };

@@ -55,6 +55,12 @@ function protocolRules({ protocol, alignment }: Spec): readonly Rule[] {
       expected: "protocol.folds of 2 or more, or protocol.align = 0",
     },
     {
+      pointer: "/protocol/stride",
+      broken: (protocol.stride ?? 0) > protocol.history,
+      message: `with steps of ${protocol.stride} and sequences of ${protocol.history} some interactions are never learnt`,
+      expected: "protocol.stride of at most protocol.history",
+    },
+    {
       pointer: "/protocol/positives",
       broken: protocol.positives >= protocol.listLength,
       message: `${protocol.positives} of ${protocol.listLength} candidates come from the user, which leaves no negative`,

@@ -83,6 +83,12 @@ const protocol = closed("How users are split, and how windows and lists are cut 
     default: [5, 1, 3, 7].flatMap((k) => [`ndcg@${k}`, `map@${k}`]),
     description: "Metrics reported for each arm: ndcg@k and map@k. By the first one fits are stopped early and the hearing test is held.",
   },
+  stride: {
+    ...positive,
+    unit: "interactions",
+    description:
+      "From the end of one training sequence of the sequence encoder to the end of the next; `history` when left out. With less they overlap: an epoch is longer, and each item is learnt after more of its history, as it is asked for later.",
+  },
   relevantAbove: {
     type: "number",
     unit: "rating",

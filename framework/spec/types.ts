@@ -44,6 +44,8 @@ export interface Protocol {
   readonly folds: number;
   /** "ndcg@5", "map@1", … */
   readonly metrics: readonly string[];
+  /** Between the ends of two training sequences of the sequence encoder; absent = `history`. */
+  readonly stride?: number;
   /** Overrides the dataset's own threshold of relevance. */
   readonly relevantAbove?: number;
 }

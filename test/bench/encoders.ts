@@ -2,7 +2,7 @@
  * What each encoder ranks like on MovieLens-100K, leave-one-out, full ranking, with its own defaults; one process an encoder and seed.
  *   node dist/test/bench/encoders.js gru4rec --seed 2 --set epochs=50 --set objective='"bce"'
  *   node dist/test/bench/encoders.js gru4rec --seen in    stopped by valid items ranked among those their users have met, as RecBole ranks
- *   node dist/test/bench/encoders.js gru4rec --stride 17  rows of 50 items that overlap: each item is learnt after more of its history
+ *   node dist/test/bench/encoders.js gru4rec --stride 17  rows of 50 items that overlap (protocol.stride): each item is learnt after more of its history
  *   node dist/test/bench/encoders.js gru4rec --epoch      only the seconds of an epoch
  * Writes .rlrf/bench/encoders/NAME-SEED-SEEN.json, and prints it.
  */

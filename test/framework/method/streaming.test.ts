@@ -68,9 +68,36 @@ async function recommenderPeak(users: number): Promise<number> {
   return peak.bytes;
 }
 
+/** Training sequences of an epoch of the sequence encoder, and how many of their items are targets. */
+async function learntWith(stride?: number): Promise<readonly [sequences: number, targets: number]> {
+  const data = await prepared(20);
+  const inner = new SasRec({ ...defaultsOf(SasRec), ...fit, hidden: 8 });
+  let [sequences, targets] = [0, 0];
+  const build: SequenceEncoder["build"] = (...args) => {
+    const network = inner.build(...args);
+    const loss: EncoderNetwork["loss"] = (ids, mode) => {
+      sequences += ids.shape[0];
+      targets += ids.dataSync<"int32">().filter((id) => id > 0).length - ids.shape[0];
+      return network.loss(ids, mode);
+    };
+    return { ...network, loss };
+  };
+  const [round] = data.parts.evaluate;
+  assert.ok(round);
+  (await fitEncoder({ data, round, encoder: { fit: inner.fit, build }, history: protocol.history, stride, seed: 1 })).dispose();
+  return [sequences, targets];
+}
+
 describe("an epoch in batches", function () {
   this.timeout(60_000);
   useEngine();
+
+  it("learns sequences that overlap where they are asked to", async () => {
+    const [whole, once] = await learntWith();
+    assert.deepEqual(await learntWith(protocol.history), [whole, once]);
+    const [overlapping, often] = await learntWith(4);
+    assert.ok(overlapping > 1.5 * whole && often > 1.5 * once, `${[whole, once, overlapping, often]}`);
+  });
 
   for (const [name, peakOf] of Object.entries({ encoderPeak, recommenderPeak }))
     it(`${name}: four times the users, the same memory`, () =>

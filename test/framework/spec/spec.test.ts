@@ -468,6 +468,7 @@ describe("conflicts between sections", () => {
     ["folds leave nobody to tune on", { ...tunedSpec(), protocol: { folds: 5 } }, ["/protocol/align"]],
     ["align without folds", { ...tunedSpec(), protocol: { align: 0.3 } }, ["/protocol/align"]],
     ["no negatives", { ...baseSpec(), protocol: { positives: 10, metrics: ["ndcg@5"] } }, ["/protocol/positives"]],
+    ["interactions that are never learnt", { ...baseSpec(), protocol: { history: 10, stride: 11 } }, ["/protocol/stride"]],
     ["metric beyond the list", { ...baseSpec(), protocol: { listLength: 6, metrics: ["ndcg@5", "map@7"] } }, ["/protocol/metrics/1"]],
     ["arms without their LLM", { ...baseSpec(), arms: ["llm"] }, ["/arms/0", "/arms/0"]],
     ["alignment without a loss", without("loss"), ["/alignment"]],
