@@ -19,7 +19,9 @@ export const register: Register = (program) => {
 };
 
 async function bench(file: string, { out, set, json = false, quiet = false }: BenchOptions): Promise<void> {
+  const { mustBeFree } = await import("./out.js");
   const { measureSpec } = await import("../plan/measure-spec.js");
+  if (out !== undefined) await mustBeFree(out, "rates");
   const rates = await measureSpec(file, set, createLogger({ quiet: quiet || json }));
   const { writeJson } = await import("../store/files.js");
   if (out !== undefined) await writeJson(out, rates);

@@ -20,6 +20,7 @@ export const register: Register = (program) => {
 };
 
 async function writeLists(file: string, { out, set, json = false, quiet = false }: ListsOptions): Promise<void> {
+  const { mustBeFree } = await import("./out.js");
   const { readSpec } = await import("../spec/read.js");
   const { resolveSpec } = await import("../spec/resolve.js");
   const { Registry } = await import("../kernel/registry.js");
@@ -30,6 +31,7 @@ async function writeLists(file: string, { out, set, json = false, quiet = false 
   const { createAssets } = await import("../setup/assets.js");
   const { createProgress } = await import("./progress.js");
   const { writeJsonLines } = await import("../store/files.js");
+  await mustBeFree(out, "lists");
   const registry = await Registry.read();
   const { spec } = resolveSpec(await readSpec(file, set), registry);
   const logger = createLogger({ quiet });

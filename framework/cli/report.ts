@@ -20,12 +20,14 @@ export const register: Register = (program) => {
 };
 
 async function report(names: readonly string[], { runs: root, out, json = false }: ReportOptions): Promise<void> {
+  const { mustBeFree } = await import("./out.js");
   const { findRuns } = await import("../track/runs.js");
   const { sweepName } = await import("../sweep/report.js");
   const { reportName, writeReport } = await import("../report/write.js");
   const folders = [...new Set((await findRuns(root, names, "result.json", sweepName)).map((folder) => resolve(folder)))];
   for (const folder of folders) await mustHaveEnded(folder);
   const file = resolve(out ?? (folders.length === 1 ? join(folders[0] as string, reportName) : reportName));
+  await mustBeFree(file, "report");
   const { bytes, users, runs } = await writeReport(folders, file);
   if (json) return printJson({ file, bytes, runs, users });
   const number = (count: number, what: string) => `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
