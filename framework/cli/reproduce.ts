@@ -1,6 +1,6 @@
 /** `rlrf reproduce RUN`: a folder that can run it again, from its own files or from MLflow's artifacts, and what of it cannot be had. */
 import { readFile } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
 import type { ReadArtifact, Reproduced } from "../sharing/reproduce.js";
 import { AlreadyReported, jsonOption, quietOption, type Register } from "./command.js";
@@ -33,7 +33,14 @@ async function run(name: string, flags: ReproduceFlags): Promise<void> {
   const source = flags.from === undefined ? await localRun(name, flags.runs) : await mlflowRun(name, flags.from);
   try {
     const out = resolve(flags.out ?? join("reproduced", source.name));
-    const reproduced = await reproduce({ name, read: source.read, project: projectAt(), out, asset: await assetsOf(flags) });
+    const reproduced = await reproduce({
+      name,
+      place: source.place,
+      read: source.read,
+      project: projectAt(),
+      out,
+      asset: await assetsOf(flags),
+    });
     if (flags.json) printJson(reproduced);
     else show(reproduced);
     if (reproduced.parts.some(({ state }) => state !== "here")) throw new AlreadyReported(1);
@@ -44,6 +51,8 @@ async function run(name: string, flags: ReproduceFlags): Promise<void> {
 
 interface Source {
   readonly name: string;
+  /** A folder or an address. */
+  readonly place: string;
   readonly read: ReadArtifact;
   close?(): void;
 }
@@ -52,23 +61,31 @@ async function localRun(name: string, runs: string): Promise<Source> {
   const { findRuns } = await import("../track/runs.js");
   const { runSpecName } = await import("../sharing/run-lock.js");
   const [folder = ""] = await findRuns(runs, [name], runSpecName);
-  return { name: relative(resolve(folder, ".."), resolve(folder)), read: (path) => readFile(join(folder, path)).catch(() => null) };
+  const read = (path: string) => readFile(join(folder, path)).catch(() => null);
+  return { name: basename(resolve(folder)), place: resolve(folder), read };
 }
 
-/** @throws RLRF_RUN_UNKNOWN, RLRF_TRACK_… */
+/** @throws RLRF_USAGE for what is no id of MLflow, RLRF_RUN_UNKNOWN, RLRF_TRACK_… */
 async function mlflowRun(id: string, uri: string): Promise<Source> {
+  const expected = "the id that `rlrf sync` prints";
+  if (!/^[0-9a-f]{32}$/.test(id))
+    throw new RlrfError("RLRF_USAGE", {
+      message: `${JSON.stringify(id)} is no id of a run in MLflow, which --from asks for`,
+      expected: `32 hexadecimal digits: ${expected}`,
+      hint: "leave --from out for a run of this machine",
+    });
   const { MlflowClient } = await import("../track/mlflow.js");
   const client = new MlflowClient(uri);
-  const found = /^[0-9a-f]{32}$/.test(id) ? await client.getRun(id) : null;
+  const found = await client.getRun(id);
   if (found === null) {
     client.close();
     throw new RlrfError("RLRF_RUN_UNKNOWN", {
       message: `MLflow has no run ${JSON.stringify(id)}`,
       where: uri,
-      expected: "the id that `rlrf sync` prints",
+      expected,
     });
   }
-  return { name: id, read: (path) => client.getArtifact(found, path), close: () => client.close() };
+  return { name: id, place: `${client.uri} ${id}`, read: (path) => client.getArtifact(found, path), close: () => client.close() };
 }
 
 async function assetsOf({ fetch, quiet = false }: ReproduceFlags): Promise<(id: string) => Promise<unknown>> {

@@ -1,13 +1,14 @@
 /** What a run left in its folder, read as if anybody had written it. */
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
 import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
-import { fileError, linesOf } from "../store/files.js";
+import { faultLine, validate } from "../spec/validate.js";
+import { linesOf } from "../store/files.js";
+import { mustBeRunFile, readRunFile, writtenAnew } from "../store/run-file.js";
 
 /** The scores that one arm gave, by the recommender's seed. */
 export interface ArmScores {
@@ -68,8 +69,7 @@ export async function readRun(folder: string, visit: (arm: string, line: ScoreLi
 /** @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
 export async function readSpec(folder: string): Promise<ComparedRun["spec"]> {
   const path = join(folder, "spec.json");
-  await mustBeFile(path, specLimit);
-  return parseSpec(await readFile(path, "utf8"), path);
+  return parseSpec(await readRunFile(path, specLimit, (message) => broken(path, message)), path);
 }
 
 /** @throws RLRF_COMPARE_FILE, RLRF_JSON */
@@ -84,7 +84,7 @@ export async function readArm(
   schema: object,
   visit: (line: ScoreLine) => void = () => {},
 ): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
-  await mustBeFile(path, scoresLimit);
+  await mustBeRunFile(path, scoresLimit, (message) => broken(path, message));
   const bySeed = new Map<number, { readonly users: string[]; readonly labels: number[]; readonly scores: number[] }>();
   const collected = new Map<number, ListNames>();
   let length = 0;
@@ -130,8 +130,8 @@ function scoreLine(text: string, where: string, schema: object): ScoreLine {
   } catch (cause) {
     throw broken(where, `not JSON: ${(cause as Error).message}`, cause);
   }
-  const [fault] = validate(schema, value, "scores.schema.json");
-  if (fault !== undefined) throw broken(where, `${fault.pointer || "the line"}: ${fault.message}`);
+  const [fault] = validate(schema, value, "the line");
+  if (fault !== undefined) throw broken(where, faultLine(fault));
   const line = value as ScoreLine;
   const { length } = line.candidates;
   if (length === 0 || line.labels.length !== length || line.scores.length !== length)
@@ -175,14 +175,7 @@ function mustAgree(
     throw broken(path, `its lists of user ${JSON.stringify(other)} are not those of ${first.path}, or of another seed`);
 }
 
-export async function mustBeFile(path: string, limit: number): Promise<void> {
-  const { size } = await stat(path).catch((error: unknown) => {
-    throw fileError(error, path, "read");
-  });
-  if (size > limit) throw broken(path, `it has ${size} bytes, more than the ${limit} that are read`);
-}
-
 function broken(where: string, message: string, cause?: unknown): RlrfError {
-  const hint = "compare folders that `rlrf run` has written to their end";
-  return new RlrfError("RLRF_COMPARE_FILE", { message, where, expected: "the form of registry/scores.schema.json", hint }, { cause });
+  const fault = { message, where, expected: "the form of registry/scores.schema.json", hint: writtenAnew };
+  return new RlrfError("RLRF_COMPARE_FILE", fault, { cause });
 }

@@ -19,7 +19,7 @@ export interface OptionSchema {
   readonly secret?: boolean;
   /** Which entries of registry/assets.json the option needs: the value itself, or a list for each value. */
   readonly assets?: "value" | Readonly<Record<string, readonly string[]>>;
-  /** The value is the path of a file or folder of the user's; "instead" when it stands in for all of the plugin's assets. */
+  /** The value is the path of a file of the user's; "instead": of a file or folder that stands in for all of the plugin's assets. */
   readonly file?: true | "instead";
   /** What `pattern` asks for, in words: "ndcg@K". */
   readonly form?: string;

@@ -73,13 +73,10 @@ function unreadable({ path, encoding }: TextFile, cause: unknown): RlrfError {
 
 /** @throws RLRF_DATA_FILE */
 export async function assertFile(path: string): Promise<void> {
-  const isFile = await fs.stat(path).then(
-    (stat) => stat.isFile(),
-    () => false,
-  );
-  if (!isFile)
+  const found = await fs.stat(path).catch(() => null);
+  if (found?.isFile() !== true)
     throw new RlrfError("RLRF_DATA_FILE", {
-      message: "there is no such file",
+      message: found === null ? "there is no such file" : found.isDirectory() ? "it is a folder" : "it is no regular file",
       where: path,
       hint: "check the paths in the dataset's options: they are taken from the folder in which the command is given",
     });

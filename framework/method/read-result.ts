@@ -1,10 +1,11 @@
 /** runs/ID/result.json, read as if anybody had written it. */
-import { readFile, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { mustBePlain } from "../spec/json.js";
 import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
+import { faultLine, validate } from "../spec/validate.js";
+import { readRunFile, writtenAnew } from "../store/run-file.js";
 import type { Result } from "./result.js";
 
 const limitBytes = 64 * 2 ** 20;
@@ -12,13 +13,8 @@ const limitBytes = 64 * 2 ** 20;
 /** @returns null where there is none @throws RLRF_RESULT_FILE, RLRF_JSON */
 export async function readResult(folder: string): Promise<Result | null> {
   const path = join(folder, "result.json");
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => null,
-  );
-  if (size === null) return null;
-  if (size > limitBytes) throw broken(path, `it has ${size} bytes, more than the ${limitBytes} that are read`);
-  return parseResult(await readFile(path, "utf8"), path);
+  if (!existsSync(path)) return null;
+  return parseResult(await readRunFile(path, limitBytes, (message) => broken(path, message)), path);
 }
 
 /** @param where names the text in messages @throws RLRF_RESULT_FILE, RLRF_JSON */
@@ -30,8 +26,8 @@ export async function parseResult(text: string, where: string): Promise<Result> 
     throw broken(where, `not JSON: ${(cause as Error).message}`);
   }
   mustBePlain(value, where);
-  const [fault] = validate(await registrySchema("result"), value, "result.schema.json");
-  if (fault !== undefined) throw broken(where, `${fault.pointer || "the result"}: ${fault.message}`);
+  const [fault] = validate(await registrySchema("result"), value, "the result");
+  if (fault !== undefined) throw broken(where, faultLine(fault));
   const { engine, ...rest } = value as Omit<Result, "valid">;
   return { valid: {}, ...withNaN(rest), engine }; // runs of earlier versions have no figures on valid users
 }
@@ -42,10 +38,5 @@ function withNaN<Value>(value: Value): Value {
 }
 
 function broken(where: string, message: string): RlrfError {
-  return new RlrfError("RLRF_RESULT_FILE", {
-    message,
-    where,
-    expected: "the form of registry/result.schema.json",
-    hint: "run the same spec again: what is computed is found, and the result is written anew",
-  });
+  return new RlrfError("RLRF_RESULT_FILE", { message, where, expected: "the form of registry/result.schema.json", hint: writtenAnew });
 }

@@ -3,7 +3,7 @@ import fs from "node:fs/promises";
 import { RlrfError } from "../errors.js";
 import { parseJson } from "../spec/json.js";
 import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
+import { faultLine, validate } from "../spec/validate.js";
 import { fileError } from "../store/files.js";
 
 /** Kinds of work; registry/rates.schema.json says what each is counted in. */
@@ -66,11 +66,9 @@ export async function readPlanFile<Form>(path: string, form: "rates" | "prices")
   if (text.length > maxBytes) throw wrong(path, `${text.length} bytes are more than such a file can need`);
   const { value } = parseJson(text.toString("utf8"), path);
   const schema = await registrySchema(form);
-  const faults = validate(schema, value, `${form}.schema.json`);
+  const faults = validate(schema, value, "the file");
   if (faults.length > 0) {
-    const shown = faults
-      .slice(0, shownFaults)
-      .map(({ pointer, message, expected }) => `${pointer}: ${message}${expected ? ` (${expected})` : ""}`);
+    const shown = faults.slice(0, shownFaults).map((fault) => `${faultLine(fault)}${fault.expected ? ` (${fault.expected})` : ""}`);
     const more = faults.length > shownFaults ? [`and ${faults.length - shownFaults} more`] : [];
     throw wrong(path, [`it is no file of ${form}:`, ...shown, ...more].join("\n    "));
   }

@@ -1,11 +1,12 @@
 /** Where a run came from, and what its journal tells: tags, times, and the figures of every tuning step. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { RlrfError } from "../errors.js";
 import type { Result } from "../method/result.js";
 import { parseRunLock, runLockName } from "../sharing/run-lock.js";
 import { hashFile } from "../store/hash.js";
 import { readJson } from "../store/files.js";
+import { readRunFile, writtenAnew } from "../store/run-file.js";
 import type { JournalEvent } from "../track/events.js";
 import { journalName, readJournal } from "../track/journal.js";
 import type { CurveView } from "./page/data.js";
@@ -23,6 +24,7 @@ export interface Told {
 
 /** More steps than this are thinned out evenly: a curve is not wider on any screen. */
 const shownSteps = 1_000;
+const lockLimit = 4 * 2 ** 20;
 
 /** A run without a journal tells nothing. */
 export async function readTold(folder: string): Promise<Told> {
@@ -110,7 +112,8 @@ async function listsDigest(folder: string, tags: Told["tags"]): Promise<string> 
 async function lockFacts(folder: string): Promise<[string, string][]> {
   const path = join(folder, runLockName);
   if (!existsSync(path)) return [];
-  const { framework, packages } = parseRunLock(await readFile(path, "utf8"), path);
+  const wrong = (message: string) => new RlrfError("RLRF_PACKAGE_LOCK", { message, where: path, hint: writtenAnew });
+  const { framework, packages } = parseRunLock(await readRunFile(path, lockLimit, wrong), path);
   const names = Object.entries(packages).map(([name, { version, integrity }]) => `${name} ${version} (${integrity})`);
   return [
     ["framework", `rlrf4rec ${framework}`],

@@ -1,19 +1,26 @@
 /** Files of a run folder, read as if anybody had written them. */
 import { existsSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
+import { faultLine, validate } from "../spec/validate.js";
 import { linesOf, readJson } from "../store/files.js";
+import { mustBeRunFile, writtenAnew } from "../store/run-file.js";
 
 const fileLimit = 2 * 2 ** 30;
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/;
 
-/** The rows of a JSON-lines file in the form of registry/SCHEMA.schema.json; none when there is no file. @throws RLRF_REPORT_FILE */
+type Broken = (where: string, message: string) => RlrfError;
+
+/** As `rowsIn`, and none when there is no file. @throws RLRF_REPORT_FILE */
 export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGenerator<Row> {
-  if (!existsSync(path)) return;
-  if ((await stat(path)).size > fileLimit) throw broken(path, `it is larger than the ${fileLimit} bytes that are read`, schemaName);
+  if (existsSync(path)) yield* rowsIn<Row>(path, schemaName, (where, message) => broken(where, message, schemaName));
+}
+
+/** The rows of a JSON-lines file in the form of registry/SCHEMA.schema.json. @param wrong makes an error of what is wrong. @throws that, RLRF_RUN_UNENDED */
+export async function* rowsIn<Row>(path: string, schemaName: string, wrong: Broken): AsyncGenerator<Row> {
+  await mustBeRunFile(path, fileLimit, (message) => wrong(path, message));
   const schema = await registrySchema(schemaName);
   for await (const { number, text } of linesOf(path)) {
     if (text.trim() === "") continue;
@@ -22,9 +29,10 @@ export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGener
     try {
       row = JSON.parse(text);
     } catch (cause) {
-      throw broken(where, `not JSON: ${(cause as Error).message}`, schemaName);
+      throw wrong(where, `not JSON: ${(cause as Error).message}`);
     }
-    mustFit(row, schema, where, schemaName);
+    const [fault] = validate(schema, row, "the line");
+    if (fault !== undefined) throw wrong(where, faultLine(fault));
     yield row as Row;
   }
 }
@@ -32,13 +40,9 @@ export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGener
 /** @throws RLRF_REPORT_FILE, RLRF_FILE_MISSING, RLRF_FILE_BROKEN */
 export async function readFitting<Value>(path: string, schemaName: string): Promise<Value> {
   const value = await readJson(path);
-  mustFit(value, await registrySchema(schemaName), path, schemaName);
+  const [fault] = validate(await registrySchema(schemaName), value, "the file");
+  if (fault !== undefined) throw broken(path, faultLine(fault), schemaName);
   return value as Value;
-}
-
-function mustFit(value: unknown, schema: object, where: string, schemaName: string): void {
-  const [fault] = validate(schema, value, `${schemaName}.schema.json`);
-  if (fault !== undefined) throw broken(where, `${fault.pointer || "the line"}: ${fault.message}`, schemaName);
 }
 
 /** The JSON-lines files in a folder of the run, without their ending, sorted as their names' numbers and letters are; none when there is no folder. */
@@ -55,6 +59,6 @@ export async function namesIn(folder: string, part: string): Promise<readonly st
 }
 
 function broken(where: string, message: string, schemaName: string): RlrfError {
-  const hint = "report on folders that `rlrf run` has written to their end";
-  return new RlrfError("RLRF_REPORT_FILE", { message, where, expected: `the form of registry/${schemaName}.schema.json`, hint });
+  const expected = `the form of registry/${schemaName}.schema.json`;
+  return new RlrfError("RLRF_REPORT_FILE", { message, where, expected, hint: writtenAnew });
 }

@@ -10,6 +10,7 @@ import { mean } from "../metrics/aggregate.js";
 import { userMeans } from "../metrics/by-user.js";
 import { bootstrapMeans, intervalOf } from "../metrics/statistics.js";
 import { leaves } from "../spec/origins.js";
+import { writtenAnew } from "../store/run-file.js";
 import type { Chunks } from "./chunks.js";
 import type { ArmView, DifferenceView, RunView } from "./page/data.js";
 import { factsOf, readTold } from "./provenance.js";
@@ -28,10 +29,10 @@ export interface ReadRun {
 export async function readRunView(folder: string, chunks: Chunks, most: number): Promise<ReadRun> {
   const result = await readResult(folder);
   if (result === null)
-    throw new RlrfError("RLRF_FILE_MISSING", {
+    throw new RlrfError("RLRF_RUN_UNENDED", {
       message: "the run has no result.json: it has not ended",
       where: folder,
-      hint: "give `rlrf run` its spec again",
+      hint: writtenAnew,
     });
   const known = await KnownUsers.of(folder, most);
   const ranked = new RankedUsers(known);

@@ -11,7 +11,7 @@ import type { RatingScale } from "../contracts/dataset.js";
 import type { Interval } from "../metrics/statistics.js";
 import { parseJson } from "../spec/json.js";
 import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
+import { faultLine, validate } from "../spec/validate.js";
 import { fileError, syncFolder, writeJson } from "../store/files.js";
 import { hashFile, hashOf } from "../store/hash.js";
 import { RangeFile } from "../store/ranges.js";
@@ -129,8 +129,8 @@ export async function openModel(folder: string): Promise<Model> {
 export async function parseDescription(text: string, where: string): Promise<ModelDescription> {
   const schema = await registrySchema("model");
   const { value } = parseJson(text, where);
-  const [fault] = validate(schema, value, "model.schema.json");
-  if (fault !== undefined) throw broken(where, `${fault.pointer || "the file"}: ${fault.message}`, fault.expected);
+  const [fault] = validate(schema, value, "the file");
+  if (fault !== undefined) throw broken(where, faultLine(fault), fault.expected);
   return value as unknown as ModelDescription;
 }
 

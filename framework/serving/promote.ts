@@ -13,11 +13,11 @@ import { loadLanguageModel } from "../method/language-model.js";
 import { promptOf } from "../method/prompt.js";
 import type { Knowledge } from "../method/recommender.js";
 import type { Study } from "../method/study.js";
+import { rowsIn } from "../report/rows.js";
 import { packageRoot } from "../setup/paths.js";
 import type { Spec } from "../spec/types.js";
-import { registrySchema } from "../spec/registry-schema.js";
-import { validate } from "../spec/validate.js";
-import { linesOf, makeFolder, readJson, writeJson, writeJsonLines } from "../store/files.js";
+import { makeFolder, readJson, writeJson, writeJsonLines } from "../store/files.js";
+import { writtenAnew } from "../store/run-file.js";
 import { writeTensors } from "../store/tensors.js";
 import { answersOf } from "./kept-texts.js";
 import { type Chosen, type Model, type ModelDescription, modelFiles, openModel, sealModel, windowKey } from "./model.js";
@@ -81,28 +81,14 @@ async function textsOf(study: Study, run: EndedRun, arm: string): Promise<readon
   if (arm === "id-only") return null;
   if (arm === "item-only") return study.data.users.map((_, user) => study.userText(user, ""));
   const path = join(run.folder, "texts", `${arm}.jsonl`);
-  const schema = await registrySchema("texts");
+  const wrong = (where: string, message: string) => unpromotable(where, message, writtenAnew);
   const byUser = new Map<string, string>();
-  for await (const { number, text } of linesOf(path)) {
-    const [row, where] = [parseRow(text), `${path}:${number}`];
-    const [fault] = validate(schema, row, "texts.schema.json");
-    if (fault !== undefined) throw unpromotable(where, `${fault.pointer || "the line"}: ${fault.message}`, "run the spec again");
-    const { user, text: said } = row as { user: string; text: string };
-    byUser.set(user, said);
-  }
+  for await (const { user, text } of rowsIn<{ user: string; text: string }>(path, "texts", wrong)) byUser.set(user, text);
   return study.data.users.map(({ id }, user) => {
     const text = byUser.get(id);
-    if (text === undefined) throw unpromotable(path, `there is no text of user ${JSON.stringify(id)}`, "run the spec again");
+    if (text === undefined) throw wrong(path, `there is no text of user ${JSON.stringify(id)}`);
     return study.userText(user, text);
   });
-}
-
-function parseRow(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** Whether the LLM itself is needed: one that the run trained goes into the model, one that encodes texts is asked for their vectors. */

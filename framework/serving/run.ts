@@ -12,8 +12,9 @@ import { parseJson } from "../spec/json.js";
 import { readSpec } from "../spec/read.js";
 import { resolveSpec } from "../spec/resolve.js";
 import type { Spec } from "../spec/types.js";
+import { readRunFile, writtenAnew } from "../store/run-file.js";
 import { isSweep, readSweep } from "../sweep/read-report.js";
-import { type Chosen, readBounded } from "./model.js";
+import type { Chosen } from "./model.js";
 
 export interface EndedRun {
   readonly name: string;
@@ -40,14 +41,17 @@ export async function readEndedRun(folder: string, registry: Registry): Promise<
     throw unpromotable(folder, "it is a sweep, and no single run", `name one of its trials: ${trial}`);
   }
   const result = await readResult(folder);
-  if (result === null) throw unpromotable(folder, "the run has not ended: it has no result.json", "end it with `rlrf run`");
+  if (result === null) throw unpromotable(folder, "the run has not ended: it has no result.json", writtenAnew);
   const { spec } = resolveSpec(await readSpec(join(folder, "spec.json")), registry);
   const hash = specHash(spec);
   if (hash !== result.specHash)
     throw unpromotable(folder, `its spec resolves to ${hash.slice(0, 12)} here, the run's was ${result.specHash.slice(0, 12)}`, "use the plugins of the run, or run it again"); // biome-ignore format: one fault
   const listsPath = join(folder, "lists.json");
-  const lists = parseJson(await readBounded(listsPath, listsLimit), listsPath).value;
-  if (!isObject(lists) || typeof lists.digest !== "string") throw unpromotable(listsPath, "it has no digest", "run the spec again");
+  const lists = parseJson(
+    await readRunFile(listsPath, listsLimit, (message) => unpromotable(listsPath, message, writtenAnew)),
+    listsPath,
+  ).value;
+  if (!isObject(lists) || typeof lists.digest !== "string") throw unpromotable(listsPath, "it has no digest", writtenAnew);
   return { name: basename(folder), folder, spec, specHash: hash, listsDigest: lists.digest, result };
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
-import { validate } from "../spec/validate.js";
+import { faultLine, validate } from "../spec/validate.js";
 import { readJson } from "../store/files.js";
 import { packageRoot } from "./paths.js";
 
@@ -58,10 +58,8 @@ export interface WheelSource extends Archive {
 export async function readCatalogue(folder = join(packageRoot, "registry")): Promise<Catalogue> {
   const path = join(folder, "assets.json");
   const catalogue = await readJson<Catalogue>(path);
-  const faults = validate(await readJson<object>(join(folder, "assets.schema.json")), catalogue, "assets.schema.json");
-  const messages = faults.map(
-    ({ pointer, message, expected }) => `${pointer}: ${message}${expected === undefined ? "" : ` (${expected})`}`,
-  );
+  const faults = validate(await readJson<object>(join(folder, "assets.schema.json")), catalogue, "the catalogue");
+  const messages = faults.map((fault) => `${faultLine(fault)}${fault.expected === undefined ? "" : ` (${fault.expected})`}`);
   if (messages.length === 0) messages.push(...unverifiable(catalogue), ...twice(catalogue));
   if (messages.length > 0) throw new RlrfError("RLRF_ASSET_CATALOGUE", { message: messages.join("; "), where: path });
   return catalogue;

@@ -14,7 +14,7 @@ import { type AssetEntry, type Catalogue, type EnvironmentEntry, readCatalogue }
 import { type Fetched, VariantFetch } from "./asset-fetch.js";
 import { disk, sha256Of } from "./download.js";
 import { withLock } from "../store/with-lock.js";
-import { home } from "./paths.js";
+import { elsewhere, home } from "./paths.js";
 import { environmentPlace, pythonEnvironment } from "./python.js";
 
 export interface AssetInfo {
@@ -112,7 +112,7 @@ export class AssetStore implements Assets {
     const { state, folder } = await this.status(id);
     if (state === "present") return folder;
     const onWait = (pid: string) => this.context.logger?.info(`process ${pid} is fetching ${id}; waiting for it`);
-    await withLock(join(this.root(), `.${id}.lock`), () => this.fetch(id), { onWait });
+    await withLock(join(this.root(), `.${id}.lock`), () => this.fetch(id), { onWait, elsewhere });
     return folder;
   }
 

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { RlrfError } from "../errors.js";
 import type { EngineInfo } from "../tensor/engine.js";
 import { runCommand } from "./command.js";
-import { home, packageRoot } from "./paths.js";
+import { elsewhere, home, packageRoot } from "./paths.js";
 import { findPython } from "./python.js";
 
 export interface Finding {
@@ -90,7 +90,7 @@ async function diskFinding(): Promise<Finding> {
       hint: "3 GiB are needed for engine, assets and runs; RLRF_HOME names another place",
     };
   } catch (error) {
-    return { name: "Disk", ok: false, value: messageOf(error), hint: "set RLRF_HOME to a folder that can be written" };
+    return { name: "Disk", ok: false, value: messageOf(error), hint: elsewhere };
   }
 }
 

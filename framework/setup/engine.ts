@@ -11,7 +11,7 @@ import { RlrfError } from "../errors.js";
 import { reasonOf, runCommand } from "./command.js";
 import { bindFromWheel } from "./engine-wheel.js";
 import { type LockOptions, withLock } from "../store/with-lock.js";
-import { home, packageRoot } from "./paths.js";
+import { elsewhere, home, packageRoot } from "./paths.js";
 import { fingerprint } from "./stamp.js";
 
 export interface EngineSetup {
@@ -56,9 +56,13 @@ export async function setUpEngine(say: (line: string) => void = () => {}): Promi
   if (known !== null) return { how: "present", tensorflow: known.tensorflow, gpu: known.gpu, notes: [] };
   const onWait: LockOptions["onWait"] = (pid) => say(`process ${pid} is setting up the engine; waiting for it`);
   // The first lock guards this checkout's node_modules, the second the library that all checkouts share.
-  return withLock(join(tfjsFolder(), ".rlrf4rec.lock"), () => withLock(join(home(), "engine", "lock"), () => bind(say), { onWait }), {
-    onWait,
-  });
+  return withLock(
+    join(tfjsFolder(), ".rlrf4rec.lock"),
+    () => withLock(join(home(), "engine", "lock"), () => bind(say), { onWait, elsewhere }),
+    {
+      onWait,
+    },
+  );
 }
 
 async function bind(say: (line: string) => void): Promise<EngineSetup> {

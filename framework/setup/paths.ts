@@ -13,6 +13,9 @@ function findPackageRoot(folder: string): string {
   return findPackageRoot(parent);
 }
 
+/** How another place is chosen for it. */
+export const elsewhere = "set RLRF_HOME to a folder that can be written";
+
 /** Where everything fetched or built for this machine lives: assets/, engine/, python/. Safe to delete. */
 export function home(): string {
   return resolve(process.env.RLRF_HOME || join(homedir(), ".cache", "rlrf4rec"));

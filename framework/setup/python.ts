@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { RlrfError } from "../errors.js";
 import { runCommand } from "./command.js";
 import { withLock } from "../store/with-lock.js";
-import { home } from "./paths.js";
+import { elsewhere, home } from "./paths.js";
 
 const hint = "install Python 3.11 with pip and venv (Debian: python3 python3-pip python3-venv), or set RLRF_PYTHON to another interpreter";
 
@@ -84,7 +84,7 @@ export async function withWheel<T>(
 export async function pythonEnvironment(name: string, requirements: readonly string[], limit = 15 * 60_000): Promise<string> {
   const { python, folder, interpreter, whole } = await environmentPlace(name, requirements);
   if (existsSync(whole)) return interpreter;
-  await withLock(`${folder}.lock`, async () => {
+  const make = async () => {
     if (existsSync(whole)) return;
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
@@ -96,7 +96,8 @@ export async function pythonEnvironment(name: string, requirements: readonly str
       hint: "is the package index reachable from this machine?",
     });
     await writeFile(whole, `${requirements.join("\n")}\n`);
-  });
+  };
+  await withLock(`${folder}.lock`, make, { elsewhere });
   return interpreter;
 }
 

@@ -6,13 +6,12 @@ import { Registry } from "../kernel/registry.js";
 import { specHash } from "../spec/hash.js";
 import { specFromValue } from "../spec/read.js";
 import { hasSweep, resolveSpec } from "../spec/resolve.js";
-import type { Json } from "../spec/json.js";
+import { type Json, parseJson } from "../spec/json.js";
 import type { Spec } from "../spec/types.js";
 import { namedPlugins } from "../spec/named-plugins.js";
 import { needsOf } from "../spec/needs.js";
 import { makeFolder, writeAtomic } from "../store/files.js";
 import { keepTarball } from "./fetch.js";
-import { Form } from "./form.js";
 import { restorePackage } from "./install.js";
 import { writeLock } from "./lock.js";
 import { frameworkVersion } from "../setup/version.js";
@@ -25,6 +24,8 @@ export type ReadArtifact = (path: string) => Promise<Buffer | null>;
 
 export interface ReproduceOptions {
   readonly name: string;
+  /** Where the run is, as messages say it. */
+  readonly place: string;
   readonly read: ReadArtifact;
   /** Whose trust counts: never the run's own. */
   readonly project: Project;
@@ -50,11 +51,15 @@ export interface Reproduced {
 
 /** @throws RLRF_RUN_UNKNOWN when the run has no spec; RLRF_PACKAGE_LOCK, RLRF_JSON when its files are broken */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduced> {
-  const { name, read, out } = options;
+  const { name, place, read, out } = options;
   const specText = (await read(runSpecName))?.toString("utf8");
   if (specText === undefined)
-    throw new RlrfError("RLRF_RUN_UNKNOWN", { message: `the run ${name} has no ${runSpecName}`, expected: "a run that `rlrf run` began" });
-  const recorded = new Form("RLRF_RUN_UNKNOWN", `${name}/${runSpecName}`, "choose another run").parse(specText);
+    throw new RlrfError("RLRF_RUN_UNKNOWN", {
+      message: `the run ${name} has no ${runSpecName}`,
+      where: place,
+      expected: "a run that `rlrf run` began",
+    });
+  const recorded = parseJson(specText, `${place}/${runSpecName}`).value;
   if (hasSweep(specFromValue(recorded, runSpecName)))
     throw new RlrfError("RLRF_RUN_UNKNOWN", {
       message: `${name} is a sweep, that is many runs`,
@@ -62,7 +67,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
       hint: "name one of its trials, SWEEP/TRIAL: see `rlrf runs --trials`",
     });
   const lockText = (await read(runLockName))?.toString("utf8");
-  const lock = lockText === undefined ? null : parseRunLock(lockText, `${name}/${runLockName}`);
+  const lock = lockText === undefined ? null : parseRunLock(lockText, `${place}/${runLockName}`);
   const project = projectAt(out);
   await makeFolder(out);
   await copyTrust(options.project, project);

@@ -1,4 +1,5 @@
 /** What a spec counts on and this machine does not have. `rlrf check` asks; whoever only reads a spec need not have it. */
+import { existsSync } from "node:fs";
 import { type NamedPlugin, optionsWith } from "./named-plugins.js";
 import { needsOf } from "./needs.js";
 import { dotted } from "./pointer.js";
@@ -10,7 +11,7 @@ export function missingHere(plugins: readonly NamedPlugin[]): readonly PlainFaul
 
 function missingFiles(plugins: readonly NamedPlugin[]): readonly PlainFault[] {
   return needsOf(plugins).files.flatMap(({ path, pointer, exists }): PlainFault[] => {
-    const message = `${dotted(pointer)}: there is no ${JSON.stringify(path)}`;
+    const message = `${dotted(pointer)}: ${existsSync(path) ? `${JSON.stringify(path)} is no file` : `there is no ${JSON.stringify(path)}`}`;
     const expected = "a path from the folder in which rlrf is called";
     return exists ? [] : [{ code: "RLRF_FILE_MISSING", pointer, message, expected }];
   });

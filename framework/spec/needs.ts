@@ -1,5 +1,6 @@
 /** Which assets and files a spec will need, as its plugins' schemas tell. */
 import { existsSync } from "node:fs";
+import { isFile } from "../kernel/imports.js";
 import { type NamedPlugin, optionsWith } from "./named-plugins.js";
 import { isObject } from "./origins.js";
 
@@ -25,12 +26,13 @@ function needsOfPlugin(plugin: NamedPlugin): Needs {
     })),
   );
   // Where an option takes an asset's id or a path, a slash tells them apart.
-  const paths = ids.filter(({ id }) => /[\\/]/.test(id)).map(({ id, pointer: at }) => ({ value: id, pointer: at }));
+  const paths = ids.filter(({ id }) => /[\\/]/.test(id)).map(({ id, pointer: at }) => ({ value: id, pointer: at, there: existsSync }));
   const assets = named.some(({ schema }) => schema.file === "instead") ? [] : ids.filter(({ id }) => !/[\\/]/.test(id));
-  const files = [...named, ...paths].map(({ value, pointer: at }) => ({
+  const own = named.map(({ schema, value, pointer: at }) => ({ value, pointer: at, there: schema.file === true ? isFile : existsSync }));
+  const files = [...own, ...paths].map(({ value, pointer: at, there }) => ({
     path: String(value),
     pointer: at,
-    exists: existsSync(String(value)),
+    exists: there(String(value)),
   }));
   return { assets, files };
 }

@@ -24,6 +24,11 @@ export function validate(schema: object, value: unknown, owner: string, pointer 
   return onePerPlace((check.errors ?? []).map((error) => faultOf(error, pointer, owner)).filter((fault) => fault !== undefined));
 }
 
+/** A fault in one line, for readers of a single value, who know no lines of a file. */
+export function faultLine({ pointer, message }: Pick<PlainFault, "pointer" | "message">): string {
+  return pointer === "" ? message : `${pointer}: ${message}`;
+}
+
 /** @param owner whose options they are. @throws RLRF_PLUGIN_SCHEMA */
 export function compileSchema(schema: object, owner: string): ValidateFunction {
   const check = compiled.get(schema) ?? compile(schema, owner);

@@ -18,8 +18,8 @@ const refusals: Readonly<Record<string, string>> = {
   EISDIR: "it is a folder",
 };
 
-/** Turns what the operating system says into a coded error that says what to do. */
-export function fileError(cause: unknown, path: string, doing: Doing): RlrfError {
+/** Turns what the operating system says into a coded error that says what to do. @param elsewhere how another path is chosen */
+export function fileError(cause: unknown, path: string, doing: Doing, elsewhere = "choose another path"): RlrfError {
   if (cause instanceof RlrfError) return cause;
   const errno = (cause as NodeJS.ErrnoException | null)?.code ?? "";
   const failed = (cause as NodeJS.ErrnoException | null)?.path;
@@ -37,7 +37,7 @@ export function fileError(cause: unknown, path: string, doing: Doing): RlrfError
     return fault(
       "RLRF_FILE_DENIED",
       `cannot ${doing} ${basename(path)}: ${refusal} (${errno})`,
-      errno === "EISDIR" ? "name a file in it, or choose another path" : `let this user ${doing} it, or choose another path`,
+      errno === "EISDIR" ? `name a file in it, or ${elsewhere}` : `let this user ${doing} it, or ${elsewhere}`,
     );
   return fault(
     "RLRF_FILE_IO",

@@ -243,16 +243,17 @@ describe("check", function () {
     const path = await spec({
       ...baseSpec(),
       seeds: [],
-      dataset: { plugin: "table", options: { interactions: "nowhere.csv", items: "." } },
+      dataset: { plugin: "table", options: { interactions: "nowhere.csv", items: ".", users: "spec.json" } },
       executor: { plugin: "ray" },
     });
     const child = start([bin, "check", path], { RLRF_RAY_ADDRESS: "" });
     const { err, status } = await outcome(child);
     assert.equal(status, 2);
     for (const part of [
-      /^RLRF_SPEC_FAULTS: 3 faults/m,
+      /^RLRF_SPEC_FAULTS: 4 faults/m,
       /^RLRF_SPEC_VALUE: seeds is \[\]$/m,
       /^RLRF_FILE_MISSING: dataset\.options\.interactions: there is no "nowhere\.csv"\n {2}where {5}spec\.json:\d+:\d+ \/dataset\/options\/interactions$/m,
+      /^RLRF_FILE_MISSING: dataset\.options\.items: "\." is no file$/m,
       /^RLRF_SPEC_MISSING: executor\.options\.address is null, and the environment variable RLRF_RAY_ADDRESS is not set$/m,
     ])
       assert.match(err, part);

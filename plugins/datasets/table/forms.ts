@@ -65,7 +65,7 @@ export function formOf(path: string): Form {
   throw new RlrfError("RLRF_DATA_FILE", {
     message: "the file's name does not tell its format",
     where: path,
-    expected: `a name that ends in .${Object.keys(endings).join(", .")} (also with .gz)`,
+    expected: `a name that ends in .${Object.keys(endings).join(", .")} (all but .parquet also with .gz)`,
     hint: "or set the dataset's option `format`",
   });
 }

@@ -187,7 +187,7 @@ describe("comparing runs", () => {
       await assert.rejects(readRun(await run("d", { x: right }, "[]")), coded("RLRF_COMPARE_FILE", "a spec is a JSON object"));
       await assert.rejects(readRun(await run("e", { x: right }, "[".repeat(1000))), coded("RLRF_JSON", "nested deeper"));
       await assert.rejects(readRun(await run("f", { x: right }, '{"__proto__": {}}')), coded("RLRF_JSON"));
-      await assert.rejects(readRun(join(root, "none")), coded("RLRF_FILE_MISSING", "spec.json"));
+      await assert.rejects(readRun(join(root, "none")), coded("RLRF_RUN_UNENDED", "spec.json"));
       const loop = await run("g", {});
       await symlink("x.jsonl", join(loop, "scores", "x.jsonl"));
       await assert.rejects(readRun(loop), coded("RLRF_FILE_IO", "x.jsonl"));

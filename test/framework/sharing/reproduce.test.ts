@@ -30,7 +30,16 @@ describe("reproducing a run", () => {
   });
 
   const parts = async (asset: (id: string) => Promise<unknown> = async () => "") =>
-    (await reproduce({ name: "run", read: async (path) => files.get(path) ?? null, project, out: folder("again"), asset })).parts;
+    (
+      await reproduce({
+        name: "run",
+        place: "runs/run",
+        read: async (path) => files.get(path) ?? null,
+        project,
+        out: folder("again"),
+        asset,
+      })
+    ).parts;
   const notHere = async (...args: Parameters<typeof parts>) => (await parts(...args)).filter(({ state }) => state !== "here");
   const changeLock = (change: (lock: { -readonly [Key in keyof RunLock]: RunLock[Key] }) => void) => {
     const lock = JSON.parse(String(files.get("lock.json"))) as RunLock;
@@ -107,7 +116,7 @@ describe("reproducing a run", () => {
     files.delete("lock.json");
     assert.match((await notHere())[0]?.why ?? "", /has no lock\.json/);
     files.set("spec.json", Buffer.from("{"));
-    await assertFails("RLRF_RUN_UNKNOWN", () => parts());
+    await assertFails("RLRF_JSON", () => parts());
     files.delete("spec.json");
     await assertFails("RLRF_RUN_UNKNOWN", () => parts(), /has no spec\.json/);
   });
