@@ -2,7 +2,7 @@
 import type { Best, Candidate } from "../compare/best.js";
 import { jsonOption, type Register, sourceOptions } from "./command.js";
 import { number } from "./result-text.js";
-import { onOutput, plain, print, printJson, table } from "./terminal.js";
+import { createLogger, onOutput, plain, print, printJson, table } from "./terminal.js";
 
 interface BestOptions {
   readonly runs: string;
@@ -32,7 +32,7 @@ async function best(names: readonly string[], { metric, json = false, ...options
   const { testFigure } = await import("../compare/listed-run.js");
   const { parseSelection, selectionText } = await import("../sweep/selection.js");
   const { valueText } = await import("../sweep/expand.js");
-  const source = await openRuns(options);
+  const source = await openRuns(options, createLogger());
   try {
     const ranking = await bestOf(source, names, metric);
     if (json) return printJson(ranking);

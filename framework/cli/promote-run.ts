@@ -41,7 +41,7 @@ export async function promoteRun(run: string, name: string, options: PromoteOpti
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
   const ended = await readEndedRun(folder, registry);
-  const client = clientOf(options, ended);
+  const client = clientOf(options, ended, logger);
   const target = resolve(out ?? join(storeRoot(ended.spec, options.cache), "models", randomUUID()));
   const made = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
   try {
@@ -64,9 +64,9 @@ export async function promoteRun(run: string, name: string, options: PromoteOpti
 }
 
 /** @throws RLRF_PROMOTE_TARGET when neither a server nor a folder is named */
-function clientOf({ to, out, alias }: PromoteOptions, { spec }: EndedRun): MlflowClient | null {
+function clientOf({ to, out, alias }: PromoteOptions, { spec }: EndedRun, logger: Logger): MlflowClient | null {
   const uri = out === undefined ? trackingUri(to, spec.tracking.uri) : (to ?? null);
-  if (uri !== null) return new MlflowClient(uri);
+  if (uri !== null) return new MlflowClient(uri, { logger });
   const missing = (message: string, expected: string) => new RlrfError("RLRF_PROMOTE_TARGET", { message, expected });
   if (out === undefined) throw missing("nothing says where the model is to go", "--out FOLDER, or --to URI of an MLflow server");
   if (alias !== undefined) throw missing("a folder has no alias", "--to URI besides, the MLflow server that keeps it");

@@ -1,6 +1,7 @@
 /** `rlrf reproduce RUN`: a folder that can run it again, from its own files or from MLflow's artifacts, and what of it cannot be had. */
 import { readFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
+import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import type { ReadArtifact, Reproduced } from "../sharing/reproduce.js";
 import { AlreadyReported, jsonOption, quietOption, type Register } from "./command.js";
@@ -30,7 +31,7 @@ export const register: Register = (program) => {
 async function run(name: string, flags: ReproduceFlags): Promise<void> {
   const { reproduce } = await import("../sharing/reproduce.js");
   const { projectAt } = await import("../sharing/project.js");
-  const source = flags.from === undefined ? await localRun(name, flags.runs) : await mlflowRun(name, flags.from);
+  const source = flags.from === undefined ? await localRun(name, flags.runs) : await mlflowRun(name, flags.from, createLogger(flags));
   try {
     const out = resolve(flags.out ?? join("reproduced", source.name));
     const reproduced = await reproduce({
@@ -66,7 +67,7 @@ async function localRun(name: string, runs: string): Promise<Source> {
 }
 
 /** @throws RLRF_USAGE for what is no id of MLflow, RLRF_RUN_UNKNOWN, RLRF_TRACK_… */
-async function mlflowRun(id: string, uri: string): Promise<Source> {
+async function mlflowRun(id: string, uri: string, logger: Logger): Promise<Source> {
   const expected = "the id that `rlrf sync` prints";
   if (!/^[0-9a-f]{32}$/.test(id))
     throw new RlrfError("RLRF_USAGE", {
@@ -75,7 +76,7 @@ async function mlflowRun(id: string, uri: string): Promise<Source> {
       hint: "leave --from out for a run of this machine",
     });
   const { MlflowClient } = await import("../track/mlflow.js");
-  const client = new MlflowClient(uri);
+  const client = new MlflowClient(uri, { logger });
   const found = await client.getRun(id);
   if (found === null) {
     client.close();

@@ -104,7 +104,7 @@ async function modelOf(
   const uri = trackingUri(from);
   if (uri === null)
     throw new RlrfError("RLRF_TRACK_URI", { message: "no MLflow server is named", expected: "--from URI, or MLFLOW_TRACKING_URI" });
-  const client = new MlflowClient(uri);
+  const client = new MlflowClient(uri, { logger });
   try {
     return await fetchModel(name, client, logger);
   } finally {

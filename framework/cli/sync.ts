@@ -79,7 +79,7 @@ class Sending {
     if (lost !== undefined) throw lost;
     const { MlflowClient } = await import("../track/mlflow.js");
     const { Sync } = await import("../track/sync.js");
-    const client = new MlflowClient(uri);
+    const client = new MlflowClient(uri, { logger: this.logger, replayed: true });
     try {
       const open = await Sync.open(run, client, this.logger);
       try {

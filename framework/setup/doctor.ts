@@ -113,12 +113,13 @@ async function mlflowFinding(uri: string | null): Promise<Finding> {
   if (uri === null)
     return { name: "MLflow", ok: true, value: "no server is set (MLFLOW_TRACKING_URI); runs keep a journal that `rlrf sync` replays" };
   try {
-    const response = await fetch(new URL("health", uri.endsWith("/") ? uri : `${uri}/`), { signal: AbortSignal.timeout(5_000) });
-    const ok = response.ok;
-    return { name: "MLflow", ok, value: `${uri} answers ${response.status}`, hint: "is it an MLflow server?" };
+    const { MlflowClient } = await import("../track/mlflow.js");
+    const client = new MlflowClient(uri, { attempts: 1, timeout: 5_000 });
+    const { length } = await client.experiments().finally(() => client.close());
+    return { name: "MLflow", ok: true, value: `${uri} has ${length} experiment${length === 1 ? "" : "s"}` };
   } catch (error) {
-    const cause = (error as Error).cause;
-    return { name: "MLflow", ok: false, value: `${uri}: ${messageOf(cause ?? error)}`, hint: "`npm run mlflow` starts a local server" };
+    const hint = (error instanceof RlrfError && error.fault.hint) || "is it an MLflow server?";
+    return { name: "MLflow", ok: false, value: `${uri}: ${messageOf(error)}`, hint };
   }
 }
 

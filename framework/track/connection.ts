@@ -2,6 +2,7 @@
 import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { backoff, failureText, type HttpRequest, type HttpResponse, request, retryAfter, saidIn } from "../http/index.js";
 
@@ -12,6 +13,10 @@ export interface ClientOptions {
   readonly attempts?: number;
   /** Milliseconds: the longest wait before the second try; it doubles. */
   readonly backoff?: number;
+  /** Hears of each try that failed. */
+  readonly logger?: Logger;
+  /** What is sent is in a journal, from which it can be sent again. */
+  readonly replayed?: boolean;
 }
 
 export interface Call {
@@ -34,15 +39,19 @@ export class Connection {
   private readonly timeout: number;
   private readonly attempts: number;
   private readonly backoff: number;
+  private readonly logger: Logger | undefined;
+  private readonly replayed: boolean;
 
   /** @throws RLRF_TRACK_URI */
-  constructor(uri: string, { timeout = 30_000, attempts = 5, backoff = 500 }: ClientOptions) {
+  constructor(uri: string, { timeout = 30_000, attempts = 5, backoff = 500, logger, replayed = false }: ClientOptions) {
     const base = parseUri(uri);
     this.uri = base.href.replace(/\/+$/, "");
     this.agent = base.protocol === "https:" ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true });
     this.timeout = timeout;
     this.attempts = attempts;
     this.backoff = backoff;
+    this.logger = logger;
+    this.replayed = replayed;
   }
 
   close(): void {
@@ -85,9 +94,19 @@ export class Connection {
         if (error instanceof RlrfError) throw error;
         failure = failureText(error);
       }
-      if (attempt >= attempts) throw unreachable(this.uri, path, failure, attempts);
+      if (attempt >= attempts) throw this.unreachable(path, failure, attempts);
+      this.logger?.info(`MLflow at ${this.uri}, try ${attempt} of ${attempts}: ${failure}; again in ${(wait / 1000).toFixed(1)} s`);
       await sleep(wait);
     }
+  }
+
+  private unreachable(path: string, failure: string, attempts: number): RlrfError {
+    const replay = this.replayed ? "; nothing is lost: the journal has it all, and `rlrf sync --to URI` replays it" : "";
+    return new RlrfError("RLRF_TRACK_UNREACHABLE", {
+      message: `MLflow did not take ${path.split("?")[0]}${attempts > 1 ? ` in ${attempts} tries` : ""}: ${failure}`,
+      where: this.uri,
+      hint: `start it (\`npm run mlflow\` starts a local one) or check the URI${replay}`,
+    });
   }
 }
 
@@ -156,12 +175,4 @@ function refusal(response: HttpResponse, url: URL): RlrfError {
       hint: "check the tracking URI",
     });
   return new RlrfError("RLRF_TRACK_REFUSED", { message, where });
-}
-
-function unreachable(uri: string, path: string, failure: string, attempts: number): RlrfError {
-  return new RlrfError("RLRF_TRACK_UNREACHABLE", {
-    message: `MLflow did not take ${path.split("?")[0]}${attempts > 1 ? ` in ${attempts} tries` : ""}: ${failure}`,
-    where: uri,
-    hint: "start it or check the URI; nothing is lost: the journal has it all, and `rlrf sync --to URI` replays it",
-  });
 }

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Logger } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import { refusalLines } from "./batches.js";
-import type { FollowData, FollowMessage } from "./follow.js";
+import { type FinishMessage, type FollowData, type FollowMessage, shortPatience } from "./follow.js";
 import { MlflowClient } from "./mlflow.js";
 import { Sync } from "./sync.js";
 
@@ -19,9 +19,9 @@ const logger: Logger = {
 let deadline = Number.POSITIVE_INFINITY;
 let failures = 0;
 let wake = (): void => undefined;
-parentPort?.on("message", () => {
+parentPort?.on("message", (left: FinishMessage) => {
   // A server that has been away for some time is not waited for long: the journal can be replayed.
-  deadline = Date.now() + (failures > 1 ? Math.min(patience, 3_000) : patience);
+  deadline = Date.now() + (failures > 1 ? Math.min(left, shortPatience) : left);
   wake();
 });
 
@@ -67,7 +67,7 @@ function reportFailure(error: unknown): void {
 }
 
 // Few tries a request: this loop has a patience of its own.
-const client = new MlflowClient(uri, { attempts: 2, timeout: Math.min(10_000, patience) });
+const client = new MlflowClient(uri, { attempts: 2, timeout: Math.min(10_000, patience), replayed: true });
 const complete = await run(client);
 client.close();
 tell({ type: "end", complete });

@@ -9,7 +9,14 @@ export interface FollowOptions {
   readonly interval?: number;
   /** Milliseconds that the end of a run waits for the server to take the rest. */
   readonly patience?: number;
+  /** Ends that wait; one that has ended the run shortens it. */
+  readonly signal?: AbortSignal;
 }
+
+/** Milliseconds of the wait that are left to a server where somebody, or a server that has been away for some time, ends it early. */
+export const shortPatience = 3_000;
+/** Milliseconds of the wait after which it is told. */
+const silence = 1_000;
 
 /** From the thread. */
 export type FollowMessage =
@@ -18,7 +25,10 @@ export type FollowMessage =
   /** All that the journal held is on the server, or not. */
   | { readonly type: "end"; readonly complete: boolean };
 
-export interface FollowData extends Required<FollowOptions> {
+/** To the thread, once: the milliseconds that it has to send the rest. */
+export type FinishMessage = number;
+
+export interface FollowData extends Required<Omit<FollowOptions, "signal">> {
   readonly folder: string;
   readonly uri: string;
 }
@@ -29,7 +39,8 @@ export interface Follower {
 }
 
 /** @throws RLRF_TRACK_URI, before anything is started */
-export function follow(folder: string, uri: string, logger: Logger, { interval = 1_000, patience = 20_000 }: FollowOptions = {}): Follower {
+export function follow(folder: string, uri: string, logger: Logger, options: FollowOptions = {}): Follower {
+  const { interval = 1_000, patience = 20_000, signal } = options;
   parseUri(uri);
   const worker = new Worker(new URL("./follow-thread.js", import.meta.url), {
     workerData: { folder, uri, interval, patience } satisfies FollowData,
@@ -49,10 +60,12 @@ export function follow(folder: string, uri: string, logger: Logger, { interval =
   worker.unref(); // a run that fails without finishing must still end
   return {
     async finish() {
+      const left: FinishMessage = signal?.aborted ? Math.min(patience, shortPatience) : patience;
       worker.ref();
-      worker.postMessage("finish");
-      const limit = new Promise<boolean>((resolve) => void setTimeout(resolve, patience + 5_000, false).unref());
-      const complete = await Promise.race([ended, limit]);
+      worker.postMessage(left);
+      const silent = setTimeout(() => logger.info(waiting(uri, left)), silence);
+      const complete = await Promise.race([ended, endOf(left, signal)]);
+      clearTimeout(silent);
       await worker.terminate();
       if (!complete)
         logger.warn(
@@ -62,6 +75,18 @@ export function follow(folder: string, uri: string, logger: Logger, { interval =
       return { complete };
     },
   };
+}
+
+/** @returns false after so many milliseconds, or when the signal comes */
+function endOf(left: number, signal?: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, left, false).unref();
+    signal?.addEventListener("abort", () => resolve(false), { once: true });
+  });
+}
+
+function waiting(uri: string, left: number): string {
+  return `waiting for MLflow at ${uri} to take the rest, at most ${Math.round(left / 1000)} s`;
 }
 
 function replayCommand(folder: string, uri: string): string {

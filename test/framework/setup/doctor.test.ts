@@ -36,13 +36,16 @@ describe("diagnose", () => {
   });
 
   it("looks for the MLflow server, and tells what is missing", async () => {
-    const server = createServer((request, response) => void response.writeHead(request.url === "/mlflow/health" ? 200 : 404).end("OK"));
+    const path = "/mlflow/api/2.0/mlflow/experiments/search";
+    const server = createServer(
+      (request, response) => void response.end(request.url === path ? '{"experiments":[{}]}' : "<h1>Welcome</h1>"),
+    );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    assert.equal(finding(await diagnose(`${base}/mlflow`), "MLflow")?.ok, true);
+    assert.match(finding(await diagnose(`${base}/mlflow`), "MLflow")?.value ?? "", /has 1 experiment$/);
     const wrong = finding(await diagnose(base), "MLflow");
     assert.equal(wrong?.ok, false);
-    assert.match(wrong?.value ?? "", /404/);
+    assert.match(wrong?.value ?? "", /is not JSON: <h1>Welcome/);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     assert.equal(finding(await diagnose(base), "MLflow")?.ok, false);

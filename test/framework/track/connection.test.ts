@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MlflowClient } from "../../../framework/track/mlflow.js";
 import { trackingUri } from "../../../framework/track/tracking.js";
-import { assertFails } from "../../support/faults.js";
+import { assertFails, createListener, type Listener } from "../../support/faults.js";
 import { type Fault, FaultyProxy } from "../../support/faulty-proxy.js";
 
 const secrets = ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_URI"] as const;
@@ -9,12 +9,14 @@ const secrets = ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TR
 describe("track/connection", () => {
   let server: FaultyProxy;
   let client: MlflowClient;
+  let logger: Listener;
   const kept = secrets.map((name) => [name, process.env[name]] as const);
 
   beforeEach(async () => {
     for (const name of secrets) delete process.env[name];
     server = await new FaultyProxy().up();
-    client = new MlflowClient(server.uri, { attempts: 4, backoff: 1, timeout: 200 });
+    logger = createListener();
+    client = new MlflowClient(server.uri, { attempts: 4, backoff: 1, timeout: 200, logger });
   });
   afterEach(async () => {
     client.close();
@@ -52,7 +54,14 @@ describe("track/connection", () => {
     answers({ status: 500, body: '{"error_code":"INTERNAL_ERROR","message":"database is locked"}' });
     const error = await assertFails("RLRF_TRACK_UNREACHABLE", batch, /runs\/log-batch in 4 tries: 500 INTERNAL_ERROR database is locked/);
     assert.equal(server.seen.length, 4);
-    assert.match(error.message, /rlrf sync --to URI/);
+    assert.equal(
+      logger.infos.filter((line) => /, try [123] of 4: 500 INTERNAL_ERROR database is locked; again in 0\.0 s$/.test(line)).length,
+      3,
+    );
+    assert.doesNotMatch(error.message, /nothing is lost/);
+    const replayed = new MlflowClient(server.uri, { attempts: 1, replayed: true });
+    await assertFails("RLRF_TRACK_UNREACHABLE", () => replayed.experiments(), /nothing is lost: .*rlrf sync --to URI/);
+    replayed.close();
     await server.down();
     await assertFails("RLRF_TRACK_UNREACHABLE", batch, /ECONNREFUSED/);
     await server.up();
