@@ -3,6 +3,7 @@
  * Heavy imports (tensors, DuckDB, plugins) go inside the action, so that `--help` and the light commands stay quick.
  */
 import { type Command, InvalidArgumentError } from "commander";
+import { runsByDefault } from "../compare/open.js";
 
 export type Register = (program: Command) => void;
 
@@ -13,7 +14,7 @@ export function setOption(command: Command): Command {
 /** Where runs lie: a folder, or an MLflow server. */
 export function sourceOptions(command: Command): Command {
   return command
-    .option("--runs <folder>", "where runs are kept", "runs")
+    .option("--runs <folder>", "where runs are kept", runsByDefault)
     .option("--from <uri>", "an MLflow server instead of the folder")
     .option("--experiment <name>", "with --from: one MLflow experiment; else all");
 }

@@ -4,7 +4,7 @@ import type { SourceOptions } from "../compare/open.js";
 import type { ComparedRun } from "../compare/read-run.js";
 import { jsonOption, type Register, sourceOptions } from "./command.js";
 import { compareText } from "./compare-text.js";
-import { print, printJson } from "./terminal.js";
+import { createLogger, print, printJson } from "./terminal.js";
 
 interface CompareOptions extends SourceOptions {
   readonly metrics?: string;
@@ -44,7 +44,7 @@ async function readRuns(
   const { readRun } = await import("../compare/read-run.js");
   const { openRuns } = await import("../compare/open.js");
   const { chosenRuns, withTrials } = await import("../compare/listed-run.js");
-  const source = await openRuns(options);
+  const source = await openRuns(options, createLogger());
   try {
     const all = await source.list(names);
     const named = chosenRuns(all, names, source.place);

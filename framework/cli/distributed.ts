@@ -1,11 +1,13 @@
 /** What `rlrf status` and `rlrf cancel` look for: the units of a run in its store. */
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
-import { UnitStates } from "../executor/unit-states.js";
+import { basename, dirname, join } from "node:path";
+import { type UnitRecord, UnitStates } from "../executor/unit-states.js";
 import type { Spec } from "../spec/types.js";
 import { readJson } from "../store/files.js";
 import { storeRoot } from "../store/root.js";
 import { Store } from "../store/store.js";
+import { readSweep } from "../sweep/read-report.js";
+import { sweepName } from "../sweep/report.js";
 
 export interface WhichUnits {
   /** Where runs are kept. */
@@ -24,4 +26,11 @@ export async function unitsOfRun(run: string, { runs, cache }: WhichUnits): Prom
 /** @param run its name, or its folder @returns undefined where it has no such file */
 export function fileOfRun(file: string, run: string, runs: string): string | undefined {
   return [join(runs, run, file), join(run, file)].find(existsSync);
+}
+
+/** Whether the same command would find nothing left to do. @param units of the run @throws RLRF_SWEEP_FILE, RLRF_JSON */
+export async function isDone(run: string, runs: string, units: readonly UnitRecord[]): Promise<boolean> {
+  const sweep = fileOfRun(sweepName, run, runs);
+  if (sweep === undefined) return fileOfRun("result.json", run, runs) !== undefined;
+  return units.every(({ state }) => state === "done") && (await readSweep(dirname(sweep))).ended;
 }

@@ -10,6 +10,7 @@ import type { Result } from "../method/result.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked, recordLock } from "../sharing/run-lock.js";
 import { runId } from "../spec/hash.js";
+import { missingHere } from "../spec/here.js";
 import { originTexts, type SpecSource } from "../spec/origins.js";
 import { type ResolvedSpec, resolveSpec } from "../spec/resolve.js";
 import { writeJson } from "../store/files.js";
@@ -53,7 +54,7 @@ export async function runSpec(source: SpecSource, options: RunOptions): Promise<
   const { quiet = false } = options;
   const logger = createLogger({ quiet });
   const registry = await Registry.read();
-  const resolved = resolveSpec(source, registry);
+  const resolved = resolveSpec(source, registry, [missingHere]);
   if (options.frozen ?? isFrozenByDefault()) await mustBeLocked(resolved.spec, registry);
   const engine = await startEngine(resolved.spec.engine);
   logger.info(`engine: ${engine.name} ${engine.version} on ${engine.devices.join(", ")} (${engine.reason})`);
@@ -91,7 +92,7 @@ async function inFolder(
 ): Promise<{ readonly result: Result; readonly tracked: boolean }> {
   const { logger, engine, signal } = environment;
   const { experiment, uri, run: key } = spec.tracking;
-  const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri), key }, logger);
+  const tracking = startTracking(folder.folder, { name: spec.name, experiment, uri: trackingUri(uri), key }, logger, { signal });
   let finished = false;
   let cancelled = false;
   const finish = () => tracking.finish(signal.aborted || cancelled ? "KILLED" : finished ? "FINISHED" : "FAILED");

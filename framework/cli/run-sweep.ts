@@ -6,6 +6,7 @@ import { Registry } from "../kernel/registry.js";
 import { createAssets } from "../setup/assets.js";
 import { isFrozenByDefault, mustBeLocked } from "../sharing/run-lock.js";
 import { runId } from "../spec/hash.js";
+import { missingHere } from "../spec/here.js";
 import type { SpecSource } from "../spec/origins.js";
 import type { Spec } from "../spec/types.js";
 import { writeJson } from "../store/files.js";
@@ -28,7 +29,7 @@ export async function runSweep(source: SpecSource, options: RunOptions): Promise
   const { signal, cancel } = cancellation();
   const logger = createLogger(options);
   const registry = await Registry.read();
-  const sweep = expandSweep(source, registry);
+  const sweep = expandSweep(source, registry, [missingHere]);
   if (sweep === null) throw new Error("a spec without a sweep"); // the caller has looked
   if (options.frozen ?? isFrozenByDefault()) for (const { resolved } of sweep.trials) await mustBeLocked(resolved.spec, registry);
   const store = new Store(cacheOf(sweep, options), logger, signal);
@@ -81,7 +82,7 @@ async function inFolder(sweep: Sweep, source: SpecSource, environment: Environme
   const spec = sharedSpec(sweep);
   const { experiment, uri } = spec.tracking;
   const target = { name: sweep.name, experiment, kind: "sweep", uri: trackingUri(uri) };
-  const { tracker, key, finish } = startTracking(folder.folder, target, logger);
+  const { tracker, key, finish } = startTracking(folder.folder, target, logger, { signal });
   let ended = false;
   try {
     const path = folder.path("spec.json");

@@ -2,7 +2,7 @@
 import type { ListedRun } from "../compare/listed-run.js";
 import { jsonOption, type Register, sourceOptions } from "./command.js";
 import { number } from "./result-text.js";
-import { plain, print, printJson, table } from "./terminal.js";
+import { createLogger, plain, print, printJson, table } from "./terminal.js";
 
 interface RunsOptions {
   readonly runs: string;
@@ -23,7 +23,7 @@ export const register: Register = (program) => {
 async function list({ trials = false, json = false, ...options }: RunsOptions): Promise<void> {
   const { openRuns } = await import("../compare/open.js");
   const { testFigure } = await import("../compare/listed-run.js");
-  const source = await openRuns(options);
+  const source = await openRuns(options, createLogger());
   try {
     const all = await source.list();
     const shown = all.filter(({ kind }) => trials || kind !== "trial");

@@ -21,12 +21,12 @@ export const register: Register = (program) => {
 const order: readonly UnitState[] = ["waiting", "running", "done", "failed", "cancelled"];
 
 async function showStatus(run: string, { json = false, ...which }: StatusOptions): Promise<void> {
-  const { fileOfRun, unitsOfRun } = await import("./distributed.js");
+  const { isDone, unitsOfRun } = await import("./distributed.js");
   const states = await unitsOfRun(run, which);
   const units = await states.seen();
   const counts = Object.fromEntries(order.map((state) => [state, units.filter((unit) => unit.state === state).length]));
   const { driver, driverState } = states;
-  const state = driverState === "dead" && fileOfRun("result.json", run, which.runs) !== undefined ? "done" : driverState;
+  const state = driverState === "dead" && (await isDone(run, which.runs, units)) ? "done" : driverState;
   const driven = { process: driver?.process.split("-")[0] ?? null, machine: driver?.machine ?? null, state };
   if (json) return printJson({ run: states.runId, executor: driver?.executor.plugin ?? null, driver: driven, counts, units });
   print(`run        ${states.runId}`);
@@ -42,6 +42,6 @@ async function showStatus(run: string, { json = false, ...which }: StatusOptions
 const shownState = {
   alive: "at work",
   dead: "gone; the same command goes on from here",
-  done: "gone: the run is done",
+  done: "gone: everything is done",
   elsewhere: "on another machine, or lost when this one was booted again",
 } as const;

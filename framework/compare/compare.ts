@@ -64,7 +64,8 @@ export function compareRuns(runs: readonly ComparedRun[], metrics: readonly stri
     metrics,
     arms,
     tests,
-    differences: specDifferences(runs.map(({ spec }) => spec)),
+    // Which run of MLflow a trial is told under names the trial itself.
+    differences: specDifferences(runs.map(({ spec }) => spec)).filter(({ pointer }) => pointer !== "/tracking/run"),
   };
 }
 

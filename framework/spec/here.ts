@@ -1,4 +1,4 @@
-/** What a spec counts on and this machine does not have. `rlrf check` asks; whoever only reads a spec need not have it. */
+/** What a spec counts on and this machine does not have. `rlrf check` and `rlrf run` ask; whoever only reads a spec need not have it. */
 import { existsSync } from "node:fs";
 import { type NamedPlugin, optionsWith } from "./named-plugins.js";
 import { needsOf } from "./needs.js";

@@ -1,5 +1,6 @@
 /** Ordinary mistakes with files: nothing of the user's is lost, and what is said leads to the file and to what helps. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { packageRoot } from "../../framework/setup/paths.js";
@@ -76,6 +77,33 @@ describe("a run's folder that lacks a file, or has something else in its place",
     await fails(["report", folder("a")], /^RLRF_RESULT_FILE: the result is null\n/, {}, 1);
     await writeFile(folder("a", "spec.json"), "{");
     await fails(["reproduce", folder("a")], /^RLRF_JSON: malformed JSON[\s\S]*where {5}\/.*\/a\/spec\.json:1:2/);
+  });
+});
+
+describe("what a command cannot heed", function () {
+  this.timeout(60_000);
+
+  it("an experiment without a server, a folder of runs that is none", async () => {
+    await fails(["compare", "a", "b", "--experiment", "foo"], /^RLRF_USAGE: --experiment is of an MLflow server, and none is named/);
+    await writeFile(folder("file"), "");
+    await fails(["runs", "--runs", folder("file")], /^RLRF_USAGE: --runs names no folder: /);
+    await fails(["runs", "--runs", folder("none")], /^RLRF_USAGE: --runs names nothing that is there: /);
+  });
+
+  it("an executor without an address: no engine is started, no run begun", async () => {
+    const args = ["run", shipped, "--set", "executor.plugin=ray", "--runs", folder("runs"), "--cache", folder("store")];
+    await fails(args, /^RLRF_SPEC_MISSING: executor\.options\.address is null/, { RLRF_RAY_ADDRESS: "" });
+    assert.deepEqual([existsSync(folder("runs")), existsSync(folder("store"))], [false, false]);
+  });
+
+  it("a server that does not answer, for long: each try is told, and a sync ends with what replays it", async () => {
+    await makeRun(folder("run"), { users: 4 });
+    const { stderr, status } = await start([process.execPath, command, "sync", folder("run"), "--to", "http://127.0.0.1:1"]).finished;
+    assert.match(
+      stderr,
+      /^(MLflow at .*, try [1-4] of 5: .*ECONNREFUSED.*; again in .* s\n){4}RLRF_TRACK_UNREACHABLE: [\s\S]*nothing is lost/,
+    );
+    assert.equal(status, 1);
   });
 });
 

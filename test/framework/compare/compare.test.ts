@@ -130,8 +130,12 @@ describe("comparing runs", () => {
 
   it("says what differs between the specs", async () => {
     const { differences } = await compare(
-      await run("a", { llm: right }),
-      await run("b", { llm: right }, { ...spec({ seed: 8 }), "a/b~": 1, loss: { plugin: "ipo", options: { beta: 0.1 } } }),
+      await run("a", { llm: right }, { ...spec(), tracking: { run: "s/t1" } }),
+      await run(
+        "b",
+        { llm: right },
+        { ...spec({ seed: 8 }), tracking: { run: "s/t2" }, "a/b~": 1, loss: { plugin: "ipo", options: { beta: 0.1 } } },
+      ),
     );
     assert.deepEqual(differences, [
       { pointer: "/protocol/seed", values: [7, 8] },
