@@ -33,8 +33,8 @@ export async function buildRegistry(
 }
 
 async function build(packages: string, specs: readonly string[], project: Project, options: FetchOptions): Promise<RegistryIndex> {
-  for (const tarball of specs.length > 0 ? await fetched(specs, project, options) : await locked(project, options)) {
-    const { name, version } = await inspect(tarball, "a package", project);
+  for (const { tarball, source } of specs.length > 0 ? await fetched(specs, project, options) : await locked(project, options)) {
+    const { name, version } = await inspect(tarball, source, project);
     const path = join(packages, tarballName(name, version));
     const there = await fs.readFile(path).catch(() => null);
     if (there !== null && integrityOf(there) !== integrityOf(tarball))
@@ -51,17 +51,24 @@ async function build(packages: string, specs: readonly string[], project: Projec
   return index;
 }
 
-async function fetched(specs: readonly string[], project: Project, options: FetchOptions): Promise<Buffer[]> {
-  const tarballs: Buffer[] = [];
-  for (const spec of specs) tarballs.push((await fetchPackage(spec, project, options)).tarball);
+interface Asked {
+  readonly tarball: Buffer;
+  /** As it was asked for. */
+  readonly source: string;
+}
+
+async function fetched(specs: readonly string[], project: Project, options: FetchOptions): Promise<Asked[]> {
+  const tarballs: Asked[] = [];
+  for (const spec of specs) tarballs.push({ tarball: (await fetchPackage(spec, project, options)).tarball, source: spec });
   return tarballs;
 }
 
-async function locked(project: Project, options: FetchOptions): Promise<Buffer[]> {
-  const tarballs: Buffer[] = [];
+async function locked(project: Project, options: FetchOptions): Promise<Asked[]> {
+  const tarballs: Asked[] = [];
   for (const { integrity, resolved, registry } of Object.values((await readLock(project.lock)).packages)) {
     const from = { ...(registry === undefined ? {} : { registry }), ...options };
-    tarballs.push((await keptTarball(integrity)) ?? (await fetchPackage(resolved, project, from)).tarball);
+    const tarball = (await keptTarball(integrity)) ?? (await fetchPackage(resolved, project, from)).tarball;
+    tarballs.push({ tarball, source: resolved });
   }
   return tarballs;
 }

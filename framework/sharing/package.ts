@@ -7,6 +7,7 @@ import { isFile, withImports } from "../kernel/imports.js";
 import { maxManifestBytes, type PluginEntry, parseManifest } from "../kernel/manifest-file.js";
 import { satisfies } from "../kernel/version.js";
 import { frameworkVersion } from "../setup/version.js";
+import { isObject } from "../spec/origins.js";
 import { isInside } from "../store/inside.js";
 import { type Fields, Form } from "./form.js";
 import { packageName, packageVersion } from "./lock.js";
@@ -31,12 +32,23 @@ export async function readPackage(folder: string): Promise<PackageFacts & { read
   const fields = form.object(value, "");
   const name = form.text(fields, "name", "", packageName);
   const version = form.text(fields, "version", "", packageVersion);
-  const plugins = form.text(form.object(fields.rlrf, "/rlrf"), "plugins", "/rlrf");
+  const plugins = isObject(fields.rlrf) ? fields.rlrf.plugins : undefined;
+  if (typeof plugins !== "string" || plugins === "") throw noPlugins(name, version);
   const manifest = resolve(folder, plugins);
   if (!isInside(folder, manifest)) throw outside(name, plugins, '"rlrf.plugins"');
   const peers = form.object(fields.peerDependencies ?? {}, "/peerDependencies");
   const framework = name === frameworkName ? "*" : form.text(peers, frameworkName, "/peerDependencies");
   return { folder, name, version, framework, manifest, fields };
+}
+
+/** Of a package from npm, say, which is unpacked in a folder of ours: its own name says more. */
+function noPlugins(name: string, version: string): RlrfError {
+  return new RlrfError("RLRF_PACKAGE_FORM", {
+    message: `${name} is no package of plugins: its package.json has no field rlrf.plugins`,
+    where: `package.json of ${name} ${version}, /rlrf/plugins`,
+    expected: "the path of its plugins.json",
+    hint: "docs/sharing.md shows the form; `rlrf new plugin` writes it",
+  });
 }
 
 /** The manifest of a package that is not locked: the framework's own, and those that are being written. */
@@ -138,7 +150,8 @@ function mustBringDependencies(facts: PackageFacts & { readonly fields: Fields }
 async function readBounded(path: string, name: string): Promise<string> {
   const facts = { name, manifest: path };
   const expected = `a file of at most ${maxManifestBytes} bytes`;
-  if (!isFile(path)) throw fault("RLRF_PACKAGE_FORM", facts, "its manifest is missing", expected, unbuilt);
+  if (!isFile(path))
+    throw fault("RLRF_PACKAGE_FORM", facts, "its manifest is missing", "the file that rlrf.plugins of its package.json names", unbuilt);
   if (statSync(path).size > maxManifestBytes) throw fault("RLRF_PACKAGE_FORM", facts, "its manifest is too large", expected);
   return await readFile(path, "utf8");
 }

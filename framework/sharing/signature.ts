@@ -1,8 +1,10 @@
 /** Signatures of packages: ed25519 (RFC 8032), over a package's name, version and every file in it besides the signature itself. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { RlrfError } from "../errors.js";
+import { fileError, makeFolder } from "../store/files.js";
 import { Form } from "./form.js";
 import { digestOf, type Tree } from "./tree.js";
 
@@ -27,10 +29,17 @@ export function createKey(): { readonly privateKey: string; readonly publicKey: 
 /** For this user alone to read. @throws RLRF_KEY_FILE when there is a file already */
 export async function writePrivateKey(path: string, pem: string): Promise<void> {
   try {
+    await makeFolder(dirname(resolve(path)));
     await writeFile(path, pem, { flag: "wx", mode: 0o600 });
   } catch (cause) {
-    const message = `the key cannot be written: ${(cause as NodeJS.ErrnoException).code}`;
-    throw new RlrfError("RLRF_KEY_FILE", { message, where: path, expected: "the path of a new file" }, { cause });
+    const said = existsSync(path) ? "there is something already, and it may be a key" : fileError(cause, path, "write").fault.message;
+    const fault = {
+      message: `the key cannot be written: ${said}`,
+      where: path,
+      expected: "the path of a new file",
+      hint: "name another one",
+    };
+    throw new RlrfError("RLRF_KEY_FILE", fault, { cause });
   }
 }
 

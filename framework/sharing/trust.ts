@@ -58,8 +58,9 @@ export async function addTrust(path: string, pattern: string, key?: { readonly n
   if (!isPattern(pattern)) throw new RlrfError("RLRF_USAGE", { message: `"${pattern}" names no packages`, expected: patternForm });
   if (key !== undefined && !(keyName.test(key.name) && publicKeyForm.test(key.publicKey)))
     throw new RlrfError("RLRF_USAGE", {
-      message: `"${key.name}=${key.publicKey}" is no key`,
+      message: `"${[key.name, key.publicKey].filter(Boolean).join("=")}" is no key`,
       expected: "NAME=ed25519:BASE64, of 32 bytes",
+      hint: "`rlrf plugin keygen FILE` prints what follows the =",
     });
   const trust = await readTrust(path);
   mustNotWeaken(trust, path, pattern, key);

@@ -151,7 +151,12 @@ describe("packages of plugins, installed", () => {
         () => lossPackage({ entry: { options: { type: "object", properties: { a: { type: "nummer" } } } } }),
         /options schema of loss\/@team-a\/losses\/likelihood/,
       ],
-      ["that brings no manifest", "RLRF_PACKAGE_FORM", () => lossPackage({ packageJson: { rlrf: undefined } }), /\/rlrf/],
+      [
+        "that brings no manifest",
+        "RLRF_PACKAGE_FORM",
+        () => lossPackage({ packageJson: { rlrf: undefined } }),
+        /is no package of plugins: its package\.json has no field rlrf\.plugins/,
+      ],
       [
         "whose module is missing",
         "RLRF_PACKAGE_FORM",
