@@ -9,7 +9,8 @@ export const register: Register = (program) => {
   const command = program.command("describe").description("show a plugin's summary, source and options").argument("<kind/name>");
   jsonOption(command).action(async (id: string, { json }: { json?: boolean }) => {
     const { Registry, splitId } = await import("../kernel/registry.js");
-    const entry = (await Registry.read()).find(...splitId(id));
+    const registry = await Registry.read();
+    const entry = registry.find(...splitId(id, registry.list()));
     if (json) printJson(entry);
     else print(await describeText(entry));
   });

@@ -241,7 +241,7 @@ function listsOf(document: JsonDocument): readonly ListInput[] {
 }
 
 /** The document in its form, defaults filled in; every fault at once. @throws SpecFaults of RLRF_TRY_INPUT */
-function checked<Input>(schema: object, { value, positions }: JsonDocument): Input {
+function checked<Input>(schema: object, { source, value, positions }: JsonDocument): Input {
   const copy = structuredClone(value);
   const faults = validate(schema, copy, "the input");
   if (faults.length === 0) return copy as Input;
@@ -250,10 +250,10 @@ function checked<Input>(schema: object, { value, positions }: JsonDocument): Inp
     return {
       ...fault,
       code: "RLRF_TRY_INPUT" as const,
-      where: `${place === undefined ? "" : `${place.line}:${place.column} `}${fault.pointer || "/"}`,
+      where: `${source}${place === undefined ? "" : `:${place.line}:${place.column}`} ${fault.pointer || "/"}`,
     };
   });
-  throw new SpecFaults("the input", placed);
+  throw new SpecFaults(source, placed);
 }
 
 function mustHave(where: string, values: readonly unknown[], count: number): void {

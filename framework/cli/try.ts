@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { Assets } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
+import type { SpecSource } from "../spec/origins.js";
 import type { Register } from "./command.js";
 import { createLogger, print } from "./terminal.js";
 
@@ -22,11 +23,13 @@ export const register: Register = (program) => {
 async function tryPlugin(id: string, options: string, input: string): Promise<unknown> {
   const { Registry, splitId } = await import("../kernel/registry.js");
   const { parseJson } = await import("../spec/json.js");
+  const { specFromText } = await import("../spec/read.js");
   const { resolveReference } = await import("../spec/resolve.js");
   const registry = await Registry.read();
-  const [kind, name] = splitId(id);
+  const [kind, name] = splitId(id, registry.list());
   const entry = registry.find(kind, name);
-  const reference = resolveReference(registry, kind, { plugin: name, options: parseJson(options, "--options").value }, "--options");
+  const given = optionsGiven(specFromText(options, "--options"));
+  const reference = resolveReference(registry, kind, { plugin: name, options: given.value }, "--options", given.origins);
   const { feeders } = await import("./feed.js");
   const feed = entry.pure === true ? feeders[kind] : undefined;
   if (feed === undefined)
@@ -45,6 +48,11 @@ async function tryPlugin(id: string, options: string, input: string): Promise<un
   } finally {
     await assembler.dispose();
   }
+}
+
+/** Where each of them was written, as a reference has them. */
+function optionsGiven({ value, origins }: SpecSource): Pick<SpecSource, "value" | "origins"> {
+  return { value, origins: new Map([...origins].map(([pointer, origin]) => [`/options${pointer}`, origin])) };
 }
 
 /** A pure plugin has no files. */

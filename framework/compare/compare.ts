@@ -97,7 +97,7 @@ function sharedUsers(runs: readonly ComparedRun[]): ReadonlyMap<string, number> 
   if (shared.length === 0)
     throw new RlrfError("RLRF_COMPARE_LISTS", {
       message: `no user was tested by all of ${names}`,
-      expected: "runs of one data set under one protocol",
+      expected: "runs of one data set under one protocol: split, folds and seed say who is tested",
     });
   const differing = shared.filter((user) => others.some(({ lists }) => lists.get(user) !== first.lists.get(user)));
   if (differing.length > 0)

@@ -120,7 +120,7 @@ export class Registry {
 
   private unknown(kind: PluginKind, name: string, place: { readonly where?: string }): RlrfError {
     const names = this.list(kind).map((entry) => entry.name);
-    const meant = names.find((qualified) => qualified.endsWith(`/${name}`)) ?? nearest(name, names);
+    const meant = names.find((other) => other.endsWith(`/${name}`) || name.startsWith(`${other}/`)) ?? nearest(name, names);
     const elsewhere = [...this.entries.values()].find((entry) => entry.name === name);
     const hint =
       elsewhere !== undefined
@@ -151,9 +151,12 @@ export function pluginKind(text: string): PluginKind {
   });
 }
 
-/** "loss/dpo", "loss/@team/losses/my-dpo". @throws RLRF_USAGE, RLRF_PLUGIN_KIND */
-export function splitId(id: string): [kind: PluginKind, name: string] {
+/** "loss/dpo", "loss/@team/losses/my-dpo". @param known of which one may be meant @throws RLRF_USAGE, RLRF_PLUGIN_KIND */
+export function splitId(id: string, known: readonly PluginEntry[] = []): [kind: PluginKind, name: string] {
   const slash = id.indexOf("/");
-  if (slash < 0) throw new RlrfError("RLRF_USAGE", { message: `"${id}" names no plugin`, expected: "KIND/NAME, e.g. loss/dpo" });
-  return [pluginKind(id.slice(0, slash)), id.slice(slash + 1)];
+  if (slash >= 0) return [pluginKind(id.slice(0, slash)), id.slice(slash + 1)];
+  const names = new Set(known.map(({ name }) => name));
+  const meant = known.filter(({ name }) => name === nearest(id, names)).map(({ kind, name }) => `${kind}/${name}`);
+  const hint = meant.length === 0 ? "`rlrf list` shows them all" : `did you mean ${meant.join(" or ")}?`;
+  throw new RlrfError("RLRF_USAGE", { message: `"${id}" names no plugin`, expected: "KIND/NAME, e.g. loss/dpo", hint });
 }

@@ -12,6 +12,8 @@ export interface Position {
 }
 
 export interface JsonDocument {
+  /** What names the text in messages. */
+  readonly source: string;
   readonly value: Json;
   /** Where each value starts, by JSON pointer ("" is the document). */
   readonly positions: ReadonlyMap<string, Position>;
@@ -68,7 +70,7 @@ class Parser {
     const value = this.value("", 0);
     this.space();
     if (this.at < this.text.length) throw this.fault("text after the end of the JSON value", "nothing more");
-    return { value, positions: this.positions };
+    return { source: this.source, value, positions: this.positions };
   }
 
   private value(pointer: string, depth: number): Json {

@@ -1,6 +1,7 @@
 /** From files and `--set` arguments to one spec as it was written: reads, follows `extends`, applies overrides. */
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { RlrfError } from "../errors.js";
 import { type Json, parseJson } from "./json.js";
 import { isObject, merge, type Origin, originText, type SpecSource } from "./origins.js";
@@ -45,10 +46,10 @@ async function readWithBases(file: string, above: readonly string[]): Promise<Sp
 async function readText(file: string, extendedBy: string | undefined): Promise<string> {
   const place = { where: extendedBy === undefined ? shown(file) : `${shown(file)}, extended by ${shown(extendedBy)}` };
   try {
-    const { size } = await stat(file);
-    if (size > maxBytes)
-      throw new RlrfError("RLRF_SPEC_FILE", { message: `the spec has ${size} bytes`, ...place, expected: `at most ${maxBytes} bytes` });
-    return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
+    const bytes = await buffer(createReadStream(file, { end: maxBytes })); // a pipe or a device tells no size beforehand
+    if (bytes.length > maxBytes)
+      throw new RlrfError("RLRF_SPEC_FILE", { message: "the spec is too large", ...place, expected: `at most ${maxBytes} bytes` });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     if (cause instanceof RlrfError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;

@@ -76,8 +76,14 @@ export function hasSweep({ value }: SpecSource): boolean {
 }
 
 /** The options of one plugin alone, as `rlrf try` and tests have them. @throws SpecFaults */
-export function resolveReference(registry: Registry, kind: PluginKind, reference: unknown, name = `${kind} reference`): PluginReference {
-  const resolver = new Resolver(registry, new Map());
+export function resolveReference(
+  registry: Registry,
+  kind: PluginKind,
+  reference: unknown,
+  name = `${kind} reference`,
+  origins = new Map<string, Origin>(),
+): PluginReference {
+  const resolver = new Resolver(registry, origins);
   const draft = structuredClone(reference);
   resolver.add(validate(referenceSchema, draft, name));
   resolver.reference(kind, draft, "");

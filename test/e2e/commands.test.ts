@@ -394,6 +394,14 @@ describe("try", function () {
     fails(await rlrfWith(unlike, "try", "reward/weighted", "--options", weighted, "--input", "-"), 2, /list 1 others/);
   });
 
+  it("says where the options of a plugin within are wrong, and which plugin may be meant", async () => {
+    const nested = '{"losses": [{"loss": {"plugin": "nope"}}]}';
+    const unknown = await rlrfWith(JSON.stringify(batch), "try", "loss/mix", "--options", nested, "--input", "-");
+    fails(unknown, 2, /RLRF_PLUGIN_UNKNOWN[\s\S]*where {5}--options:1:33 \/options\/losses\/0\/loss\/plugin/);
+    fails(await rlrf("describe", "dpo"), 2, /^RLRF_USAGE: "dpo" names no plugin[\s\S]*did you mean loss\/dpo\?/);
+    fails(await rlrf("describe", "loss/dpo/x"), 2, /did you mean "dpo"\?/);
+  });
+
   it("says what is wrong with options, input and plugin", async () => {
     const input = JSON.stringify(batch);
     fails(
@@ -424,7 +432,7 @@ describe("try", function () {
     fails(
       await rlrfWith('{"chosen": {"logProbs": ["x"]}}', "try", "loss/dpo", "--input", "-"),
       2,
-      /RLRF_TRY_INPUT: chosen\.logProbs\.0 is "x"\n {2}where {5}1:26/,
+      /RLRF_TRY_INPUT: chosen\.logProbs\.0 is "x"\n {2}where {5}standard input:1:26 \/chosen/,
     );
     fails(
       await rlrfWith('{"chosen": {"logProbs": [-1]}, "rejected": {"logProbs": [[-1]]}}', "try", "loss/dpo", "--input", "-"),
@@ -452,7 +460,7 @@ describe("light commands", function () {
     ["check", "SPEC"],
     ["check", "SWEEP"],
     ["explain", "SWEEP"],
-    ["runs", "--runs", "none"],
+    ["runs", "--runs", "."],
   ];
   for (const args of commands)
     it(`${args.slice(0, 2).join(" ")} imports no tensor library and no plugin`, async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { packageRoot } from "../../framework/setup/paths.js";
 import { useFolder } from "../support/folder.js";
 import { makeRun } from "../support/made-run.js";
@@ -120,6 +120,14 @@ describe("files and folders where others are expected", function () {
     const sets = ["--set", 'dataset={"plugin":"table"}', "--set", `dataset.options={"interactions":"${folder()}","format":"csv"}`];
     await fails(["check", shipped, ...sets], /^RLRF_FILE_MISSING: dataset\.options\.interactions: ".*" is no file/);
     await fails(["lists", shipped, "--out", folder("lists"), ...sets], /^RLRF_DATA_FILE: it is a folder/);
+  });
+
+  it("a device for a spec, a spec for a package, something else for a key", async () => {
+    await fails(["check", "/dev/zero"], /^RLRF_SPEC_FILE: the spec is too large\n {2}where {5}\/dev\/zero/);
+    await fails(["registry", "build", folder("shelf"), shipped], new RegExp(`where {5}.*${basename(shipped)}`));
+    await fails(["plugin", "keygen", folder()], /^RLRF_KEY_FILE: the key cannot be written: there is something already/);
+    await fails(["plugin", "trust", "@a/*", "--key", "foo"], /^RLRF_USAGE: "foo" is no key/);
+    assert.equal((await start([process.execPath, command, "plugin", "keygen", folder("new", "k.pem")]).finished).status, 0);
   });
 
   it("a spec for rates, a run's name for an id of MLflow", async () => {
