@@ -182,7 +182,7 @@ describe("the best of runs", () => {
         ["torn", "sweep", "broken", false],
       ]);
       assert.deepEqual((await bestOf(runs, [])).candidates.map(({ id }) => id), ["good"]); // biome-ignore format: one line
-      await assertFails("RLRF_SWEEP_FILE", () => bestOf(runs, ["older"]), /the sweep/);
+      await assertFails("RLRF_SWEEP_FILE", () => bestOf(runs, ["older"]), /specHash" is missing[\s\S]*sweep\.json/);
       await assertFails("RLRF_JSON", () => runs.list([path("runs", "torn")]));
     });
   });
