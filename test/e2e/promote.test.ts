@@ -107,6 +107,7 @@ describe("rlrf promote", function () {
       /other lists/,
     );
     await assertFails("RLRF_PROMOTE_RUN", await copied("texts/llm-1.jsonl", (text) => text.replace(/^.*\n/, "")), /no text of user/);
+    await assertFails("RLRF_PROMOTE_RUN", await copied("texts/llm-1.jsonl", (text) => `no\n${text}`), /: not JSON: [\s\S]*llm-1\.jsonl:1/);
     await assertFails("RLRF_MODEL_DIFFERS", await copied("scores/llm-1.jsonl", (text) => text.replace(/"scores":\[/, '"scores":[9')));
     await assertFails("RLRF_RESULT_FILE", await copied("result.json", () => "{}"));
     await assertFails("RLRF_JSON", await copied("result.json", (text) => text.replace("{", '{"__proto__": {},')), /__proto__/);
