@@ -10,6 +10,8 @@ import { median } from "./figures.js";
 export const history = 50;
 
 export interface HowFitted {
+  /** Items that the encoder sees, at most. */
+  readonly history?: number;
   /** Whether the valid items that stop the fit are ranked among what their users have met. */
   readonly seen?: Seen;
   /** Of the training rows (`trainingRows`). */
@@ -32,7 +34,8 @@ export async function leaveOneOut(data: PreparedData, encoder: SequenceEncoder, 
   const { network, parameters, report } = await fitTo(data, encoder, lastItem(data, 2), seed, how);
   const seconds = (performance.now() - begun) / 1000;
   const last = lastItem(data, 1);
-  const [test, unmasked] = [nextItemNdcg(network, last, history, 10), nextItemNdcg(network, last, history, 10, "in")];
+  const width = how.history ?? history;
+  const [test, unmasked] = [nextItemNdcg(network, last, width, 10), nextItemNdcg(network, last, width, 10, "in")];
   parameters.dispose();
   return { epochs: report?.epochs ?? 0, seconds, valid: report?.metric ?? Number.NaN, test, unmasked };
 }
@@ -48,9 +51,10 @@ export async function epochSeconds(data: PreparedData, encoder: SequenceEncoder,
   return median((report?.history ?? []).map(({ seconds }) => seconds));
 }
 
-function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number, { seen, stride }: HowFitted = {}) {
-  const rows = trainingRows(withoutLast(data, 2), Int32Array.from(data.users.keys()), history, stride);
-  return fitSequences({ encoder, items: data.items.length - 1, rows, valid, history, seed, ...(seen && { seen }) });
+function fitTo(data: PreparedData, encoder: SequenceEncoder, valid: NextItems, seed: number, how: HowFitted = {}) {
+  const { seen, stride, history: width = history } = how;
+  const rows = trainingRows(withoutLast(data, 2), Int32Array.from(data.users.keys()), width, stride);
+  return fitSequences({ encoder, items: data.items.length - 1, rows, valid, history: width, seed, ...(seen && { seen }) });
 }
 
 /** Each user's n-th item from the end, and what came before it. */
