@@ -17,6 +17,8 @@ export interface FollowOptions {
 export const shortPatience = 3_000;
 /** Milliseconds of the wait after which it is told. */
 const silence = 1_000;
+/** Milliseconds beyond the patience in which the thread may end what it has begun, and give up its hold on the run. */
+const farewell = 2_000;
 
 /** From the thread. */
 export type FollowMessage =
@@ -63,8 +65,8 @@ export function follow(folder: string, uri: string, logger: Logger, options: Fol
       const left: FinishMessage = signal?.aborted ? Math.min(patience, shortPatience) : patience;
       worker.ref();
       worker.postMessage(left);
-      const silent = setTimeout(() => logger.info(waiting(uri, left)), silence);
-      const complete = await Promise.race([ended, endOf(left, signal)]);
+      const silent = setTimeout(() => logger.info(waiting(uri, left + farewell)), silence);
+      const complete = await Promise.race([ended, endOf(left + farewell, signal)]);
       clearTimeout(silent);
       await worker.terminate();
       if (!complete)

@@ -132,7 +132,11 @@ describe("a run with bad data or parts", function () {
   it("says that there is no data, no folder, and too few items or users", async () => {
     const path = await movielens([20, 20], ([head]) => [head as string]);
     fails(await run(quick, folder("work"), ...ofMovielens(path)), 2, /^RLRF_DATA_EMPTY: the dataset has no interactions/m);
-    fails(await run(quick, folder("work"), ...ofMovielens(folder("none"))), 2, /^RLRF_DATA_FILE: [\s\S]*none/m);
+    fails(
+      await run(quick, folder("work"), ...ofMovielens(folder("none"))),
+      2,
+      /^RLRF_FILE_MISSING: dataset\.options\.path: there is no "\S*none"/m,
+    );
     fails(
       await run(quick, folder("work"), ...sets("protocol.listLength=99")),
       2,
