@@ -1,7 +1,7 @@
 /** An adapter as llama.cpp reads it: GGUF version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), as convert_lora_to_gguf.py writes it. */
 import { writeAtomic } from "../store/files.js";
 import { type Adapter, type AdapterMatrix, adapterMatrices } from "./adapter-files.js";
-import type { Architecture, DecoderConfig } from "./config.js";
+import { type Architecture, architectureOf, type DecoderConfig } from "./config.js";
 import { float32, ggufFile, type WrittenTensor } from "./gguf-file.js";
 import type { ProjectionName } from "./published-names.js";
 import { turnedColumns } from "./published-names.js";
@@ -16,14 +16,9 @@ export const ggufNames: Readonly<Record<ProjectionName, string>> = {
   down_proj: "ffn_down",
 };
 
-/** Which of llama.cpp's architectures a decoder is; the published models of each are told apart by these two. */
-export function ggufArchitecture({ qkvBias, qkNorm }: DecoderConfig): Architecture {
-  return qkNorm ? "qwen3" : qkvBias ? "qwen2" : "llama";
-}
-
 /** @param path of the file, adapter.gguf */
 export async function writeAdapterGguf(path: string, config: DecoderConfig, adapter: Adapter): Promise<void> {
-  const architecture = ggufArchitecture(config);
+  const architecture = architectureOf(config);
   const tensors = adapterMatrices(config, adapter.options).map((matrix) => ggufTensor(config, architecture, adapter, matrix));
   const metadata = {
     "general.architecture": architecture,

@@ -26,6 +26,18 @@ export interface DecoderConfig {
   readonly qkNorm: boolean;
 }
 
+/** What tells the families apart. */
+type Traits = Pick<DecoderConfig, "qkvBias" | "qkNorm">;
+
+export function traitsOf(architecture: Architecture): Traits {
+  return { qkvBias: architecture === "qwen2", qkNorm: architecture === "qwen3" };
+}
+
+/** The published architecture that a decoder is of. */
+export function architectureOf({ qkvBias, qkNorm }: Traits): Architecture {
+  return qkNorm ? "qwen3" : qkvBias ? "qwen2" : "llama";
+}
+
 export interface RopeConfig {
   readonly theta: number;
   readonly scaling: RopeScaling | null;

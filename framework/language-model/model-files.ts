@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs-core";
 import { writeJson } from "../store/files.js";
 import { type StoredTensor, writeTensors } from "../store/tensors.js";
-import type { DecoderConfig, RopeConfig } from "./config.js";
+import { type Architecture, architectureOf, type DecoderConfig, type RopeConfig } from "./config.js";
 import { fusedProjections, publishedProjection, turnedColumns } from "./published-names.js";
 import type { DecoderWeights, LayerWeights, Projection } from "./weights.js";
 
@@ -20,13 +20,19 @@ export async function writeModel(folder: string, config: DecoderConfig, weights:
   await writeTensors(join(folder, "model.safetensors"), await publishedTensors(config, weights));
 }
 
+/** Of transformers. */
+const classNames: Readonly<Record<Architecture, string>> = {
+  llama: "LlamaForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+};
+
 /** config.json of the published architecture that a decoder is of. */
 export function publishedConfig(config: DecoderConfig): Record<string, unknown> {
-  const { qkvBias, qkNorm } = config;
-  const [architecture, type] = qkNorm ? ["Qwen3", "qwen3"] : qkvBias ? ["Qwen2", "qwen2"] : ["Llama", "llama"];
+  const architecture = architectureOf(config);
   return {
-    architectures: [`${architecture}ForCausalLM`],
-    model_type: type,
+    architectures: [classNames[architecture]],
+    model_type: architecture,
     vocab_size: config.vocabulary,
     hidden_size: config.hidden,
     intermediate_size: config.intermediate,

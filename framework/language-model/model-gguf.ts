@@ -1,10 +1,10 @@
 /** A whole model as llama.cpp reads it: GGUF, matrices in 16 bits a number. */
 import { writeAtomic } from "../store/files.js";
-import { ggufArchitecture, ggufNames, interleavedHalves } from "./adapter-gguf.js";
+import { ggufNames, interleavedHalves } from "./adapter-gguf.js";
 import type { Checkpoint } from "./checkpoint/checkpoint.js";
 import { checkpointShapes } from "./checkpoint/checkpoint.js";
 import type { TokenizerJson } from "./checkpoint/tokenizer-json.js";
-import type { DecoderConfig } from "./config.js";
+import { architectureOf, type DecoderConfig } from "./config.js";
 import { float32, ggufFile, uint32, type WrittenTensor, type WrittenValue } from "./gguf-file.js";
 import { ropeFrequencies } from "./rotary.js";
 
@@ -14,7 +14,7 @@ import { ropeFrequencies } from "./rotary.js";
  */
 export async function writeModelGguf(path: string, checkpoint: Checkpoint): Promise<void> {
   const { config, tokenizer } = checkpoint;
-  const architecture = ggufArchitecture(config);
+  const architecture = architectureOf(config);
   const tensors = [...checkpointShapes(config)].map(([name, shape]): WrittenTensor => {
     const heads = /q_proj\.weight/.test(name) ? config.heads : /k_proj\.weight/.test(name) ? config.kvHeads : 0;
     const read = async () => {

@@ -56,13 +56,8 @@ export async function setUpEngine(say: (line: string) => void = () => {}): Promi
   if (known !== null) return { how: "present", tensorflow: known.tensorflow, gpu: known.gpu, notes: [] };
   const onWait: LockOptions["onWait"] = (pid) => say(`process ${pid} is setting up the engine; waiting for it`);
   // The first lock guards this checkout's node_modules, the second the library that all checkouts share.
-  return withLock(
-    join(tfjsFolder(), ".rlrf4rec.lock"),
-    () => withLock(join(home(), "engine", "lock"), () => bind(say), { onWait, elsewhere }),
-    {
-      onWait,
-    },
-  );
+  const bindShared = () => withLock(join(home(), "engine", "lock"), () => bind(say), { onWait, elsewhere });
+  return withLock(join(tfjsFolder(), ".rlrf4rec.lock"), bindShared, { onWait });
 }
 
 async function bind(say: (line: string) => void): Promise<EngineSetup> {

@@ -7,7 +7,7 @@ import { fileError, makeFolder, readJson, syncFolder, writeJson } from "./files.
 import { hashFile, hashOf } from "./hash.js";
 import { KeyedLog } from "./log.js";
 import { processIn, processToken, stateOf } from "./process.js";
-import { waitForLock } from "./with-lock.js";
+import { withLock } from "./with-lock.js";
 
 export { hashOf } from "./hash.js";
 
@@ -106,21 +106,19 @@ export class Store {
    * `work` looks first for what others have kept, and what it keeps itself is whole and the same whoever made it.
    * @throws RLRF_FILE_DENIED, RLRF_DISK_FULL where no lease can be had; the reason of the store's signal; what `work` throws
    */
-  async exclusively<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
+  exclusively<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
     const onWait = (pid: string, machine: string) =>
       this.logger.info(`${what}: process ${pid || "?"} on ${machine} is computing it; waiting for it`);
     const folder = join(this.root, "leases", `${checkName(what)}-${checkName(key)}`);
-    const waiting = waitForLock(folder, { patience: Number.POSITIVE_INFINITY, onWait, signal: this.signal });
-    const lease = await waiting.catch((error: unknown) => {
-      throw isSystemError(error) ? fileError(error, folder, "write") : error;
-    });
-    try {
-      const result = await work();
-      await lease.dissolve();
-      return result;
-    } finally {
-      await lease.release();
-    }
+    return withLock(
+      folder,
+      async (lease) => {
+        const result = await work();
+        await lease.dissolve();
+        return result;
+      },
+      { patience: Number.POSITIVE_INFINITY, onWait, signal: this.signal },
+    );
   }
 
   /** An append-only, checksummed key-value log: one object a name, shared by all who ask for it. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RlrfError } from "../../errors.js";
 import { RangeFile } from "../../store/ranges.js";
 import { type TensorEntry, TensorFile } from "../../store/tensors.js";
-import type { DecoderConfig, RopeScaling } from "../config.js";
+import { type DecoderConfig, type RopeScaling, traitsOf } from "../config.js";
 import type { CheckpointTensor } from "../weights.js";
 import { type ChatDescription, type Checkpoint, checkConfig, checkpointShapes, checkTensors, knownArchitecture } from "./checkpoint.js";
 import { brokenCheckpoint, cutCheckpoint, unsupportedCheckpoint } from "./faults.js";
@@ -154,8 +154,7 @@ function configOf(where: string, json: Json): DecoderConfig {
     normEpsilon: number(where, json, "rms_norm_eps"),
     rope: ropeOf(where, json),
     tiedHead: json.tie_word_embeddings === true,
-    qkvBias: family === "qwen2",
-    qkNorm: family === "qwen3",
+    ...traitsOf(family),
   });
 }
 

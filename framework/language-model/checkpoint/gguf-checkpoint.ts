@@ -1,6 +1,6 @@
 /** A model in one GGUF file, as llama.cpp's converter writes it. */
 import { RangeFile } from "../../store/ranges.js";
-import type { Architecture, DecoderConfig, RopeScaling } from "../config.js";
+import { type Architecture, type DecoderConfig, type RopeScaling, traitsOf } from "../config.js";
 import { ropeFrequencies } from "../rotary.js";
 import type { CheckpointTensor } from "../weights.js";
 import {
@@ -156,8 +156,7 @@ function configOf(
     rope: { theta, scaling: divisors === null ? scalingOf(metadata, architecture) : llama3Of(path, theta, headDim, divisors) },
     tiedHead: !tensors.has("lm_head.weight"),
     // As in a folder's config.json: what an adapter or a copy is written as has to be what the file was.
-    qkvBias: architecture === "qwen2",
-    qkNorm: architecture === "qwen3",
+    ...traitsOf(architecture),
   });
 }
 

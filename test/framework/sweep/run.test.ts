@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import fs from "node:fs/promises";
 import { mock } from "node:test";
-import type { Executor, Unit, UnitOutcome } from "../../../framework/contracts/executor.js";
+import type { Executor, Unit, UnitChange, UnitOutcome } from "../../../framework/contracts/executor.js";
 import { RlrfError } from "../../../framework/errors.js";
 import { UnitStates } from "../../../framework/executor/unit-states.js";
 import type { Registry } from "../../../framework/kernel/registry.js";
@@ -22,6 +22,14 @@ import { fixtureRegistry, tunedSpec } from "../../support/fixtures.js";
 import { useFolder } from "../../support/folder.js";
 
 const beta = "/loss/options/beta";
+
+/** An executor whose changes something else comes between. */
+function meddling(own: Executor, between: (change: UnitChange, tell: () => void) => void): Executor {
+  return {
+    parallel: 1,
+    run: (units, options = {}) => own.run(units, { ...options, onChange: (change) => between(change, () => options.onChange?.(change)) }),
+  };
+}
 
 describe("sweep: running", () => {
   const path = useFolder();
@@ -180,18 +188,10 @@ describe("sweep: running", () => {
     const folder = await open();
     const sweep = swept(grid);
     const own = executor(folder, sweep);
-    const forgetful: Executor = {
-      parallel: 1,
-      run: (units, options = {}) =>
-        own.run(units, {
-          ...options,
-          onChange: (change) => {
-            if (change.id === unitOf("t2") && change.state === "done")
-              rmSync(folder.path(rowOf(sweep.trials[1] as Trial).run, "result.json"));
-            options.onChange?.(change);
-          },
-        }),
-    };
+    const forgetful = meddling(own, (change, tell) => {
+      if (change.id === unitOf("t2") && change.state === "done") rmSync(folder.path(rowOf(sweep.trials[1] as Trial).run, "result.json"));
+      tell();
+    });
     const told = context(folder, forgetful);
     const { trials } = await runTrials(sweep, told);
     assert.deepEqual(
@@ -219,17 +219,10 @@ describe("sweep: running", () => {
     const sweep = swept(grid);
     const controller = new AbortController();
     const own = executor(folder, sweep);
-    const ending: Executor = {
-      parallel: 1,
-      run: (units, options = {}) =>
-        own.run(units, {
-          ...options,
-          onChange: (change) => {
-            options.onChange?.(change);
-            if (change.state === "done") controller.abort(new Error("ended by SIGINT"));
-          },
-        }),
-    };
+    const ending = meddling(own, (change, tell) => {
+      tell();
+      if (change.state === "done") controller.abort(new Error("ended by SIGINT"));
+    });
     await assert.rejects(runTrials(sweep, context(folder, ending, controller.signal)), /ended by SIGINT/);
     const states = async () => (await readSweep(folder.folder)).trials.map(({ state }) => state);
     assert.deepEqual(await states(), ["done", "waiting", "waiting"]);
