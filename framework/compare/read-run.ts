@@ -3,12 +3,10 @@ import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { RlrfError } from "../errors.js";
+import { readRows } from "../method/read-rows.js";
 import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
-import { registrySchema } from "../spec/registry-schema.js";
-import { faultLine, validate } from "../spec/validate.js";
-import { linesOf } from "../store/files.js";
-import { mustBeRunFile, readRunFile, writtenAnew } from "../store/run-file.js";
+import { readRunFile, writtenAnew } from "../store/run-file.js";
 
 /** The scores that one arm gave, by the recommender's seed. */
 export interface ArmScores {
@@ -48,7 +46,6 @@ const scoresLimit = 4 * 2 ** 30;
 /** @param visit sees every line on the way @throws RLRF_COMPARE_FILE, RLRF_FILE_…, RLRF_JSON */
 export async function readRun(folder: string, visit: (arm: string, line: ScoreLine) => void = () => {}): Promise<ComparedRun> {
   const spec = await readSpec(folder);
-  const schema = await registrySchema("scores");
   const names = (await readdir(join(folder, "scores")).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
   const arms = new Map<string, ArmScores>();
   let first: { readonly path: string; readonly length: number; readonly lists: ReadonlyMap<string, string> } | undefined;
@@ -56,7 +53,7 @@ export async function readRun(folder: string, visit: (arm: string, line: ScoreLi
     const path = join(folder, "scores", name);
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/.test(name)) throw broken(join(folder, "scores"), "a file's name is no name of an arm");
     const arm = name.slice(0, -".jsonl".length);
-    const { scores, length, lists } = await readArm(path, schema, (line) => visit(arm, line));
+    const { scores, length, lists } = await readArm(path, (line) => visit(arm, line));
     first ??= { path, length, lists };
     mustAgree(path, lists, first);
     arms.set(arm, scores);
@@ -81,17 +78,13 @@ export function parseSpec(text: string, where: string): ComparedRun["spec"] {
 
 export async function readArm(
   path: string,
-  schema: object,
   visit: (line: ScoreLine) => void = () => {},
 ): Promise<{ scores: ArmScores; length: number; lists: ReadonlyMap<string, string> }> {
-  await mustBeRunFile(path, scoresLimit, (message) => broken(path, message));
   const bySeed = new Map<number, { readonly users: string[]; readonly labels: number[]; readonly scores: number[] }>();
   const collected = new Map<number, ListNames>();
   let length = 0;
-  for await (const { number, text } of linesOf(path)) {
-    if (text.trim() === "") continue;
-    const where = `${path}:${number}`;
-    const line = scoreLine(text, where, schema);
+  for await (const { row: line, where } of readRows<ScoreLine>(path, "scores", broken, scoresLimit)) {
+    mustBeWhole(line, where);
     length ||= line.candidates.length;
     if (line.candidates.length !== length) throw broken(where, `a list of ${line.candidates.length} among lists of ${length}`);
     const own = bySeed.get(line.seed) ?? { users: [], labels: [], scores: [] };
@@ -123,21 +116,11 @@ function packed({
   return { users, labels: Uint8Array.from(labels), scores: Float64Array.from(scores) };
 }
 
-function scoreLine(text: string, where: string, schema: object): ScoreLine {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw broken(where, `not JSON: ${(cause as Error).message}`, cause);
-  }
-  const [fault] = validate(schema, value, "the line");
-  if (fault !== undefined) throw broken(where, faultLine(fault));
-  const line = value as ScoreLine;
-  const { length } = line.candidates;
-  if (length === 0 || line.labels.length !== length || line.scores.length !== length)
-    throw broken(where, `${length} candidates, ${line.labels.length} labels and ${line.scores.length} scores`);
-  if (!line.scores.every(Number.isFinite)) throw broken(where, "a score is not finite");
-  return line;
+/** What the schema cannot ask. */
+function mustBeWhole({ candidates: { length }, labels, scores }: ScoreLine, where: string): void {
+  if (length === 0 || labels.length !== length || scores.length !== length)
+    throw broken(where, `${length} candidates, ${labels.length} labels and ${scores.length} scores`);
+  if (!scores.every(Number.isFinite)) throw broken(where, "a score is not finite");
 }
 
 /** Names each user's lists by what is in them. */

@@ -3,38 +3,19 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RlrfError } from "../errors.js";
+import { readRows } from "../method/read-rows.js";
 import { registrySchema } from "../spec/registry-schema.js";
 import { faultLine, validate } from "../spec/validate.js";
-import { linesOf, readJson } from "../store/files.js";
-import { mustBeRunFile, writtenAnew } from "../store/run-file.js";
+import { readJson } from "../store/files.js";
+import { writtenAnew } from "../store/run-file.js";
 
-const fileLimit = 2 * 2 ** 30;
 const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.jsonl$/;
 
-type Broken = (where: string, message: string) => RlrfError;
-
-/** As `rowsIn`, and none when there is no file. @throws RLRF_REPORT_FILE */
+/** The rows of a file in the form of registry/SCHEMA.schema.json; none when there is no file. @throws RLRF_REPORT_FILE */
 export async function* rowsOf<Row>(path: string, schemaName: string): AsyncGenerator<Row> {
-  if (existsSync(path)) yield* rowsIn<Row>(path, schemaName, (where, message) => broken(where, message, schemaName));
-}
-
-/** The rows of a JSON-lines file in the form of registry/SCHEMA.schema.json. @param wrong makes an error of what is wrong. @throws that, RLRF_RUN_UNENDED */
-export async function* rowsIn<Row>(path: string, schemaName: string, wrong: Broken): AsyncGenerator<Row> {
-  await mustBeRunFile(path, fileLimit, (message) => wrong(path, message));
-  const schema = await registrySchema(schemaName);
-  for await (const { number, text } of linesOf(path)) {
-    if (text.trim() === "") continue;
-    const where = `${path}:${number}`;
-    let row: unknown;
-    try {
-      row = JSON.parse(text);
-    } catch (cause) {
-      throw wrong(where, `not JSON: ${(cause as Error).message}`);
-    }
-    const [fault] = validate(schema, row, "the line");
-    if (fault !== undefined) throw wrong(where, faultLine(fault));
-    yield row as Row;
-  }
+  if (!existsSync(path)) return;
+  const rows = readRows<Row>(path, schemaName, (where, message) => broken(where, message, schemaName));
+  for await (const { row } of rows) yield row;
 }
 
 /** @throws RLRF_REPORT_FILE, RLRF_FILE_MISSING, RLRF_FILE_BROKEN */

@@ -5,7 +5,6 @@ import { mean } from "../metrics/aggregate.js";
 import { type ScoredLists, userValues } from "../method/figures.js";
 import { listsOf } from "../method/recommender.js";
 import type { Study } from "../method/study.js";
-import { registrySchema } from "../spec/registry-schema.js";
 import type { Chosen, ModelDescription } from "./model.js";
 import { roundOf } from "./rounds.js";
 import { type EndedRun, unpromotable } from "./run.js";
@@ -25,7 +24,7 @@ export async function runScores(study: Study, run: EndedRun, { arm, seeds, users
   if (users === "refit") return null;
   const { data } = study;
   const path = join(run.folder, "scores", `${arm}.jsonl`);
-  const { scores } = await readArm(path, await registrySchema("scores"));
+  const { scores } = await readArm(path);
   const [round, fold] = roundOf(data, users);
   const lists = listsOf(data, round.test);
   // A seed's lines are those of its folds in turn.

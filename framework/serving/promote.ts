@@ -13,7 +13,7 @@ import { loadLanguageModel } from "../method/language-model.js";
 import { promptOf } from "../method/prompt.js";
 import type { Knowledge } from "../method/recommender.js";
 import type { Study } from "../method/study.js";
-import { rowsIn } from "../report/rows.js";
+import { readRows } from "../method/read-rows.js";
 import { packageRoot } from "../setup/paths.js";
 import type { Spec } from "../spec/types.js";
 import { makeFolder, readJson, writeJson, writeJsonLines } from "../store/files.js";
@@ -83,7 +83,7 @@ async function textsOf(study: Study, run: EndedRun, arm: string): Promise<readon
   const path = join(run.folder, "texts", `${arm}.jsonl`);
   const wrong = (where: string, message: string) => unpromotable(where, message, writtenAnew);
   const byUser = new Map<string, string>();
-  for await (const { user, text } of rowsIn<{ user: string; text: string }>(path, "texts", wrong)) byUser.set(user, text);
+  for await (const { row } of readRows<{ user: string; text: string }>(path, "texts", wrong)) byUser.set(row.user, row.text);
   return study.data.users.map(({ id }, user) => {
     const text = byUser.get(id);
     if (text === undefined) throw wrong(path, `there is no text of user ${JSON.stringify(id)}`);
