@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { Assets } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
@@ -61,13 +60,17 @@ const noAssets: Assets = {
   requirements: (id) => noAssets.folder(id).then(() => []),
 };
 
+/** Of an input: far more than the scores and log-probs of a batch take. */
+const maxBytes = 1 << 26;
+
 async function readInput(input: string): Promise<string> {
   if (input === "-") return text(process.stdin);
-  try {
-    return await readFile(input, "utf8");
-  } catch (cause) {
-    const { fileError } = await import("../store/files.js");
-    const { message } = fileError(cause, input, "read").fault;
-    throw new RlrfError("RLRF_TRY_INPUT", { message, where: input, expected: "a file of JSON, or - for standard input" }, { cause });
-  }
+  const { fileError, readAtMost } = await import("../store/files.js");
+  const wrong = (message: string, cause?: unknown) =>
+    new RlrfError("RLRF_TRY_INPUT", { message, where: input, expected: "a file of JSON, or - for standard input" }, { cause });
+  const bytes = await readAtMost(input, maxBytes).catch((cause: unknown) => {
+    throw wrong(fileError(cause, input, "read").fault.message, cause);
+  });
+  if (bytes === null) throw wrong(`it has more than ${maxBytes} bytes`);
+  return bytes.toString("utf8");
 }

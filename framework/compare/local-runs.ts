@@ -1,12 +1,13 @@
 /** Runs in a folder of runs. */
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { readResult } from "../method/read-result.js";
 import { specHash } from "../spec/hash.js";
 import { type Json, parseJson } from "../spec/json.js";
 import { isObject } from "../spec/origins.js";
 import type { Spec } from "../spec/types.js";
+import { readAtMost } from "../store/files.js";
 import { isInside } from "../store/inside.js";
 import { isSweep, readSweep } from "../sweep/read-report.js";
 import { sweepName } from "../sweep/report.js";
@@ -108,8 +109,8 @@ async function untold(folder: string, name: string): Promise<JournalState | null
 
 async function readObject(path: string): Promise<{ readonly [key: string]: Json } | null> {
   try {
-    if ((await stat(path)).size > limitBytes) return null;
-    const { value } = parseJson(await readFile(path, "utf8"), path);
+    const bytes = await readAtMost(path, limitBytes);
+    const value = bytes === null ? null : parseJson(bytes.toString("utf8"), path).value;
     return isObject(value) ? value : null;
   } catch {
     return null;

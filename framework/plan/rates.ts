@@ -1,10 +1,9 @@
 /** What a plan counts with: how fast a machine does each kind of work, what its data are like, what its hours cost. */
-import fs from "node:fs/promises";
 import { RlrfError } from "../errors.js";
 import { parseJson } from "../spec/json.js";
 import { registrySchema } from "../spec/registry-schema.js";
 import { faultLine, validate } from "../spec/validate.js";
-import { fileError } from "../store/files.js";
+import { fileError, readAtMost } from "../store/files.js";
 
 /** Kinds of work; registry/rates.schema.json says what each is counted in. */
 export const works = [
@@ -60,10 +59,10 @@ const shownFaults = 5;
 
 /** @throws RLRF_FILE_MISSING, RLRF_JSON, RLRF_PLAN_FILE with every fault */
 export async function readPlanFile<Form>(path: string, form: "rates" | "prices"): Promise<Form> {
-  const text = await fs.readFile(path).catch((error: unknown) => {
+  const text = await readAtMost(path, maxBytes).catch((error: unknown) => {
     throw fileError(error, path, "read");
   });
-  if (text.length > maxBytes) throw wrong(path, `${text.length} bytes are more than such a file can need`);
+  if (text === null) throw wrong(path, `it has more than ${maxBytes} bytes, which no such file needs`);
   const { value } = parseJson(text.toString("utf8"), path);
   const schema = await registrySchema(form);
   const faults = validate(schema, value, "the file");

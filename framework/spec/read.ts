@@ -1,8 +1,7 @@
 /** From files and `--set` arguments to one spec as it was written: reads, follows `extends`, applies overrides. */
-import { createReadStream } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { RlrfError } from "../errors.js";
+import { readAtMost } from "../store/files.js";
 import { type Json, parseJson } from "./json.js";
 import { isObject, merge, type Origin, originText, type SpecSource } from "./origins.js";
 import { applyOverride } from "./override.js";
@@ -46,8 +45,8 @@ async function readWithBases(file: string, above: readonly string[]): Promise<Sp
 async function readText(file: string, extendedBy: string | undefined): Promise<string> {
   const place = { where: extendedBy === undefined ? shown(file) : `${shown(file)}, extended by ${shown(extendedBy)}` };
   try {
-    const bytes = await buffer(createReadStream(file, { end: maxBytes })); // a pipe or a device tells no size beforehand
-    if (bytes.length > maxBytes)
+    const bytes = await readAtMost(file, maxBytes);
+    if (bytes === null)
       throw new RlrfError("RLRF_SPEC_FILE", { message: "the spec is too large", ...place, expected: `at most ${maxBytes} bytes` });
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

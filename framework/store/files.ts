@@ -1,6 +1,8 @@
 /** Files that are either whole or absent: written to a temporary name, synced, renamed. */
+import { createReadStream } from "node:fs";
 import fs from "node:fs/promises"; // the default export, so that tests can make one call fail
 import { basename, dirname, join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { type ErrorCode, RlrfError } from "../errors.js";
 
 const chunkBytes = 1 << 20;
@@ -126,6 +128,12 @@ async function writeSynced(path: string, chunks: Iterable<Chunk> | AsyncIterable
 /** Indented, with a newline at the end: these files are read by people, too. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** The bytes of a file, or null where there are more of them than `limit`: a pipe or a device tells no size beforehand. @throws errors of Node's */
+export async function readAtMost(path: string, limit: number): Promise<Buffer | null> {
+  const bytes = await buffer(createReadStream(path, { end: limit }));
+  return bytes.length > limit ? null : bytes;
 }
 
 /** @throws RLRF_FILE_MISSING, RLRF_FILE_BROKEN */

@@ -85,6 +85,8 @@ describe("rlrf bench and rlrf plan", function () {
     assert.match(other.err, /^RLRF_PLAN_FILE: it is no file of rates:\n( {4}\/.+\n){5} {4}and \d+ more$/m);
     const none = await rlrf("plan", join(specs, "small.json"), "--rates", join(folder, "none.json"));
     assert.deepEqual([none.status, /RLRF_FILE_MISSING/.test(none.err)], [2, true]);
+    const endless = await rlrf("plan", join(specs, "small.json"), "--rates", "/dev/zero");
+    assert.match(endless.err, /^RLRF_PLAN_FILE: it has more than 1048576 bytes/);
     const users = await rlrf("plan", join(specs, "small.json"), "--rates", rates, "--users", "many");
     assert.deepEqual([users.status, /whole numbers/.test(users.err)], [2, true]);
   });
