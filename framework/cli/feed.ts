@@ -119,7 +119,7 @@ const samplesInput = {
           reward: { type: "number" },
           length: { type: "integer", minimum: 0, default: 0 },
           conforms: { type: "boolean", default: true },
-          origin: { enum: ["sample", "greedy", "previous"] },
+          origin: { enum: ["sample", "greedy", "previous", "partners"] },
         },
         required: ["text", "reward"],
         additionalProperties: false,

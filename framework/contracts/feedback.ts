@@ -80,9 +80,16 @@ export interface SampledText {
   readonly length: number;
   /** Finished, and in the asked structure: only such a text may be chosen under the structure gate. */
   readonly conforms: boolean;
-  /** "greedy" and "previous" texts come along only when a strategy `needs` them. */
-  readonly origin?: "sample" | "greedy" | "previous";
+  /** "sample": drawn for this user. The others come along only when a strategy `needs` them. */
+  readonly origin?: "sample" | OtherText;
+  /** The number of the user whose best sample it is: with the origin "partners". */
+  readonly of?: number;
 }
+/**
+ * Texts beside a user's own samples: what the policy says greedily; what the one before it does; other users' best samples, rewarded as if they
+ * were this user's.
+ */
+export type OtherText = "greedy" | "previous" | "partners";
 
 /** Indices into the samples of one user. */
 export interface PreferenceExample {
@@ -100,7 +107,9 @@ export interface SamplingStrategy {
   /** N. */
   readonly samples: number;
   readonly generation: GenerationParameters;
-  readonly needs: readonly ("greedy" | "previous")[];
+  readonly needs: readonly OtherText[];
+  /** With "partners" in `needs`: how many other users' texts come along, the same user's for whom this one's comes along. */
+  readonly partners?: number;
   /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), "many", or "ranked": many, each with less reward than the one before. */
   readonly rejected: 0 | 1 | "many" | "ranked";
   /** Where they are many: at most so many. Absent: all of a user's texts but one. */
@@ -110,6 +119,8 @@ export interface SamplingStrategy {
   compare?(selections: readonly UserSelection[]): readonly Selection[];
 }
 export interface UserSelection extends Selection {
+  /** The user's number. */
+  readonly user: number;
   readonly samples: readonly SampledText[];
 }
 

@@ -1,5 +1,5 @@
 /** Step 6: from the N scored texts of each user to preference examples, and the structure pairs beside them. */
-import type { SampledText, SamplingStrategy, Selection } from "../contracts/feedback.js";
+import type { SampledText, SamplingStrategy, UserSelection } from "../contracts/feedback.js";
 import type { Alignment } from "../spec/types.js";
 import { createRng } from "../rng.js";
 
@@ -62,7 +62,9 @@ export function sampled(texts: readonly ScoredSample[]): readonly ScoredSample[]
   return texts.filter(({ origin = "sample" }) => origin === "sample");
 }
 
-type Selected = Selection & { readonly user: number; readonly samples: readonly ScoredSample[] };
+interface Selected extends UserSelection {
+  readonly samples: readonly ScoredSample[];
+}
 
 function select(
   samples: ReadonlyMap<number, readonly ScoredSample[]>,
@@ -82,7 +84,7 @@ function select(
  * Under the gate a reward pair speaks of the reward alone: both sides keep the structure. Otherwise any text may be
  * rejected, but only one that ended by itself may be chosen.
  */
-function eligibleFor(text: ScoredSample, structure: Alignment["structure"]): ScoredSample[] {
+export function eligibleFor(text: ScoredSample, structure: Alignment["structure"]): ScoredSample[] {
   if (Number.isNaN(text.reward)) return [];
   if (structure === "gate") return text.structured && text.finished ? [{ ...text, conforms: true }] : [];
   return [{ ...text, conforms: text.finished }];

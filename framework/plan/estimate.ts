@@ -17,6 +17,8 @@ export interface Amounts {
   readonly policies: number;
   /** N: texts sampled a prompt. */
   readonly samples: number;
+  /** Texts of other users, scored beside the samples of a tuned one. */
+  readonly partners: number;
   readonly maxTokens: number;
 }
 
@@ -36,6 +38,7 @@ export function amounts({ protocol, alignment, sampling }: Spec, users: number):
     refits: alignment?.hears === "template" ? 1 : iterations,
     policies: 1 + iterations + (alignment?.warmup ? 1 : 0),
     samples: numberOf(sampling?.options.samples, generationOptions.samples.default),
+    partners: numberOf(sampling?.options.partners, 0),
     maxTokens: numberOf(sampling?.options.maxTokens, generationOptions.maxTokens.default),
   };
 }

@@ -118,10 +118,10 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes, rankings: Rankings):
 
 /** The rewards of sampled and held-out texts, the hearing test's two texts of each listener, and the upper reference. */
 function score({ seeds, arms }: Spec, counted: Amounts, { listsPerUser }: Sizes, rankings: Rankings): StepWork {
-  const { listeners, tuned, heldOut, iterations, refits, policies, samples } = counted;
+  const { listeners, tuned, heldOut, iterations, refits, policies, samples, partners } = counted;
   // The first reward models score every policy's held-out texts, those of a later fit the texts before and after their iteration.
   const judged = policies + 2 * (refits - 1);
-  const rewarded = (iterations * tuned + judged * heldOut) * samples * rankings.scored;
+  const rewarded = (iterations * tuned * (samples + partners) + judged * heldOut * samples) * rankings.scored;
   const calibrated = (iterations + judged) * listeners * rankings.calibration;
   const best = arms.includes("best-of-N") ? tuned : 0;
   return {

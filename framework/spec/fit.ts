@@ -27,6 +27,7 @@ const rules: readonly (readonly [misfitOf: (parts: Parts) => Misfit | null, read
   [batchMisfit, ["loss", "alignment"]],
   [samplesMisfit, ["sampling", "alignment"]],
   [structureMisfit, ["alignment", "reward", "sampling"]],
+  [partnersMisfit, ["alignment", "reward", "sampling"]],
   [samplerMisfit, ["llm", "alignment"]],
 ];
 
@@ -85,14 +86,25 @@ function samplesMisfit({ spec: { alignment, sampling }, registry }: Parts): Misf
     return {
       pointer: "/sampling/options/samples",
       message: `${plugin} compares the texts of a user with each other, and draws one`,
-      expected: "at least 2 samples, or a strategy that compares with the policy's own text (self-play, reference-anchor)",
+      expected: "at least 2 samples, or a strategy that compares with other texts (self-play, reference-anchor, crossed)",
     };
+  if (needs.includes("partners")) return null; // which are other users' texts
   const likeliest = options.temperature === 0 ? "temperature" : options.topK === 1 ? "topK" : null;
   if (likeliest === null) return null;
   return {
     pointer: `/sampling/options/${likeliest}`,
     message: `with ${likeliest} = ${options[likeliest]} all samples of a user are the same text, so ${plugin} has nothing to compare`,
     expected: likeliest === "temperature" ? "a temperature above 0" : "a topK above 1, or 0 (off)",
+  };
+}
+
+/** How far a text keeps the structure is the same whoever it is for. */
+function partnersMisfit({ named: { reward, sampling } }: Parts): Misfit | null {
+  if (reward === undefined || sampling?.entry.needs?.includes("partners") !== true || !readsStructure(reward)) return null;
+  return {
+    pointer: "/reward/plugin",
+    message: `"${sampling.entry.name}" compares what a text is worth to two users, and "${reward.entry.name}" rewards it alike for both`,
+    expected: "a reward that ranks the user's lists, or another strategy",
   };
 }
 

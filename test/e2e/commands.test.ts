@@ -215,6 +215,7 @@ describe("check", function () {
       [{ reward: plugin("judge", { llm: plugin("tiny") }) }, "/reward/options/llm/plugin", /"tiny" learns to write from the run's dialogues/],
       [{ reward: plugin("weighted", { rewards: [{ reward: plugin("learned") }] }) }, "/reward/options/rewards/0/reward/plugin", /"learned" measures a share of the texts/],
       [{ reward: plugin("structure") }, "/alignment/structure", /rewards all of them alike/],
+      [{ reward: plugin("structure"), sampling: plugin("crossed"), alignment: { structure: "off" } }, "/reward/plugin", /"crossed" compares what a text is worth to two users/],
       [{ sampling: plugin("best-worst", { samples: 1 }) }, "/sampling/options/samples", /compares the texts of a user with each other, and draws one/],
       [{ sampling: plugin("best-worst", { temperature: 0 }) }, "/sampling/options/temperature", /the same text/],
       [{ sampling: plugin("margin", { topK: 1 }) }, "/sampling/options/topK", /the same text/],

@@ -42,7 +42,7 @@ describe("sampling strategies", () => {
   it("margin's quantile is one of all users' gaps", () =>
     using("margin", { gap: 0, quantile: 0.5 }, (strategy) => {
       const users = [[0, 0.1], [0, 0.4], [0.5, 0.5], [0, 0.3], [0, 0.2]].map(samplesOf); // biome-ignore format: one line
-      const selections = users.map((samples) => ({ samples, ...strategy.select(samples, createRng(1)) }));
+      const selections = users.map((samples, user) => ({ user, samples, ...strategy.select(samples, createRng(1)) }));
       const kept = strategy.compare?.(selections).map(({ examples, dropped }) => (examples.length === 1 ? "kept" : dropped));
       assert.deepEqual(kept, ["small-gap", "kept", "ties", "kept", "small-gap"]);
     }));
@@ -50,7 +50,7 @@ describe("sampling strategies", () => {
   it("margin's quantile counts the gaps that are too small as well", () =>
     using("margin", { gap: 0.25, quantile: 0.5 }, (strategy) => {
       const users = [[0, 0.1], [0, 0.2], [0.5, 0.5], [0, 0.3], [0, 0.4]].map(samplesOf); // biome-ignore format: one line
-      const selections = users.map((samples) => ({ samples, ...strategy.select(samples, createRng(1)) }));
+      const selections = users.map((samples, user) => ({ user, samples, ...strategy.select(samples, createRng(1)) }));
       const kept = strategy.compare?.(selections).map(({ examples, dropped }) => (examples.length === 1 ? "kept" : dropped));
       assert.deepEqual(kept, ["small-gap", "small-gap", "ties", "kept", "kept"], "half of the four pairs, not of the two that are left");
     }));
@@ -131,6 +131,55 @@ describe("sampling strategies", () => {
     }
   });
 
+  describe("crossed", () => {
+    /** Another user's text. */
+    const text = (of: number, reward: number): Given => ({ reward, of, origin: "partners" });
+
+    it("sets the best sample against every other user's text that is worth less", async () => {
+      assert.deepEqual(await select("crossed", {}, [0.5, 0.9, text(7, 0.4), text(8, 0.95), text(9, 0.6)]), made(pair(1, 4), pair(1, 2)));
+      assert.deepEqual(await select("crossed", {}, [0.5, text(7, 0.5)]), dropped("not-better"));
+      assert.deepEqual(await select("crossed", {}, [0.5, 0.9]), dropped("no-partner"));
+      assert.deepEqual(
+        await select("crossed", {}, [
+          { reward: 0.9, conforms: false },
+          { ...(text(7, 0.5) as object), conforms: false },
+        ]),
+        dropped("no-conforming"),
+      );
+    });
+
+    it("keeps two users' examples against each other where both gain, the greatest sum first, each user once", () =>
+      using("crossed", {}, (strategy) => {
+        const users = [
+          { user: 10, samples: samplesOf([0.5, 0.8, text(20, 0.7), text(30, 0.2)]) }, // gains .1 with 20, .6 with 30
+          { user: 20, samples: samplesOf([0.6, text(10, 0.1), text(30, 0.5)]) }, // .5 with 10, .1 with 30
+          { user: 30, samples: samplesOf([0.9, text(10, 0.95), text(20, 0.8), text(40, 0.1)]) }, // its own is worth less than 10's; .1 with 20, .8 with 40
+          { user: 40, samples: samplesOf([0.3, text(30, 0.4)]) }, // worth less than 30's
+          { user: 50, samples: samplesOf([0.3]) },
+        ];
+        const kept = strategy.compare?.(users.map((user) => ({ ...user, ...strategy.select(user.samples, createRng(1)) })));
+        // 10 and 20: .1 + .5; 20 and 30: .1 + .1, but 20 is taken; 10 and 30, 30 and 40: one of the two does not gain
+        assert.deepEqual(kept, [made(pair(1, 2)), made(pair(0, 1)), dropped("not-crossed"), dropped("not-better"), dropped("no-partner")]);
+      }));
+
+    it("prefers no text that is worth more to everybody: such rewards do not cross", () =>
+      using("crossed", {}, (strategy) => {
+        const worth = [0.9, 0.7, 0.4, 0.1];
+        const users = worth.map((own, user) => ({
+          user,
+          samples: samplesOf([own, ...worth.flatMap((other, of) => (of === user ? [] : [text(of, other)]))]),
+        }));
+        const kept = strategy.compare?.(users.map((user) => ({ ...user, ...strategy.select(user.samples, createRng(1)) })));
+        assert.deepEqual(
+          kept?.map(({ examples }) => examples.length),
+          [0, 0, 0, 0],
+        );
+      }));
+
+    it("asks for other users' texts", () =>
+      using("crossed", { partners: 4 }, ({ needs, partners }) => assert.deepEqual([[...needs], partners], [["partners"], 4])));
+  });
+
   it("ranked-list is the whole order, the first of equals", async () => {
     assert.deepEqual(await select("ranked-list", {}, [0.5, 0.9, 0.1, 0.5, 0.9, Number.NaN]), made(pair(1, 0, 2)));
     assert.deepEqual(await select("ranked-list", {}, [{ reward: 1, conforms: false }, 0.2, 0.4]), made(pair(2, 1)));
@@ -157,7 +206,7 @@ describe("sampling strategies", () => {
       reward: fc.oneof(fc.constantFrom(0, 0.25, 0.5, 1, Number.NaN), fc.double({ min: -5, max: 5 })),
       length: fc.nat(60),
       conforms: fc.boolean(),
-      origin: fc.constantFrom("sample" as const, "greedy" as const, "previous" as const),
+      origin: fc.constantFrom("sample" as const, "greedy" as const, "previous" as const, "partners" as const),
     });
     for (const name of plugins.keys())
       await using(name, {}, (strategy) =>

@@ -1,0 +1,109 @@
+import {
+  bestOf,
+  example,
+  type GenerationOptions,
+  generationOptions,
+  type GenerationParameters,
+  generationParameters,
+  options,
+  plugin,
+  ranked,
+  type SampledText,
+  type SamplingStrategy,
+  type Selection,
+  selection,
+  type UserSelection,
+  worseThan,
+} from "rlrf4rec";
+
+interface CrossedOptions extends GenerationOptions {
+  readonly partners: number;
+}
+
+const needs = ["partners"] as const;
+
+@plugin({
+  kind: "sampling",
+  name: "crossed",
+  version: "1.0.0",
+  summary:
+    "The best texts of two users against each other, each chosen for its own: what pleases anybody cancels out, and who is asked about is learnt",
+  source: "Yin et al. 2024, arXiv 2402.10958 (RPO): responses contrasted across prompts; here where the recommender's rewards cross",
+  pure: true,
+  needs,
+  rejected: 1,
+  options: {
+    type: "object",
+    properties: {
+      ...generationOptions,
+      partners: {
+        type: "integer",
+        minimum: 2,
+        multipleOf: 2,
+        default: 16,
+        unit: "users",
+        description: "Other users whose best text is scored for a user; of them the one with the greatest gain to both is kept.",
+      },
+    },
+  },
+})
+export class Crossed implements SamplingStrategy {
+  readonly needs = needs;
+  readonly rejected = 1;
+  readonly samples: number;
+  readonly generation: GenerationParameters;
+  readonly partners: number;
+
+  constructor(@options() options: CrossedOptions) {
+    this.samples = options.samples;
+    this.generation = generationParameters(options);
+    this.partners = options.partners;
+  }
+
+  /** The best sample against every other user's text that is worth less here. */
+  select(samples: readonly SampledText[]): Selection {
+    const candidates = ranked(samples);
+    const best = bestOf(candidates.filter(({ origin }) => origin !== "partners"));
+    const theirs = candidates.filter(({ origin }) => origin === "partners");
+    const worse = best === undefined ? [] : worseThan(best, theirs);
+    return selection(
+      candidates,
+      worse.map((text) => example(best as (typeof candidates)[number], text)),
+      theirs.length === 0 ? "no-partner" : "not-better",
+    );
+  }
+
+  /**
+   * Two users keep their examples against each other where both have one: r(u, t) + r(u', t') - r(u, t') - r(u', t) is what the texts say of
+   * their users. Each user is in one such pair at most, the greatest sum first.
+   */
+  compare(selections: readonly UserSelection[]): readonly Selection[] {
+    const gains = new Map(selections.map((selection) => [selection.user, gainsOf(selection)]));
+    const crossings = [...gains].flatMap(([user, own]) =>
+      [...own].flatMap(([partner, gain]) => {
+        const theirs = user < partner ? gains.get(partner)?.get(user) : undefined; // each two once
+        return theirs === undefined ? [] : [{ user, partner, sum: gain + theirs }];
+      }),
+    );
+    const matched = new Map<number, number>();
+    for (const { user, partner } of crossings.sort((a, b) => b.sum - a.sum || a.user - b.user || a.partner - b.partner)) {
+      if (matched.has(user) || matched.has(partner)) continue;
+      matched.set(user, partner).set(partner, user);
+    }
+    return selections.map(({ user, samples, examples, dropped }) => {
+      const partner = matched.get(user);
+      const kept = partner === undefined ? [] : examples.filter(({ rejected }) => samples[rejected[0] as number]?.of === partner);
+      return { examples: kept, dropped: kept.length > 0 ? null : (dropped ?? "not-crossed") };
+    });
+  }
+}
+
+/** By partner: how much less its text is worth to the user than the user's own. */
+function gainsOf({ samples, examples }: UserSelection): ReadonlyMap<number, number> {
+  return new Map(
+    examples.flatMap(({ chosen, rejected: [theirs = -1] }) => {
+      const [own, other] = [samples[chosen], samples[theirs]];
+      return own === undefined || other?.of === undefined ? [] : [[other.of, own.reward - other.reward] as const];
+    }),
+  );
+}
