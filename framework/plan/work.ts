@@ -122,7 +122,7 @@ function score({ seeds, arms }: Spec, counted: Amounts, { listsPerUser }: Sizes,
   // The first reward models score every policy's held-out texts, those of a later fit the texts before and after their iteration.
   const judged = policies + 2 * (refits - 1);
   const rewarded = (iterations * tuned * (samples + partners) + judged * heldOut * samples) * rankings.scored;
-  const calibrated = (iterations + judged) * listeners * rankings.calibration;
+  const calibrated = (iterations * (partners > 0 ? 2 : 1) + judged) * listeners * rankings.calibration;
   const best = arms.includes("best-of-N") ? tuned : 0;
   return {
     step: "score",

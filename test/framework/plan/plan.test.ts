@@ -68,8 +68,8 @@ describe("plan", () => {
   });
 
   it("counts all that a reward has ranked: of other users, with a neutral text, and of the texts that it is calibrated by", async () => {
-    const scored = async (reward?: object) => {
-      const steps = workOf(await spec(...(reward ? [`reward=${JSON.stringify(reward)}`] : [])), registry, 1000, sizes);
+    const scored = async (reward?: object, ...set: string[]) => {
+      const steps = workOf(await spec(...(reward ? [`reward=${JSON.stringify(reward)}`] : []), ...set), registry, 1000, sizes);
       return (steps.find(({ step }) => step === "score")?.work.scoredLists as number) / (2 * 5); // two seeds, five lists
     };
     const plugin = (name: string, options: object = {}) => ({ plugin: name, options });
@@ -88,6 +88,9 @@ describe("plan", () => {
     assert.equal(await scored(contrast(7, weighted(plugin("ndcg")))), 8 * texts + calibrated + heard);
     assert.equal(await scored(lift(weighted(contrast(7)))), 2 * 15 * (texts + calibrated) + heard);
     assert.equal(await scored(weighted(plugin("structure"))), heard, "nothing is ranked for it");
+    const crossed = ["sampling.plugin=crossed", "sampling.options.samples=4", "sampling.options.partners=6"];
+    assert.equal(await scored(undefined, ...crossed), texts + 2 * 480 * 6 + heard, "and six other users' texts");
+    assert.equal(await scored(weighted(plugin("ndcg")), ...crossed), texts + 2 * 480 * 6 + calibrated + 2 * 600 + heard);
   });
 
   it("lets the reward models learn from all align users, however few of them are sampled", async () => {
