@@ -132,33 +132,44 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
   suite(subject, runner, checks, identityChecks(subject));
 }
 
+/** Of `compare`: each user's partners are those that follow it, as far as there are so many. */
+const users = 12;
+
 /** Texts of one user, with rewards that tie now and then, some of them NaN, and not all in the structure. */
-function sampledTexts(seed: number, needs: SamplingStrategy["needs"]): SampledText[] {
+function sampledTexts(seed: number, { needs, partners = 0 }: SamplingStrategy): SampledText[] {
   const rng = createRng("samples", seed);
   const count = rng.below(9) + 1;
-  const text = (i: number, origin: SampledText["origin"]): SampledText => ({
+  const text = (i: number, origin: SampledText["origin"], of?: number): SampledText => ({
     text: `Genre: ${i}`,
     reward: rng.below(10) === 0 ? Number.NaN : rng.below(6) / 5,
     length: rng.below(30) + 1,
     conforms: rng.below(4) > 0,
     ...(origin === undefined ? {} : { origin }),
+    ...(of === undefined ? {} : { of }),
   });
-  return [...Array.from({ length: count }, (_, i) => text(i, "sample")), ...needs.map((origin, i) => text(count + i, origin))];
+  const own = needs.filter((origin) => origin !== "partners");
+  return [
+    ...Array.from({ length: count }, (_, i) => text(i, "sample")),
+    ...own.map((origin, i) => text(count + i, origin)),
+    ...Array.from({ length: partners }, (_, i) => text(count + own.length + i, "partners", (seed + 1 + i) % users)),
+  ];
 }
 
 export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Runner): void {
   const using = (body: (strategy: SamplingStrategy) => void) => () => withPlugin(subject, body);
   const checks = {
-    "says how texts are drawn": using(({ samples, generation, needs, rejected }) => {
+    "says how texts are drawn": using(({ samples, generation, needs, partners, rejected }) => {
       assert.ok(Number.isInteger(samples) && samples >= 1, `samples is ${samples}`);
       assert.ok(generation.temperature >= 0 && generation.maxTokens >= 1 && generation.topP > 0 && generation.topP <= 1);
-      for (const need of needs) assert.ok(["greedy", "previous"].includes(need), `"${need}" is no need`);
+      for (const need of needs) assert.ok(["greedy", "previous", "partners"].includes(need), `"${need}" is no need`);
+      assert.equal(needs.includes("partners"), partners !== undefined, '"partners" is needed where it is said how many');
+      assert.ok(partners === undefined || (Number.isInteger(partners) && partners >= 2 && partners % 2 === 0), `partners is ${partners}`);
       assert.ok([0, 1, "many", "ranked"].includes(rejected));
     }),
     "needs and gives what its decorator says": declares(subject),
     "makes examples of the samples' own indices, or says why not": using((strategy) => {
       for (let seed = 0; seed < 300; seed++) {
-        const samples = sampledTexts(seed, strategy.needs);
+        const samples = sampledTexts(seed, strategy);
         const { examples, dropped } = strategy.select(samples, createRng("select", seed));
         assert.equal(examples.length === 0, dropped !== null, "`dropped` says why there are no examples, and nothing otherwise");
         for (const { chosen, rejected } of examples) {
@@ -185,9 +196,22 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
       const equal = Array.from({ length: 4 }, (_, i): SampledText => ({ text: `${i}`, reward: 0.5, length: 3, conforms: true }));
       if (strategy.rejected === 1 && strategy.needs.length === 0) assert.deepEqual(strategy.select(equal, createRng(1)).examples, []);
     }),
+    "keeps of each user's examples some, or says why none, where it compares users": using((strategy) => {
+      const selections = Array.from({ length: users }, (_, user) => {
+        const samples = sampledTexts(user, strategy);
+        return { user, samples, ...strategy.select(samples, createRng("select", user)) };
+      });
+      const compared = strategy.compare?.(selections) ?? selections;
+      assert.equal(compared.length, selections.length);
+      for (const [i, { examples, dropped }] of compared.entries()) {
+        assert.equal(examples.length === 0, dropped !== null, "`dropped` says why there are no examples, and nothing otherwise");
+        const made = selections[i]?.examples.map((example) => JSON.stringify(example));
+        for (const example of examples) assert.ok(made?.includes(JSON.stringify(example)), "an example that `select` did not make");
+      }
+    }),
     "selects the same with the same random numbers, and leaves the samples alone": using((strategy) => {
       for (let seed = 0; seed < 20; seed++) {
-        const samples = sampledTexts(seed, strategy.needs);
+        const samples = sampledTexts(seed, strategy);
         const copy = structuredClone(samples);
         assert.deepEqual(strategy.select(samples, createRng(seed)), strategy.select(samples, createRng(seed)));
         assert.deepEqual(samples, copy);
