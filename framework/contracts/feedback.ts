@@ -108,7 +108,7 @@ export interface SamplingStrategy {
   readonly samples: number;
   readonly generation: GenerationParameters;
   readonly needs: readonly OtherText[];
-  /** With "partners" in `needs`: how many other users' texts come along, the same user's for whom this one's comes along. */
+  /** With "partners" in `needs`: how many other users' texts come along; of two users either meets the other or neither does. */
   readonly partners?: number;
   /** How many rejected texts an example has: 0 (`rejection`), 1 (pairs), "many", or "ranked": many, each with less reward than the one before. */
   readonly rejected: 0 | 1 | "many" | "ranked";

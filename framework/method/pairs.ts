@@ -1,5 +1,6 @@
 /** Step 6: from the N scored texts of each user to preference examples, and the structure pairs beside them. */
 import type { SampledText, SamplingStrategy, UserSelection } from "../contracts/feedback.js";
+import { bestOf, ranked } from "../feedback/candidates.js";
 import type { Alignment } from "../spec/types.js";
 import { createRng } from "../rng.js";
 
@@ -62,6 +63,12 @@ export function sampled(texts: readonly ScoredSample[]): readonly ScoredSample[]
   return texts.filter(({ origin = "sample" }) => origin === "sample");
 }
 
+/** The best of a user's samples that may be chosen. */
+export function bestSample(texts: readonly ScoredSample[], structure: Alignment["structure"]): ScoredSample | undefined {
+  const eligible = sampled(texts).flatMap((text) => eligibleFor(text, structure));
+  return eligible[bestOf(ranked(eligible))?.index ?? -1];
+}
+
 interface Selected extends UserSelection {
   readonly samples: readonly ScoredSample[];
 }
@@ -84,7 +91,7 @@ function select(
  * Under the gate a reward pair speaks of the reward alone: both sides keep the structure. Otherwise any text may be
  * rejected, but only one that ended by itself may be chosen.
  */
-export function eligibleFor(text: ScoredSample, structure: Alignment["structure"]): ScoredSample[] {
+function eligibleFor(text: ScoredSample, structure: Alignment["structure"]): ScoredSample[] {
   if (Number.isNaN(text.reward)) return [];
   if (structure === "gate") return text.structured && text.finished ? [{ ...text, conforms: true }] : [];
   return [{ ...text, conforms: text.finished }];

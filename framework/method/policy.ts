@@ -1,16 +1,16 @@
 /** What a policy writes: the greedy text of every user, sampled texts of held-out align users, and the N texts that are tuned on. */
 import type { AdapterFiles } from "../contracts/llm.js";
-import type { Rng } from "../contracts/plugin.js";
 import { hasRelevant } from "../data/labels.js";
 import { RlrfError } from "../errors.js";
-import { bestOf, ranked } from "../feedback/candidates.js";
 import { createRng } from "../rng.js";
 import type { Alignment } from "../spec/types.js";
 import { infer, type PolicyTexts, sampleTexts, type UserSample } from "./infer.js";
-import { eligibleFor, type ScoredSample, sampled } from "./pairs.js";
+import type { ScoredSample } from "./pairs.js";
+import { withPartners } from "./partners.js";
 import { listsOf } from "./recommender.js";
 import type { RewardModels } from "./reward.js";
 import { writeWith } from "./sampler.js";
+import type { UserText } from "./structure.js";
 import type { Study, TuningParts } from "./study.js";
 
 export interface Policy extends PolicyTexts {
@@ -84,60 +84,32 @@ export async function sampleScored(
 ): Promise<ReadonlyMap<number, readonly ScoredSample[]>> {
   const drawn = await sampleTexts(study, users, sampling.generation, sampling.samples, `iteration ${iteration}`);
   const policies = sampling.needs.filter((origin) => origin !== "partners");
-  const written = drawn.map((texts, i): OriginText[] => [
-    ...texts.map((text) => ({ ...text, origin: "sample" as const })),
-    ...policies.map((origin) => ({ ...(own[origin].texts[users[i] as number] as UserSample), origin })),
-  ]);
-  const scored = await scoredBy(reward, alignment, written);
-  if (sampling.partners === undefined) return new Map(scored.map((texts, i) => [users[i] as number, texts]));
-  const best = scored.map((texts) => bestOf(ranked(sampled(texts).map((text) => eligible(text, alignment)))));
-  const offered = written.map((texts, i) => texts[best[i]?.index ?? -1]);
-  const met = partnersOf(offered, sampling.partners, createRng(study.llmSeed, "partners", iteration));
-  const theirs = met.map((partners, i) =>
-    partners.map((text): OriginText => ({ ...text, user: users[i] as number, origin: "partners", of: text.user })),
-  );
-  const beside = await scoredBy(reward, alignment, theirs);
-  return new Map(scored.map((texts, i) => [users[i] as number, [...texts, ...(beside[i] ?? [])]]));
-}
-
-type OriginText = UserSample & Pick<ScoredSample, "origin" | "of">;
-
-/** @param texts a row a user */
-async function scoredBy(reward: RewardModels, alignment: Alignment, texts: readonly (readonly OriginText[])[]): Promise<ScoredSample[][]> {
-  const rewards = await reward.score(texts.flat());
-  const weight = alignment.structure === "reward" ? alignment.structureWeight : 0;
+  const beside = Array.from(users, (user) => policies.map((origin) => ({ ...(own[origin].texts[user] as UserSample), origin })));
+  const samples = drawn.map((texts, i) => [...texts.map((text) => ({ ...text, origin: "sample" as const })), ...(beside[i] ?? [])]);
+  const rewards = await rewardsOf(reward, alignment, samples.flat());
   let next = 0;
-  return texts.map((row) =>
-    row.map(({ text, tokens, finished, parsed, origin, of }): ScoredSample => {
+  const scored = samples.map((texts) =>
+    texts.map(({ text, tokens, finished, parsed, origin }): ScoredSample => {
       const { structureRate, conforms } = parsed;
-      const value = (1 - weight) * (rewards[next++] as number) + weight * structureRate;
       const form = { finished, structureRate, structured: conforms, conforms: conforms && finished };
-      return { text, reward: value, length: tokens, origin, ...(of !== undefined && { of }), ...form };
+      return { text, reward: rewards[next++] as number, length: tokens, origin, ...form };
     }),
   );
+  const byUser = new Map(scored.map((texts, i) => [users[i] as number, texts]));
+  if (sampling.partners === undefined) return byUser;
+  const rng = createRng(study.llmSeed, "partners", iteration);
+  return withPartners(byUser, sampling.partners, alignment.structure, rng, (texts) =>
+    rewardsOf(
+      reward,
+      alignment,
+      texts.map(({ user, text }) => study.userText(user, text)),
+    ),
+  );
 }
 
-/** What may not be compared has no reward. */
-function eligible(text: ScoredSample, { structure }: Alignment): ScoredSample {
-  return eligibleFor(text, structure)[0] ?? { ...text, reward: Number.NaN };
-}
-
-/**
- * Whose texts come along with whose: each user's neighbours on a ring in random order, as many on either side, so that
- * two users always meet each other.
- * @param offered a text a user; users without one meet nobody @returns by user the texts of those it meets
- */
-export function partnersOf<Text>(offered: readonly (Text | undefined)[], partners: number, rng: Rng): Text[][] {
-  const ring = rng.shuffle(offered.flatMap((text, user) => (text === undefined ? [] : [{ user, text }])));
-  const met = offered.map((): Text[] => []);
-  for (const [place, { user, text }] of ring.entries()) {
-    const reach = Math.min(partners / 2, Math.floor(ring.length / 2));
-    for (let step = 1; step <= reach; step++) {
-      if (2 * step === ring.length && 2 * place >= ring.length) continue; // each the other's opposite: they have met
-      const other = ring[(place + step) % ring.length] as (typeof ring)[number];
-      met[user]?.push(other.text);
-      met[other.user]?.push(text);
-    }
-  }
-  return met;
+/** By the recommender, and as far as the alignment says by the structure. */
+async function rewardsOf(reward: RewardModels, alignment: Alignment, texts: readonly UserText[]): Promise<readonly number[]> {
+  const weight = alignment.structure === "reward" ? alignment.structureWeight : 0;
+  const rewards = await reward.score(texts);
+  return texts.map(({ parsed }, i) => (1 - weight) * (rewards[i] as number) + weight * parsed.structureRate);
 }

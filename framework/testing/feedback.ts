@@ -132,7 +132,7 @@ export function lossContract(subject: Subject<PreferenceLoss>, runner?: Runner):
   suite(subject, runner, checks, identityChecks(subject));
 }
 
-/** Of `compare`: each user's partners are those that follow it, as far as there are so many. */
+/** Each one's partners are those that follow it, as far as there are so many. */
 const users = 12;
 
 /** Texts of one user, with rewards that tie now and then, some of them NaN, and not all in the structure. */
@@ -151,7 +151,7 @@ function sampledTexts(seed: number, { needs, partners = 0 }: SamplingStrategy): 
   return [
     ...Array.from({ length: count }, (_, i) => text(i, "sample")),
     ...own.map((origin, i) => text(count + i, origin)),
-    ...Array.from({ length: partners }, (_, i) => text(count + own.length + i, "partners", (seed + 1 + i) % users)),
+    ...Array.from({ length: Math.min(partners, users - 1) }, (_, i) => text(count + own.length + i, "partners", (seed + 1 + i) % users)),
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   generationParameters,
   options,
   plugin,
+  type PreferenceExample,
   ranked,
   type SampledText,
   type SamplingStrategy,
@@ -65,12 +66,8 @@ export class Crossed implements SamplingStrategy {
     const candidates = ranked(samples);
     const best = bestOf(candidates.filter(({ origin }) => origin !== "partners"));
     const theirs = candidates.filter(({ origin }) => origin === "partners");
-    const worse = best === undefined ? [] : worseThan(best, theirs);
-    return selection(
-      candidates,
-      worse.map((text) => example(best as (typeof candidates)[number], text)),
-      theirs.length === 0 ? "no-partner" : "not-better",
-    );
+    const examples = best === undefined ? [] : worseThan(best, theirs).map((text) => example(best, text));
+    return selection(candidates, examples, theirs.length === 0 ? "no-partner" : "not-better");
   }
 
   /**
@@ -78,11 +75,11 @@ export class Crossed implements SamplingStrategy {
    * their users. Each user is in one such pair at most, the greatest sum first.
    */
   compare(selections: readonly UserSelection[]): readonly Selection[] {
-    const gains = new Map(selections.map((selection) => [selection.user, gainsOf(selection)]));
-    const crossings = [...gains].flatMap(([user, own]) =>
-      [...own].flatMap(([partner, gain]) => {
-        const theirs = user < partner ? gains.get(partner)?.get(user) : undefined; // each two once
-        return theirs === undefined ? [] : [{ user, partner, sum: gain + theirs }];
+    const against = new Map(selections.map((selection) => [selection.user, byPartner(selection)]));
+    const crossings = [...against].flatMap(([user, own]) =>
+      [...own].flatMap(([partner, { gain }]) => {
+        const theirs = user < partner ? against.get(partner)?.get(user) : undefined; // each two once
+        return theirs === undefined ? [] : [{ user, partner, sum: gain + theirs.gain }];
       }),
     );
     const matched = new Map<number, number>();
@@ -90,20 +87,24 @@ export class Crossed implements SamplingStrategy {
       if (matched.has(user) || matched.has(partner)) continue;
       matched.set(user, partner).set(partner, user);
     }
-    return selections.map(({ user, samples, examples, dropped }) => {
-      const partner = matched.get(user);
-      const kept = partner === undefined ? [] : examples.filter(({ rejected }) => samples[rejected[0] as number]?.of === partner);
-      return { examples: kept, dropped: kept.length > 0 ? null : (dropped ?? "not-crossed") };
+    return selections.map(({ user, dropped }) => {
+      const kept = against.get(user)?.get(matched.get(user) ?? Number.NaN);
+      return kept === undefined ? { examples: [], dropped: dropped ?? "not-crossed" } : { examples: [kept.example], dropped: null };
     });
   }
 }
 
-/** By partner: how much less its text is worth to the user than the user's own. */
-function gainsOf({ samples, examples }: UserSelection): ReadonlyMap<number, number> {
+/** By partner the example against it, and how much less its text is worth to the user than the user's own. */
+function byPartner({
+  samples,
+  examples,
+}: UserSelection): ReadonlyMap<number, { readonly example: PreferenceExample; readonly gain: number }> {
   return new Map(
-    examples.flatMap(({ chosen, rejected: [theirs = -1] }) => {
-      const [own, other] = [samples[chosen], samples[theirs]];
-      return own === undefined || other?.of === undefined ? [] : [[other.of, own.reward - other.reward] as const];
+    examples.flatMap((made) => {
+      const [own, theirs] = [samples[made.chosen], samples[made.rejected[0] as number]];
+      return own === undefined || theirs?.of === undefined
+        ? []
+        : [[theirs.of, { example: made, gain: own.reward - theirs.reward }] as const];
     }),
   );
 }
