@@ -19,6 +19,7 @@ import {
 
 interface CrossedOptions extends GenerationOptions {
   readonly partners: number;
+  readonly pairs: number;
 }
 
 const needs = ["partners"] as const;
@@ -43,8 +44,9 @@ const needs = ["partners"] as const;
         multipleOf: 2,
         default: 16,
         unit: "users",
-        description: "Other users whose best text is scored for a user; of them the one with the greatest gain to both is kept.",
+        description: "Other users whose best text is scored for a user; of them those with the greatest gain to both are kept.",
       },
+      pairs: { type: "integer", minimum: 1, default: 1, unit: "pairs", description: "Users that a user is set against, at most." },
     },
   },
 })
@@ -54,11 +56,13 @@ export class Crossed implements SamplingStrategy {
   readonly samples: number;
   readonly generation: GenerationParameters;
   readonly partners: number;
+  private readonly pairs: number;
 
   constructor(@options() options: CrossedOptions) {
     this.samples = options.samples;
     this.generation = generationParameters(options);
     this.partners = options.partners;
+    this.pairs = options.pairs;
   }
 
   /** The best sample against every other user's text that is worth less here. */
@@ -72,7 +76,7 @@ export class Crossed implements SamplingStrategy {
 
   /**
    * Two users keep their examples against each other where both have one: r(u, t) + r(u', t') - r(u, t') - r(u', t) is what the texts say of
-   * their users. Each user is in one such pair at most, the greatest sum first.
+   * their users. The greatest sum first, until a user has `pairs` of them.
    */
   compare(selections: readonly UserSelection[]): readonly Selection[] {
     const against = new Map(selections.map((selection) => [selection.user, byPartner(selection)]));
@@ -82,14 +86,16 @@ export class Crossed implements SamplingStrategy {
         return theirs === undefined ? [] : [{ user, partner, sum: gain + theirs.gain }];
       }),
     );
-    const matched = new Map<number, number>();
+    const matched = new Map([...against.keys()].map((user): [number, number[]] => [user, []]));
     for (const { user, partner } of crossings.sort((a, b) => b.sum - a.sum || a.user - b.user || a.partner - b.partner)) {
-      if (matched.has(user) || matched.has(partner)) continue;
-      matched.set(user, partner).set(partner, user);
+      const [own, theirs] = [matched.get(user) as number[], matched.get(partner) as number[]];
+      if (own.length >= this.pairs || theirs.length >= this.pairs) continue;
+      own.push(partner);
+      theirs.push(user);
     }
     return selections.map(({ user, dropped }) => {
-      const kept = against.get(user)?.get(matched.get(user) ?? Number.NaN);
-      return kept === undefined ? { examples: [], dropped: dropped ?? "not-crossed" } : { examples: [kept.example], dropped: null };
+      const examples = (matched.get(user) as number[]).flatMap((partner) => against.get(user)?.get(partner)?.example ?? []);
+      return { examples, dropped: examples.length > 0 ? null : (dropped ?? "not-crossed") };
     });
   }
 }

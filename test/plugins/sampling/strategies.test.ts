@@ -148,19 +148,23 @@ describe("sampling strategies", () => {
       );
     });
 
-    it("keeps two users' examples against each other where both gain, the greatest sum first, each user once", () =>
-      using("crossed", {}, (strategy) => {
-        const users = [
-          { user: 10, samples: samplesOf([0.5, 0.8, text(20, 0.7), text(30, 0.2)]) }, // gains .1 with 20, .6 with 30
-          { user: 20, samples: samplesOf([0.6, text(10, 0.1), text(30, 0.5)]) }, // .5 with 10, .1 with 30
-          { user: 30, samples: samplesOf([0.9, text(10, 0.95), text(20, 0.8), text(40, 0.1)]) }, // its own is worth less than 10's; .1 with 20, .8 with 40
-          { user: 40, samples: samplesOf([0.3, text(30, 0.4)]) }, // worth less than 30's
-          { user: 50, samples: samplesOf([0.3]) },
-        ];
-        const kept = strategy.compare?.(users.map((user) => ({ ...user, ...strategy.select(user.samples, createRng(1)) })));
-        // 10 and 20: .1 + .5; 20 and 30: .1 + .1, but 20 is taken; 10 and 30, 30 and 40: one of the two does not gain
-        assert.deepEqual(kept, [made(pair(1, 2)), made(pair(0, 1)), dropped("not-crossed"), dropped("not-better"), dropped("no-partner")]);
-      }));
+    it("keeps two users' examples against each other where both gain, the greatest sum first, as many a user as asked for", async () => {
+      const kept = (pairs: number) =>
+        using("crossed", { pairs }, (strategy) => {
+          const users = [
+            { user: 10, samples: samplesOf([0.5, 0.8, text(20, 0.7), text(30, 0.2)]) }, // gains .1 with 20, .6 with 30
+            { user: 20, samples: samplesOf([0.6, text(10, 0.1), text(30, 0.5)]) }, // .5 with 10, .1 with 30
+            { user: 30, samples: samplesOf([0.9, text(10, 0.95), text(20, 0.8), text(40, 0.1)]) }, // its own is worth less than 10's; .1 with 20, .8 with 40
+            { user: 40, samples: samplesOf([0.3, text(30, 0.4)]) }, // worth less than 30's
+            { user: 50, samples: samplesOf([0.3]) },
+          ];
+          return strategy.compare?.(users.map((user) => ({ ...user, ...strategy.select(user.samples, createRng(1)) })));
+        });
+      // 10 and 20: .1 + .5; 20 and 30: .1 + .1, if 20 has room; 10 and 30, 30 and 40: one of the two does not gain
+      const others = [dropped("not-better"), dropped("no-partner")];
+      assert.deepEqual(await kept(1), [made(pair(1, 2)), made(pair(0, 1)), dropped("not-crossed"), ...others]);
+      assert.deepEqual(await kept(2), [made(pair(1, 2)), made(pair(0, 1), pair(0, 2)), made(pair(0, 2)), ...others]);
+    });
 
     it("prefers no text that is worth more to everybody: such rewards do not cross", () =>
       using("crossed", {}, (strategy) => {
