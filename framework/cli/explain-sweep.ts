@@ -1,4 +1,5 @@
 /** `rlrf explain` of a spec with a sweep: its trials, by what they are chosen, and what they take together. */
+import type { Registry } from "../kernel/registry.js";
 import { sweepCost } from "../plan/sweep-cost.js";
 import type { Spec } from "../spec/types.js";
 import { type Sweep, valueText } from "../sweep/expand.js";
@@ -6,8 +7,8 @@ import { selectionText } from "../sweep/selection.js";
 import { print, printJson, table } from "./terminal.js";
 
 /** @param usersOf of the data set of a spec, where that is known */
-export function explainSweep(sweep: Sweep, usersOf: (spec: Spec) => number | undefined, json: boolean): void {
-  const cost = sweepCost(sweep, usersOf);
+export function explainSweep(sweep: Sweep, registry: Registry, usersOf: (spec: Spec) => number | undefined, json: boolean): void {
+  const cost = sweepCost(sweep, registry, usersOf);
   const { name, hash, settings, metric, rungs, trials } = sweep;
   if (json) {
     const shown = trials.map(({ resolved, source: _, ...trial }) => ({ ...trial, hash: resolved.hash, spec: resolved.spec }));

@@ -37,7 +37,7 @@ export const register: Register = (program) => {
     const sweep = expandSweep(source, registry);
     if (sweep !== null) {
       const { explainSweep } = await import("./explain-sweep.js");
-      return explainSweep(sweep, await usersBySpec(registry), json === true);
+      return explainSweep(sweep, registry, await usersBySpec(registry), json === true);
     }
     const explanation = await explain(source, registry);
     if (json) await printAsJson(explanation);
@@ -75,7 +75,7 @@ async function explain(source: SpecSource, registry: Registry): Promise<Explanat
     bytes: sizes.get(id) ?? 0,
   }));
   const counted = (await usersBySpec(registry))(resolved.spec);
-  return { resolved, assets: await Promise.all(states), files: needs.files, estimate: estimate(resolved.spec, counted) };
+  return { resolved, assets: await Promise.all(states), files: needs.files, estimate: estimate(resolved.spec, registry, counted) };
 }
 
 async function printAsJson({ resolved, ...rest }: Explanation): Promise<void> {

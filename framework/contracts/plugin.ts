@@ -72,6 +72,8 @@ export interface PluginIdentity {
   readonly needs?: readonly string[];
   /** sampling: how many rejected texts an example has. loss: 0 where the chosen text is enough. As the class says. */
   readonly rejected?: 0 | 1 | "many" | "ranked";
+  /** sampling: the options whose product is how many examples a user makes at most; absent: one. */
+  readonly examples?: readonly string[];
   /** reward: it looks at the text alone, or at its structure alone. As the class says. */
   readonly reads?: "text" | "structure";
   /** A reward that measures a share of the texts and predicts the others (its class has `measures`). */

@@ -19,6 +19,7 @@ const identity: Readonly<Record<keyof PluginIdentity, true>> = {
   pure: true,
   needs: true,
   rejected: true,
+  examples: true,
   reads: true,
   measures: true,
   tunable: true,

@@ -103,8 +103,9 @@ const optional: readonly [key: keyof PluginIdentity, holds: (value: unknown) => 
   ["options", isOptions, 'a schema with "type": "object"'],
   ["worksWith", isPartners, "an object of kinds, plugins and schemas of their options"],
   ["pure", (value) => typeof value === "boolean", "true or false"],
-  ["needs", (value) => Array.isArray(value) && value.every((need) => typeof need === "string"), "a list of texts"],
+  ["needs", isTexts, "a list of texts"],
   ["rejected", (value) => [0, 1, "many", "ranked"].some((count) => count === value), '0, 1, "many" or "ranked"'],
+  ["examples", isTexts, "a list of options' names"],
   ["reads", (value) => value === "text" || value === "structure", '"text" or "structure"'],
   ["measures", (value) => value === true, "true"],
   ["tunable", (value) => value === true, "true"],
@@ -113,6 +114,10 @@ const optional: readonly [key: keyof PluginIdentity, holds: (value: unknown) => 
   ["takesWeights", isRecord, "an object of options"],
   ["recorded", (value) => value === true, "true"],
 ];
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
+}
 
 function isOptions(value: unknown): boolean {
   if (!isRecord(value) || value.type !== "object") return false;

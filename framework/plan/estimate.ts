@@ -1,5 +1,6 @@
 /** How much a run will write and tune, told before anything is loaded: an estimate, with what it assumes. */
 import { generationOptions } from "../feedback/generation-options.js";
+import type { Registry } from "../kernel/registry.js";
 import type { Spec } from "../spec/types.js";
 
 /** How often each step of the loop meets a user, from the spec alone. */
@@ -49,6 +50,14 @@ export function fittedArms(spec: Spec): number {
   return own + (spec.arms.includes("llm") ? amounts(spec, 0).policies : 0);
 }
 
+/** Examples that a user is tuned on in an iteration, at most: the strategy's own, and the share of pairs that teach the structure. */
+export function examplesOf({ sampling, alignment }: Spec, registry: Registry): number {
+  if (sampling === undefined || alignment === undefined) return 0;
+  const { examples = [], rejected } = registry.find("sampling", sampling.plugin, sampling.version);
+  const own = examples.reduce((product, option) => product * numberOf(sampling.options[option], 1), 1);
+  return alignment.structure === "gate" && rejected === 1 ? own / (1 - alignment.structureShare) : own;
+}
+
 /** A number among a plugin's options, which have no types here. */
 export function numberOf(value: unknown, fallback: number): number {
   return typeof value === "number" ? value : fallback;
@@ -70,30 +79,31 @@ export interface Estimate {
   readonly promptTokens: number;
   /** At most: texts may end before the limit. */
   readonly completionTokens: number;
-  /** Preference pairs of all iterations, at most: ties make none. */
+  /** Preference examples of all iterations, at most: ties make none. */
   readonly pairs: number;
   readonly assumptions: readonly string[];
 }
 
 /** @param counted users of the data set, where its options or its asset tell; @returns null when nothing is known or nothing is written */
-export function estimate(spec: Spec, counted: number | undefined): Estimate | null {
+export function estimate(spec: Spec, registry: Registry, counted: number | undefined): Estimate | null {
   const { protocol, prompt } = spec;
   if (spec.llm === undefined || counted === undefined) return null;
   const { alignUsers, heldOut, tuned, iterations, policies, samples, maxTokens } = amounts(spec, counted);
   const texts = policies * (counted + heldOut * samples) + iterations * tuned * samples;
   const prompts = policies * (counted + heldOut) + iterations * tuned;
   const tokensOfPrompt = promptTokens(spec);
+  const examples = examplesOf(spec, registry);
   return {
     users: counted,
     alignUsers,
     texts,
     promptTokens: prompts * tokensOfPrompt,
     completionTokens: texts * maxTokens,
-    pairs: iterations * tuned,
+    pairs: Math.round(iterations * tuned * examples),
     assumptions: [
       `${counted} users, none dropped for being too short`,
       `${tokensOfPrompt} tokens a prompt: ${tokensOfQuestion} for the question and ${tokensOfItem[prompt.items]} for each of ${protocol.window} items; computed once for all samples of a user`,
-      `${samples} samples of at most ${maxTokens} tokens; one pair a user and iteration`,
+      `${samples} samples of at most ${maxTokens} tokens; at most ${Number(examples.toFixed(2))} preference pairs a user and iteration, those that teach the structure among them`,
       "every iteration runs, and nothing is in the cache yet",
     ],
   };

@@ -1,4 +1,5 @@
 /** How much all trials of a sweep will do together, told before anything is loaded. */
+import type { Registry } from "../kernel/registry.js";
 import type { Spec } from "../spec/types.js";
 import type { Sweep, Trial } from "../sweep/expand.js";
 import { amounts, type Estimate, estimate, fittedArms } from "./estimate.js";
@@ -20,11 +21,11 @@ export interface SweepCost {
 }
 
 /** @param usersOf of the data set of a spec, where that is known */
-export function sweepCost(sweep: Sweep, usersOf: (spec: Spec) => number | undefined): SweepCost {
+export function sweepCost(sweep: Sweep, registry: Registry, usersOf: (spec: Spec) => number | undefined): SweepCost {
   const costs = sweep.rungs.flatMap(({ points }, rung) => {
     const own = sweep.trials.filter((trial) => trial.rung === rung + 1);
     const seeds = own.length / new Set(own.map(({ point }) => point)).size;
-    const all = own.map((trial) => costOf(trial, usersOf));
+    const all = own.map((trial) => costOf(trial, registry, usersOf));
     return all.sort((a, b) => (b.estimate?.completionTokens ?? 0) - (a.estimate?.completionTokens ?? 0)).slice(0, points * seeds);
   });
   const sum = (of: (cost: TrialCost) => number) => costs.reduce((total, cost) => total + of(cost), 0);
@@ -52,9 +53,9 @@ interface TrialCost {
   readonly untuned: { readonly key: string; readonly texts: number };
 }
 
-function costOf({ resolved: { spec } }: Trial, usersOf: (spec: Spec) => number | undefined): TrialCost {
+function costOf({ resolved: { spec } }: Trial, registry: Registry, usersOf: (spec: Spec) => number | undefined): TrialCost {
   const users = usersOf(spec);
-  const found = estimate(spec, users);
+  const found = estimate(spec, registry, users);
   return { fits: fitsOf(spec), estimate: found, unknown: spec.llm !== undefined && found === null, untuned: untunedTexts(spec, users) };
 }
 

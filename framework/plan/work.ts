@@ -4,7 +4,7 @@
  */
 import type { Registry } from "../kernel/registry.js";
 import type { Spec } from "../spec/types.js";
-import { type Amounts, amounts, fittedArms, numberOf } from "./estimate.js";
+import { type Amounts, amounts, examplesOf, fittedArms, numberOf } from "./estimate.js";
 import { type Rankings, rankingsOf } from "./rankings.js";
 import type { Sizes, Work } from "./rates.js";
 
@@ -36,7 +36,7 @@ export function workOf(spec: Spec, registry: Registry, users: number, sizes: Siz
   return [
     prepare(spec, users, sizes),
     ...(writes ? [languageModel, infer(users, counted, sizes)] : []),
-    ...(tunes ? tuning(spec, counted, sizes, rankingsOf(spec, registry)) : []),
+    ...(tunes ? tuning(spec, counted, sizes, registry) : []),
     encode(spec, users, counted, sizes),
     ...evaluation(spec, users, sizes),
   ];
@@ -62,7 +62,7 @@ function infer(users: number, { policies, heldOut, samples }: Amounts, { promptT
   };
 }
 
-function tuning(spec: Spec, counted: Amounts, sizes: Sizes, rankings: Rankings): StepWork[] {
+function tuning(spec: Spec, counted: Amounts, sizes: Sizes, registry: Registry): StepWork[] {
   const { alignment, loss, seeds } = spec;
   if (alignment === undefined) return [];
   const { listeners, tuned, iterations, refits, samples } = counted;
@@ -105,10 +105,10 @@ function tuning(spec: Spec, counted: Amounts, sizes: Sizes, rankings: Rankings):
       needsModel: true,
       bytes: iterations * tuned * samples * completionTokens * bytesOf.token,
     },
-    score(spec, counted, sizes, rankings),
+    score(spec, counted, sizes, rankingsOf(spec, registry)),
     {
       step: "align",
-      work: { trainedTokens: iterations * tuned * passes * (promptTokens + 2 * completionTokens) },
+      work: { trainedTokens: iterations * tuned * examplesOf(spec, registry) * passes * (promptTokens + 2 * completionTokens) },
       rounds: iterations,
       bytes: 0,
       ...once,
@@ -130,7 +130,7 @@ function score({ seeds, arms }: Spec, counted: Amounts, { listsPerUser }: Sizes,
     parts: parts(tuned),
     rounds: iterations,
     needsModel: false,
-    bytes: iterations * tuned * samples * 8,
+    bytes: iterations * tuned * (samples + partners) * 8,
   };
 }
 

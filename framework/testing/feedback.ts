@@ -155,6 +155,13 @@ function sampledTexts(seed: number, { needs, partners = 0 }: SamplingStrategy): 
   ];
 }
 
+/** Of a user, by its decorator. */
+function examplesAtMost(subject: Subject<SamplingStrategy>): number {
+  const { examples = [], options } = identityOfSubject(subject);
+  const setting = (option: string) => subject.options?.[option] ?? options?.properties?.[option]?.default;
+  return examples.reduce((product, option) => product * Number(setting(option)), 1);
+}
+
 export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Runner): void {
   const using = (body: (strategy: SamplingStrategy) => void) => () => withPlugin(subject, body);
   const checks = {
@@ -202,9 +209,11 @@ export function samplingContract(subject: Subject<SamplingStrategy>, runner?: Ru
         return { user, samples, ...strategy.select(samples, createRng("select", user)) };
       });
       const compared = strategy.compare?.(selections) ?? selections;
+      const most = examplesAtMost(subject);
       assert.equal(compared.length, selections.length);
       for (const [i, { examples, dropped }] of compared.entries()) {
         assert.equal(examples.length === 0, dropped !== null, "`dropped` says why there are no examples, and nothing otherwise");
+        assert.ok(examples.length <= most, `${examples.length} examples of a user, and at most ${most} by the decorator's \`examples\``);
         const made = selections[i]?.examples.map((example) => JSON.stringify(example));
         for (const example of examples) assert.ok(made?.includes(JSON.stringify(example)), "an example that `select` did not make");
       }

@@ -26,8 +26,8 @@ interface AllPairsOptions extends GenerationOptions {
   summary: "Every pair of texts with a strict order of rewards, up to a number a user",
   source: "Ouyang et al. 2022, arXiv 2203.02155, section 3.5 (all comparisons of a ranking)",
   pure: true,
-
   rejected: 1,
+  examples: ["cap"],
   options: {
     type: "object",
     properties: {

@@ -34,6 +34,7 @@ const needs = ["partners"] as const;
   pure: true,
   needs,
   rejected: 1,
+  examples: ["pairs"],
   options: {
     type: "object",
     properties: {

@@ -25,8 +25,8 @@ interface TopBottomKOptions extends GenerationOptions {
   summary: "Each of the k best texts against each of the k worst",
   source: "Best against worst (Yuan et al. 2024, arXiv 2401.10020) with k at each end: their Cartesian product",
   pure: true,
-
   rejected: 1,
+  examples: ["k", "k"],
   options: {
     type: "object",
     properties: { ...generationOptions, k: { type: "integer", minimum: 1, default: 2, unit: "texts", description: "Texts at each end." } },

@@ -54,6 +54,24 @@ describe("plan", () => {
     assert.deepEqual(of("evaluate"), { scoredLists: 9 * 2 * 300 * 5, comparedUsers: 300 * 2 * (9 + 36) });
   });
 
+  it("counts the examples that a strategy makes of a user", async () => {
+    const aligned = async (...set: string[]) => {
+      const { work } = workOf(await spec(...set), registry, 1000, sizes).find(({ step }) => step === "align") ?? {};
+      return Math.round(100 * ((work?.trainedTokens ?? Number.NaN) / (2 * 480 * (4 / 3) * 240))) / 100;
+    };
+    assert.equal(await aligned("sampling.plugin=all-pairs", "sampling.options.cap=6", "alignment.structure=off"), 6);
+    assert.equal(
+      await aligned("sampling.plugin=top-bottom-k", "sampling.options.k=2", "alignment.structure=gate", "alignment.structureShare=0.5"),
+      2 * 2 * 2,
+    );
+    assert.equal(await aligned("sampling.plugin=crossed", "sampling.options.pairs=3", "alignment.structureShare=0"), 3);
+    assert.equal(
+      await aligned("sampling.plugin=multi-negative", "loss.plugin=s-dpo", "alignment.structure=gate"),
+      1,
+      "no structure pairs beside lists",
+    );
+  });
+
   it("counts fits and rankings once that a later iteration finds: under the template's texts all of them hear by the same models", async () => {
     const of = async (...set: string[]) => new Map(workOf(await spec(...set), registry, 1000, sizes).map((step) => [step.step, step]));
     const [policy, template] = [await of(), await of("alignment.hears=template")];

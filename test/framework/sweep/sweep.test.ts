@@ -324,7 +324,7 @@ describe("sweep: cost", () => {
   const spec = { ...tunedSpec(), alignment, protocol: { split: [0.5, 0.25, 0.25] }, seeds: [1, 2], arms: ["id-only", "llm", "swapped"] };
 
   it("adds up what the trials do, and says which texts are written once for several of them", () => {
-    const cost = sweepCost(swept({ axes: { [beta]: { values: [1, 2, 3] } } }, spec), () => 100);
+    const cost = sweepCost(swept({ axes: { [beta]: { values: [1, 2, 3] } } }, spec), registry, () => 100);
     // Of 100 users 50 are aligned, 10 of them held out, 4 samples each: every policy writes 100 + 40 texts, and each iteration 40 * 4.
     const [untuned, all] = [140 + 160, 3 * 140 + 2 * 160];
     assert.deepEqual(
@@ -342,9 +342,12 @@ describe("sweep: cost", () => {
       },
     );
     const template = { ...spec, alignment: { ...alignment, hears: "template" } };
-    assert.equal(sweepCost(swept({ axes: { [beta]: { values: [1] } } }, template), () => 100).fits, 2 * 4 + 2 * 2, "fitted once");
-    assert.deepEqual(sweepCost(swept({ axes: { "/llm/seed": { values: [1, 2] } }, metric: "ndcg@5" }, spec), () => 100).shared, 0);
-    assert.deepEqual(sweepCost(swept({ axes: { [beta]: { values: [1, 2] } } }, spec), () => undefined).unknown, 2);
+    assert.equal(sweepCost(swept({ axes: { [beta]: { values: [1] } } }, template), registry, () => 100).fits, 2 * 4 + 2 * 2, "fitted once");
+    assert.deepEqual(
+      sweepCost(swept({ axes: { "/llm/seed": { values: [1, 2] } }, metric: "ndcg@5" }, spec), registry, () => 100).shared,
+      0,
+    );
+    assert.deepEqual(sweepCost(swept({ axes: { [beta]: { values: [1, 2] } } }, spec), registry, () => undefined).unknown, 2);
   });
 
   it("counts the trials of a rung that go on, at their budget", () => {
@@ -353,7 +356,7 @@ describe("sweep: cost", () => {
       axes: { [beta]: { values: [1, 2, 3, 4] } },
       budget: { pointer: "/alignment/iterations", from: 1, to: 2, factor: 2 },
     };
-    const { trials, texts } = sweepCost(swept(halving, spec), () => 100);
+    const { trials, texts } = sweepCost(swept(halving, spec), registry, () => 100);
     assert.deepEqual([trials, texts], [6, 4 * (2 * 140 + 160) + 2 * (3 * 140 + 2 * 160)]);
   });
 });
