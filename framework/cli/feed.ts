@@ -120,6 +120,7 @@ const samplesInput = {
           length: { type: "integer", minimum: 0, default: 0 },
           conforms: { type: "boolean", default: true },
           origin: { enum: ["sample", "greedy", "previous", "partners"] },
+          of: { type: "integer", minimum: 0 },
         },
         required: ["text", "reward"],
         additionalProperties: false,

@@ -1,4 +1,3 @@
-import { text } from "node:stream/consumers";
 import type { Assets } from "../contracts/plugin.js";
 import { RlrfError } from "../errors.js";
 import type { SpecSource } from "../spec/origins.js";
@@ -64,11 +63,10 @@ const noAssets: Assets = {
 const maxBytes = 1 << 26;
 
 async function readInput(input: string): Promise<string> {
-  if (input === "-") return text(process.stdin);
   const { fileError, readAtMost } = await import("../store/files.js");
   const wrong = (message: string, cause?: unknown) =>
     new RlrfError("RLRF_TRY_INPUT", { message, where: input, expected: "a file of JSON, or - for standard input" }, { cause });
-  const bytes = await readAtMost(input, maxBytes).catch((cause: unknown) => {
+  const bytes = await readAtMost(input === "-" ? process.stdin : input, maxBytes).catch((cause: unknown) => {
     throw wrong(fileError(cause, input, "read").fault.message, cause);
   });
   if (bytes === null) throw wrong(`it has more than ${maxBytes} bytes`);

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import fs from "node:fs/promises"; // the default export, so that tests can make one call fail
 import { basename, dirname, join } from "node:path";
-import { buffer } from "node:stream/consumers";
+import type { Readable } from "node:stream";
 import { type ErrorCode, RlrfError } from "../errors.js";
 
 const chunkBytes = 1 << 20;
@@ -130,10 +130,16 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** The bytes of a file, or null where there are more of them than `limit`: a pipe or a device tells no size beforehand. @throws errors of Node's */
-export async function readAtMost(path: string, limit: number): Promise<Buffer | null> {
-  const bytes = await buffer(createReadStream(path, { end: limit }));
-  return bytes.length > limit ? null : bytes;
+/** The bytes of a file or a stream, or null where there are more of them than `limit`: a pipe or a device tells no size beforehand. @throws errors of Node's */
+export async function readAtMost(from: string | Readable, limit: number): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of typeof from === "string" ? createReadStream(from) : from) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > limit) return null;
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** @throws RLRF_FILE_MISSING, RLRF_FILE_BROKEN */

@@ -423,7 +423,9 @@ describe("try", function () {
       fails(await rlrfWith(empty, "try", "reward/ndcg", "--input", "-"), 2, said);
     fails(await rlrfWith("{]", "try", "loss/dpo", "--input", "-"), 2, /RLRF_JSON[\s\S]*standard input:1:2/);
     fails(await rlrfWith("", "try", "loss/dpo", "--input", "nowhere.json"), 2, /RLRF_TRY_INPUT/);
-    fails(await rlrfWith("", "try", "loss/dpo", "--input", "/dev/zero"), 2, /RLRF_TRY_INPUT: it has more than 67108864 bytes/);
+    const tooMuch = /RLRF_TRY_INPUT: it has more than 67108864 bytes/;
+    fails(await rlrfWith("", "try", "loss/dpo", "--input", "/dev/zero"), 2, tooMuch);
+    fails(await rlrfWith(" ".repeat((1 << 26) + 1), "try", "loss/dpo", "--input", "-"), 2, tooMuch);
     const mismatched = (theirs: object) => JSON.stringify({ ...batch, mismatched: theirs });
     for (const [theirs, said] of [
       [{ logProbs: [-1], reference: [-1, -2, -3] }, /there are 3 entries/],
