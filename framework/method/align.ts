@@ -81,7 +81,7 @@ export async function tunedOnce(study: Study, tuning: TuningParts, lesson: Lesso
   const seed = createRng(study.llmSeed, name).seed();
   const from = { from: study.identityOf("llm"), lora, seed, tuner: parts.identities.tuner };
   const taught = "examples" in lesson ? { examples: lesson.examples, loss: parts.identities.loss } : { dialogues: lesson.dialogues };
-  const identity: StepIdentity = { step: "tune", version: 2, inputs: { ...taught, settings, ...from } };
+  const identity: StepIdentity = { step: "tune", version: "examples" in lesson ? 3 : 2, inputs: { ...taught, settings, ...from } };
   await distribute(study, async () => [await tuningUnit(study, name, lesson, identity)]);
   const step = await context.store.step(identity, async (folder) => {
     const [own, shared] = [context.folder.path("tuning", name), context.folder.path("tuning")];

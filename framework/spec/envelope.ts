@@ -172,7 +172,12 @@ const warmup = closed(
 const alignment = closed("The loop of sampling, pairing and preference tuning; without it nothing is tuned.", {
   iterations: { ...positive, default: 2, unit: "iterations", description: "T: how often the loop runs." },
   epochs: { ...epochs, default: 1, description: "Passes over the pairs of an iteration." },
-  batchSize: { ...positive, default: 2, unit: "pairs", description: "Pairs in one forward and backward pass." },
+  batchSize: {
+    ...positive,
+    default: 2,
+    unit: "pairs",
+    description: "Pairs in one forward and backward pass; of those that one user has, the prompt is computed once.",
+  },
   accumulate: { ...positive, default: 8, unit: "batches", description: "Batches whose gradients are added before one step." },
   learningRate: { ...learningRate, default: 5e-5, description: "Peak learning rate of AdamW." },
   weightDecay: { type: "number", minimum: 0, default: 0, unit: "share per step", description: "Decoupled weight decay of AdamW." },

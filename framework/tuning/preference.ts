@@ -6,6 +6,7 @@ import type { AlignmentExample, AlignmentText } from "../contracts/tuner.js";
 import { mean } from "../metrics/aggregate.js";
 import { adapterOf, type LocalTuning } from "./local-tuning.js";
 import { logProbsOf, tokensOf } from "./log-probs.js";
+import { alike, keyOf, sharePrompts, spread } from "./shared-prompts.js";
 import { type Objective, train } from "./training-loop.js";
 
 /**
@@ -30,15 +31,26 @@ export async function tuneOnPreferences(
 ): Promise<{ readonly steps: number }> {
   policy.attach(lora, seed);
   const mismatched = loss.needs.includes("mismatched") ? mismatchedTexts(examples) : [];
-  const tokenized = examples.map(({ messages, chosen, rejected }, index) => {
-    // All completions share the prompt's computation.
-    return policy.tokenize(messages, [chosen, ...rejected, ...mismatched.slice(index, index + 1)]);
-  });
+  const tokenized = examples.map(({ messages, chosen, rejected }, index) =>
+    policy.tokenize(messages, [chosen, ...rejected, ...mismatched.slice(index, index + 1)]),
+  );
   const needsReference = loss.needs.includes("reference");
   policy.requireMemory?.(tokenized, settings.batchSize);
-  const reference = needsReference ? await logProbsOf(policy, tokenized, settings.batchSize, rest.signal) : null;
+  const reference = needsReference ? await referenceOf(policy, tokenized, settings.batchSize, rest.signal) : null;
   const objective = preferenceObjective(policy, examples, tokenized, reference, loss);
   return train({ trainee: adapterOf(policy), objective, settings, seed, ...rest });
+}
+
+/** Log-probs under the policy as it is now, a text of a prompt once. @returns by example those of its completions, nats */
+async function referenceOf(
+  policy: TunablePolicy,
+  tokenized: readonly TokenizedExample[],
+  batchSize: number,
+  signal?: AbortSignal,
+): Promise<readonly Float32Array[]> {
+  const { rows, places } = sharePrompts(tokenized);
+  const values = await logProbsOf(policy, rows, batchSize, signal);
+  return places.map((own) => Float32Array.from(own, ({ row, completion }) => values[row]?.[completion] as number));
 }
 
 /** For each example the chosen text of the next one with another prompt; where all prompts are the same, of the next one. */
@@ -70,8 +82,10 @@ function preferenceObjective(
     const { chosen, rejected } = examples[index] as AlignmentExample;
     return Float32Array.from([chosen.reward, ...rejected.map(({ reward }) => reward), ...(mismatched ? [0] : [])]);
   };
+  const prompts = tokenized.map(({ prompt }) => keyOf(prompt));
   return {
     count: examples.length,
+    group: (index) => prompts[index] as string,
     tokens: (index) => tokensOf(tokenized[index] as TokenizedExample),
     shape: (index) => examples[index]?.rejected.length ?? 0,
     fingerprint: { loss: loss.needs, examples: tokenized },
@@ -80,10 +94,8 @@ function preferenceObjective(
     loss: (batch, seed, report) => {
       const columns: Columns = { rejected: examples[batch[0] as number]?.rejected.length ?? 0, mismatched };
       const rows = (of: (index: number) => ArrayLike<number>) => tf.tensor2d(batch.map((index) => Array.from(of(index))));
-      const logProbs = policy.logProbs(
-        batch.map((index) => tokenized[index] as TokenizedExample),
-        seed,
-      );
+      const shared = sharePrompts(batch.map((index) => tokenized[index] as TokenizedExample));
+      const logProbs = spread(policy.logProbs(alike(shared.rows), seed), shared.places);
       const values: PreferenceSide<tf.Tensor2D> = {
         logProbs,
         ...(reference !== null && { reference: rows((index) => reference[index] as Float32Array) }),

@@ -22,6 +22,8 @@ export interface Objective<Figures extends Record<string, number>> {
   readonly count: number;
   /** Tokens of an example: batches are made of examples of like length. */
   tokens(example: number): number;
+  /** Examples of one group share computation, and are kept together; absent: each is its own. */
+  group?(example: number): string;
   /** Only examples of the same shape meet in a batch (their number of completions). */
   shape(example: number): number;
   /**
@@ -221,18 +223,25 @@ function diverged(step: number, what: string, settings: TuningSettings): RlrfErr
 }
 
 /**
- * An epoch's batches: shuffled, yet of like length and equal shape. Drawn from (seed, epoch) alone.
+ * An epoch's batches: shuffled, yet of like length and equal shape, a group's examples side by side. Drawn from (seed, epoch) alone.
  * Lengths are sorted only within windows of some batches, so that every epoch mixes examples anew.
  */
 function batchesOf(
-  objective: Pick<Objective<never>, "count" | "shape" | "tokens">,
+  objective: Pick<Objective<never>, "count" | "shape" | "tokens" | "group">,
   size: number,
   seed: number,
   epoch: number,
 ): readonly (readonly number[])[] {
   const rng = createRng(seed, "order", epoch);
+  const groups = rng.shuffle(groupsOf(objective));
+  const tokens = new Map<number, number>();
+  for (const group of groups) {
+    const size = group.reduce((sum, example) => sum + objective.tokens(example), 0);
+    for (const example of group) tokens.set(example, size);
+  }
+  const tokensOf = (example: number) => tokens.get(example) as number;
   const shapes = new Map<number, number[]>();
-  for (const example of rng.shuffle(Array.from({ length: objective.count }, (_, i) => i))) {
+  for (const example of groups.flat()) {
     const shape = objective.shape(example);
     const same = shapes.get(shape);
     if (same === undefined) shapes.set(shape, [example]);
@@ -242,11 +251,22 @@ function batchesOf(
   const batches: number[][] = [];
   for (const examples of shapes.values()) {
     for (let from = 0; from < examples.length; from += window) {
-      const sorted = examples.slice(from, from + window).sort((a, b) => objective.tokens(a) - objective.tokens(b));
+      const sorted = examples.slice(from, from + window).sort((a, b) => tokensOf(a) - tokensOf(b));
       for (let at = 0; at < sorted.length; at += size) batches.push(sorted.slice(at, at + size));
     }
   }
   return rng.shuffle(batches);
+}
+
+function groupsOf({ count, group }: Pick<Objective<never>, "count" | "group">): number[][] {
+  const groups = new Map<string | number, number[]>();
+  for (let example = 0; example < count; example++) {
+    const key = group?.(example) ?? example;
+    const same = groups.get(key);
+    if (same === undefined) groups.set(key, [example]);
+    else same.push(example);
+  }
+  return [...groups.values()];
 }
 
 /** The weighted sum of some batches' gradients; owns what it is given. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { LossNeed, PreferenceBatch, PreferenceLoss } from "../../../framework/contracts/feedback.js";
-import type { LoraOptions, TunablePolicy } from "../../../framework/contracts/llm.js";
+import type { LoraOptions, TokenizedExample, TunablePolicy } from "../../../framework/contracts/llm.js";
 import type { AlignmentExample, TuningSettings, TuningStep } from "../../../framework/contracts/tuner.js";
 import { RlrfError } from "../../../framework/errors.js";
 import type { LocalTuning } from "../../../framework/tuning/local-tuning.js";
@@ -68,10 +68,22 @@ class Recorder implements PreferenceLoss {
       reference: values(chosen.reference),
       rejectedReference: values(rejected.reference),
       logProbs: values(chosen.logProbs),
+      rejectedLogProbs: values(rejected.logProbs),
       mismatched: values(mismatched?.logProbs),
     });
     return tf.neg(chosen.logProbs);
   }
+}
+
+/** Hears what is asked of a policy. @returns what it is asked, as it comes */
+function overheard(policy: TunablePolicy): (readonly TokenizedExample[])[] {
+  const asked: (readonly TokenizedExample[])[] = [];
+  const answer = policy.logProbs.bind(policy);
+  policy.logProbs = (rows, seed) => {
+    asked.push(rows);
+    return answer(rows, seed);
+  };
+  return asked;
 }
 
 describe("alignment", () => {
@@ -134,7 +146,7 @@ describe("alignment", () => {
     assert.equal(seen.mismatched?.length, 2);
     const none = new Recorder([]);
     await stepsOf(model, { examples: three, loss: none, alignment: once });
-    assert.deepEqual(Object.entries(none.seen[0] ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [name])), ["shape", "logProbs"]); // biome-ignore format: one line
+    assert.deepEqual(Object.entries(none.seen[0] ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [name])), ["shape", "logProbs", "rejectedLogProbs"]); // biome-ignore format: one line
     dispose();
   });
 
@@ -180,6 +192,64 @@ describe("alignment", () => {
       ),
     );
     close([...(recorder.seen[0]?.mismatched ?? [])].sort(), expected.sort(), 1e-4);
+    dispose();
+  });
+
+  it("computes a prompt once for all examples of a batch that ask it, and a text of it once", async () => {
+    const { model, dispose } = testModel();
+    const asked = overheard(model);
+    const recorder = new Recorder(["reference", "lengths"]);
+    const examples = [example("a", "x", "yy"), example("b", "z", "x"), example("a", "x", "zzz"), example("a", "yy", "q")];
+    await stepsOf(model, { examples, loss: recorder, alignment: { ...alignment, epochs: 1, batchSize: 4, learningRate: 0 } });
+    const [, , trained] = asked; // after the reference, in batches of as many texts a prompt
+    const texts = trained?.map(({ completions }) => completions.map(({ length }) => length));
+    assert.deepEqual(texts?.sort(([a = 0], [b = 0]) => a - b), [[2, 2, 0, 0], [2, 3, 4, 2]], "x, yy, zzz, q of a; z, x of b"); // biome-ignore format: one line
+    const alone = tf.tidy(() =>
+      examples.map(({ messages, chosen, rejected }) => [...model.logProbs([model.tokenize(messages, [chosen, ...rejected])]).dataSync()]),
+    );
+    const seen = (chosen: string, rejected: string) => {
+      const { [chosen]: of = [], [rejected]: against = [] } = recorder.seen[0] ?? {};
+      return of.map((value, i) => [value, against[i] as number]);
+    };
+    const sorted = (pairs: number[][]) => pairs.sort(([a = 0, b = 0], [c = 0, d = 0]) => a - c || b - d).flat();
+    close(sorted(seen("logProbs", "rejectedLogProbs")), sorted(alone), 1e-4);
+    close(sorted(seen("reference", "rejectedReference")), sorted(alone), 1e-4);
+    dispose();
+  });
+
+  it("tunes to the same adapter as where no prompt is shared", async () => {
+    const examples = [example("a", "x", "yy"), example("b", "z", "x"), example("a", "x", "zzz"), example("a", "yy", "q")];
+    const final = async (apart: boolean) => {
+      const { model, dispose } = testModel();
+      const answer = model.logProbs.bind(model);
+      /** Every text in a row of its own. */
+      const inRows: TunablePolicy["logProbs"] = (rows, seed) => {
+        const single = rows.flatMap(({ prompt, completions }) => completions.map((completion) => ({ prompt, completions: [completion] })));
+        return tf.reshape(answer(single, seed), [rows.length, -1]);
+      };
+      if (apart) model.logProbs = inRows;
+      await stepsOf(model, { examples, alignment: { ...alignment, epochs: 3, batchSize: 4 } });
+      const state = await model.adapter();
+      dispose();
+      return Object.values(state).flatMap(({ values }) => [...values]);
+    };
+    close(await final(false), await final(true), 1e-4);
+  });
+
+  it("keeps the examples of a prompt in one batch, whichever the epoch", async () => {
+    const { model, dispose } = testModel();
+    const asked = overheard(model);
+    const examples = ["a", "b", "c"].flatMap((prompt) => [
+      example(prompt, "x", "y"),
+      example(prompt, "x", "zzzz"),
+      example(prompt, "w", "z"),
+    ]);
+    const order = [0, 3, 6, 1, 4, 7, 2, 5, 8].map((i) => examples[i] as AlignmentExample);
+    const steps = await stepsOf(model, { examples: order, loss: new Recorder([]), alignment: { ...alignment, epochs: 4, batchSize: 3 } });
+    assert.equal(steps.length, 12);
+    const prompts = asked.slice(0, 12).map((rows) => rows.map(({ prompt }) => prompt.join()));
+    assert.ok(prompts.every((rows) => rows.length === 1));
+    for (let epoch = 0; epoch < 4; epoch++) assert.equal(new Set(prompts.slice(3 * epoch, 3 * epoch + 3).flat()).size, 3);
     dispose();
   });
 
