@@ -140,7 +140,7 @@ export interface TunablePolicy {
   trainable(): readonly Variable[];
   /**
    * Differentiable log-probabilities of the completions, summed over their tokens.
-   * All examples have the same number of completions.
+   * All examples have the same number of completions; one of no tokens has 0.
    * @param dropoutSeed draws the adapter's dropout masks of one training pass; absent = no dropout
    * @returns [examples, completions], nats
    */

@@ -199,6 +199,14 @@ export function llmContract(subject: Subject<LlmBackend>, runner?: Runner): void
       for (const [i, value] of values().entries())
         assert.ok(Math.abs(value - (before[i] as number)) < 1e-3, `${before[i]} became ${value}`);
     }),
+    "gives rows with fewer completions 0 where they have none, and the others what they have alone": tuned(async (policy) => {
+      const full = example(policy);
+      const [first = new Int32Array()] = full.completions;
+      const short = { prompt: full.prompt, completions: [first, new Int32Array()] };
+      const values = tf.tidy(() => policy.logProbs([full, short]).dataSync());
+      assert.equal(values[3], 0);
+      assert.ok(Math.abs((values[2] as number) - (values[0] as number)) < 1e-3, `${values}`);
+    }),
     "sends gradients to the adapter, and keeps and restores it": tuned(async (policy) => {
       policy.attach(lora, 1);
       const trainable = [...policy.trainable()];
