@@ -6,7 +6,7 @@ import type { AlignmentExample, AlignmentText } from "../contracts/tuner.js";
 import { mean } from "../metrics/aggregate.js";
 import { adapterOf, type LocalTuning } from "./local-tuning.js";
 import { logProbsOf, tokensOf } from "./log-probs.js";
-import { alike, keyOf, sharePrompts, spread } from "./shared-prompts.js";
+import { alike, type SharedPrompts, sharePrompts, spread } from "./shared-prompts.js";
 import { type Objective, train } from "./training-loop.js";
 
 /**
@@ -36,19 +36,19 @@ export async function tuneOnPreferences(
   );
   const needsReference = loss.needs.includes("reference");
   policy.requireMemory?.(tokenized, settings.batchSize);
-  const reference = needsReference ? await referenceOf(policy, tokenized, settings.batchSize, rest.signal) : null;
-  const objective = preferenceObjective(policy, examples, tokenized, reference, loss);
+  const shared = sharePrompts(tokenized);
+  const reference = needsReference ? await referenceOf(policy, shared, settings.batchSize, rest.signal) : null;
+  const objective = preferenceObjective(policy, examples, tokenized, shared.places, reference, loss);
   return train({ trainee: adapterOf(policy), objective, settings, seed, ...rest });
 }
 
 /** Log-probs under the policy as it is now, a text of a prompt once. @returns by example those of its completions, nats */
 async function referenceOf(
   policy: TunablePolicy,
-  tokenized: readonly TokenizedExample[],
+  { rows, places }: SharedPrompts,
   batchSize: number,
   signal?: AbortSignal,
 ): Promise<readonly Float32Array[]> {
-  const { rows, places } = sharePrompts(tokenized);
   const values = await logProbsOf(policy, rows, batchSize, signal);
   return places.map((own) => Float32Array.from(own, ({ row, completion }) => values[row]?.[completion] as number));
 }
@@ -74,6 +74,7 @@ function preferenceObjective(
   policy: TunablePolicy,
   examples: readonly AlignmentExample[],
   tokenized: readonly TokenizedExample[],
+  places: SharedPrompts["places"],
   reference: readonly Float32Array[] | null,
   loss: PreferenceLoss,
 ): Objective<AlignmentFigures> {
@@ -82,10 +83,9 @@ function preferenceObjective(
     const { chosen, rejected } = examples[index] as AlignmentExample;
     return Float32Array.from([chosen.reward, ...rejected.map(({ reward }) => reward), ...(mismatched ? [0] : [])]);
   };
-  const prompts = tokenized.map(({ prompt }) => keyOf(prompt));
   return {
     count: examples.length,
-    group: (index) => prompts[index] as string,
+    group: (index) => places[index]?.[0]?.row as number,
     tokens: (index) => tokensOf(tokenized[index] as TokenizedExample),
     shape: (index) => examples[index]?.rejected.length ?? 0,
     fingerprint: { loss: loss.needs, examples: tokenized },

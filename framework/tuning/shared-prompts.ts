@@ -25,14 +25,9 @@ export function sharePrompts(examples: readonly TokenizedExample[]): SharedPromp
   return { rows: rows.map(({ prompt, completions }) => ({ prompt, completions })), places };
 }
 
-/** Equal for equal prompts alone. */
-export function keyOf(tokens: Int32Array): string {
-  return tokens.join();
-}
-
 /** @param add appends it where it is new, and returns how many there are then */
 function numberOf(known: Map<string, number>, tokens: Int32Array, add: () => number): number {
-  const key = keyOf(tokens);
+  const key = tokens.join();
   const found = known.get(key) ?? add() - 1;
   known.set(key, found);
   return found;

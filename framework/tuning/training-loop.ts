@@ -23,7 +23,7 @@ export interface Objective<Figures extends Record<string, number>> {
   /** Tokens of an example: batches are made of examples of like length. */
   tokens(example: number): number;
   /** Examples of one group share computation, and are kept together; absent: each is its own. */
-  group?(example: number): string;
+  group?(example: number): number;
   /** Only examples of the same shape meet in a batch (their number of completions). */
   shape(example: number): number;
   /**
@@ -83,10 +83,8 @@ export interface TrainingRun<Figures extends Record<string, number>> {
 
 /** Optimiser steps of a whole training. */
 export function trainingSteps(objective: Pick<Objective<never>, "count" | "shape">, settings: TuningSettings): number {
-  const shapes = new Map<number, number>();
-  for (let example = 0; example < objective.count; example++)
-    shapes.set(objective.shape(example), (shapes.get(objective.shape(example)) ?? 0) + 1);
-  const batches = [...shapes.values()].reduce((sum, count) => sum + Math.ceil(count / settings.batchSize), 0);
+  const shapes = groupsBy(examplesOf(objective), (example) => objective.shape(example));
+  const batches = shapes.reduce((sum, { length }) => sum + Math.ceil(length / settings.batchSize), 0);
   return settings.epochs * Math.ceil(batches / settings.accumulate);
 }
 
@@ -233,23 +231,17 @@ function batchesOf(
   epoch: number,
 ): readonly (readonly number[])[] {
   const rng = createRng(seed, "order", epoch);
-  const groups = rng.shuffle(groupsOf(objective));
+  const groups = rng.shuffle(groupsBy(examplesOf(objective), (example) => objective.group?.(example) ?? example));
   const tokens = new Map<number, number>();
   for (const group of groups) {
     const size = group.reduce((sum, example) => sum + objective.tokens(example), 0);
     for (const example of group) tokens.set(example, size);
   }
   const tokensOf = (example: number) => tokens.get(example) as number;
-  const shapes = new Map<number, number[]>();
-  for (const example of groups.flat()) {
-    const shape = objective.shape(example);
-    const same = shapes.get(shape);
-    if (same === undefined) shapes.set(shape, [example]);
-    else same.push(example);
-  }
+  const shapes = groupsBy(groups.flat(), (example) => objective.shape(example));
   const window = 16 * size;
   const batches: number[][] = [];
-  for (const examples of shapes.values()) {
+  for (const examples of shapes) {
     for (let from = 0; from < examples.length; from += window) {
       const sorted = examples.slice(from, from + window).sort((a, b) => tokensOf(a) - tokensOf(b));
       for (let at = 0; at < sorted.length; at += size) batches.push(sorted.slice(at, at + size));
@@ -258,10 +250,15 @@ function batchesOf(
   return rng.shuffle(batches);
 }
 
-function groupsOf({ count, group }: Pick<Objective<never>, "count" | "group">): number[][] {
-  const groups = new Map<string | number, number[]>();
-  for (let example = 0; example < count; example++) {
-    const key = group?.(example) ?? example;
+function examplesOf({ count }: Pick<Objective<never>, "count">): number[] {
+  return Array.from({ length: count }, (_, example) => example);
+}
+
+/** In the order of their first ones, each in the order given. */
+function groupsBy(examples: readonly number[], keyOf: (example: number) => number): number[][] {
+  const groups = new Map<number, number[]>();
+  for (const example of examples) {
+    const key = keyOf(example);
     const same = groups.get(key);
     if (same === undefined) groups.set(key, [example]);
     else same.push(example);
